@@ -1,0 +1,145 @@
+import type { PublicCode } from "../protocol.ts";
+
+/** What can happen. */
+export type EventType =
+  | "turnstile_challenge_created"
+  | "turnstile_token_received"
+  | "turnstile_siteverify_success"
+  | "turnstile_siteverify_failed"
+  | "turnstile_siteverify_timeout"
+  | "app_clearance_issued"
+  | "app_clearance_missing"
+  | "app_clearance_expired"
+  | "app_clearance_replay_detected"
+  | "security_verification_limited"
+  | "high_risk_api_blocked"
+  | "session_issued"
+  | "session_rejected"
+  | "session_replay_detected"
+  | "score_committed"
+  | "score_accepted"
+  | "score_rejected"
+  | "run_started"
+  | "run_verdict"
+  | "rate_limited"
+  | "honeypot_tripped"
+  | "internal_error"
+  | "store_unavailable"
+  | "config_warning"
+  | "cleanup_swept"
+  | "detection_raised";
+
+/** What an event may say besides its type. Never a token, a secret, a full address, a name that a player typed. */
+export interface EventFields {
+  outcome: "allow" | "deny" | "error" | "info";
+  reason?: EventReason;
+  code?: PublicCode;
+  /** Method and pattern, e.g. `POST /api/scores`. */
+  route?: string;
+  action?: string;
+  /** IPv4 /24 or IPv6 /48. */
+  ip_prefix?: string;
+  asn?: number;
+  country?: string;
+  /** HMAC. */
+  device?: string;
+  /** HMAC. */
+  user?: string;
+  /** HMAC. */
+  email?: string;
+  player?: string;
+  /** `jti`. */
+  session?: string;
+  challenge_id?: string;
+  run?: string;
+  app_version?: string;
+  error_codes?: string[];
+  /** HMAC. */
+  ephemeral_id?: string;
+  latency_ms?: number;
+  degraded?: boolean;
+  dry_run?: boolean;
+  /** `config_warning`, `internal_error`: redacted text. */
+  detail?: string;
+}
+
+/** One security event. */
+export interface SecurityEvent extends EventFields {
+  v: 1;
+  type: EventType;
+  /** Milliseconds since the epoch. */
+  at: number;
+}
+
+/** The closed list of reasons. */
+export type EventReason = (typeof EVENT_REASONS)[number];
+
+/** The closed list of reasons, to filter and to test by. */
+export const EVENT_REASONS = [
+  // siteverify
+  "missing",
+  "malformed",
+  "invalid",
+  "expired_or_spent",
+  "action_mismatch",
+  "hostname_mismatch",
+  "cdata_mismatch",
+  "too_old",
+  "test_key",
+  "misconfigured",
+  "timeout",
+  "unavailable",
+  // tokens
+  "token_malformed",
+  "token_header",
+  "token_signature",
+  "token_expired",
+  "token_not_yet",
+  "token_claim",
+  // quotas
+  "full",
+  "blocked",
+  "expired",
+  "forgotten",
+  // admission
+  "session_missing",
+  "scope",
+  "binding",
+  "origin",
+  "player_banned",
+  "wrong_player",
+  "level",
+  "commitment_required",
+  "commitment_used",
+  "score_bounds",
+  "name",
+  "unauthorized",
+  "revoked",
+  // moderation
+  "moderation_remove",
+  "moderation_hide",
+  "moderation_show",
+  "moderation_ban",
+  "moderation_unban",
+  "moderation_purge",
+  // configuration and operation
+  "test_keys_allowed",
+  "memory_store",
+  "approximate_store",
+  "mode_monitor",
+  "mode_off",
+  "low_entropy_secret",
+  "client_address_unknown",
+  "single_address",
+  "clock_skew",
+  "breaker_open",
+  "store_down",
+  "board_down",
+  "config",
+] as const;
+
+/** Takes events. */
+export interface Events {
+  /** Raises an event; never throws, whatever a sink does. */
+  emit(type: EventType, fields: EventFields): void;
+}

@@ -1,0 +1,303 @@
+import type { ConfigProblem } from "../errors.ts";
+import type { EventReason, Events, EventType, SecurityEvent } from "../events/types.ts";
+import type { ClientIpOption, RequestInfo } from "../http/types.ts";
+import type { LimitRule, Subject, Subjects } from "../limits/types.ts";
+import type { PublicCode } from "../protocol.ts";
+import type { Consistency, Quota, RateStore, Store } from "../store/contract.ts";
+import type { Secret, Subkeys, Tokens, VerifiedClaims } from "../tokens/types.ts";
+import type { Turnstile, TurnstileOptions } from "../turnstile/types.ts";
+
+/** What a check's failure does: refuse, report only, or not even look. */
+export type Mode = "enforce" | "monitor" | "off";
+
+/** Options of `createGate`. */
+export interface GateOptions {
+  /** One secret or a ring: the first signs, all verify. Without: no session, fresh Turnstile tokens only. */
+  secrets?: Secret | readonly Secret[];
+  /** `createTurnstile` takes what is left when `clock`, `fetch` and `random` are not given here. May be left out unless mode is `enforce`. */
+  turnstile?: TurnstileOptions & { onUnavailable?: "deny" | "degraded" };
+  /** Default `memoryStore()`, and an event says so. */
+  store?: Store;
+  /** A looser store for rate quotas alone. */
+  rateStore?: RateStore;
+  session?: SessionOptions;
+  /** What limits and risk may key on, from the application's own authentication. */
+  identify?(request: Request): Identity | Promise<Identity>;
+  issuer?: string;
+  /** `aud` of every token. Default: the first allowed hostname. */
+  audience?: string;
+  /** Seconds, default 5. */
+  clockTolerance?: number;
+  /** Exact origins that may call besides our own. */
+  allowedOrigins?: readonly string[];
+  /** The origin under which browsers reach us, where the request's host does not tell. */
+  publicUrl?: string;
+  clientIp?: ClientIpOption;
+  /** Rules by limit name; replaces that limit's defaults. An unknown name is a TypeError. */
+  limits?: Record<string, readonly LimitRule[]>;
+  /** When the store is down: `allow` lets rate rules pass (never a batch with a uses quota). Default `deny`. */
+  onStoreError?: "deny" | "allow";
+  features?: readonly FeatureFactory[];
+  /** Default `enforce`. */
+  mode?: Mode;
+  /** Default `/api`. */
+  basePath?: string;
+  onEvent?(event: SecurityEvent): void;
+  /** Unexpected errors. Default `console.error`. */
+  onError?(error: unknown, request: Request): void;
+  /** Milliseconds since the epoch. */
+  clock?: () => number;
+  random?: (bytes: number) => Uint8Array;
+  fetch?: typeof fetch;
+}
+
+/** How sessions are made. */
+export interface SessionOptions {
+  /** Seconds, 120..900, default 300. */
+  ttl?: number;
+  /** Protected writes per solve, 1..1000, default 20. */
+  uses?: number;
+  /** Actions for which a session may be had, default `["score_submit"]`. */
+  actions?: readonly string[];
+  /** What a session is bound to. Default `none`. */
+  bind?: "none" | "ip-prefix" | "device";
+  /** The application's own player id, where it has accounts. */
+  subject?(request: Request): string | undefined | Promise<string | undefined>;
+}
+
+/** Who the application says it is. */
+export interface Identity {
+  user?: string;
+  session?: string;
+  account?: string;
+  email?: string;
+  phone?: string;
+  device?: string;
+}
+
+/** What `protect` asks. */
+export interface ProtectOptions {
+  /** The clearance's scope. */
+  scope?: string;
+  /** The session's scope: always needs a session (or fresh token) of this action. */
+  action?: string;
+  /** Uses of the session that the request costs, default 1. */
+  cost?: number;
+  /** A subject of the route's own, e.g. the run's id, for rules that count by `route`. */
+  subject?: string;
+  /** Names of limits charged in the same spend. */
+  limits?: readonly string[];
+}
+
+/** As `protect`, for features: further quotas of the same spend, each with the code of its refusal. */
+export interface AdmitOptions extends ProtectOptions {
+  quotas?: readonly { quota: Quota; code: PublicCode; reason?: EventReason }[];
+  /** Charged and reported even though nothing is required (public reads): no session is asked for. */
+  open?: boolean;
+}
+
+/** The answer to a request for admission. */
+export type Admission = Admitted | Refused;
+
+/** The request may go on. */
+export interface Admitted {
+  ok: true;
+  level: "session" | "clearance" | "turnstile" | "none";
+  claims?: VerifiedClaims;
+  player?: string;
+  /** Rate headers for the answer. */
+  headers: Headers;
+  /** A check was skipped since a backend is down. */
+  degraded: boolean;
+  /** A check failed and `mode` let it pass. */
+  dryRun: boolean;
+  accuracy: Consistency;
+  /** Gives back what was charged, for when our own work failed afterwards. Once. */
+  undo(): Promise<void>;
+}
+
+/** The request may not go on; `response` is the whole answer. */
+export interface Refused {
+  ok: false;
+  code: PublicCode;
+  response: Response;
+  /** Seconds. */
+  retryAfter?: number;
+}
+
+/** The outcome of an exchange of a Turnstile token for a session. */
+export type SessionResult =
+  | { ok: true; sessionToken: string; expiresIn: number; uses: number; playerToken: string; claims: SessionClaims }
+  | { ok: false; code: PublicCode; retryAfter?: number };
+
+/** Claims of a session token. */
+export interface SessionClaims extends VerifiedClaims {
+  sub: string;
+  /** Seconds since the epoch: when the challenge was solved. */
+  auth_time: number;
+  scope: string[];
+  uses: number;
+  /** HMAC of what the session is bound to. */
+  bnd?: string;
+  /** HMAC of the ephemeral id. */
+  eid?: string;
+  /** Issued while the provider was down. */
+  deg?: boolean;
+}
+
+/** Where an exchange comes from. */
+export interface ExchangeContext {
+  request?: Request;
+  remoteip?: string;
+  playerToken?: string;
+}
+
+/** Sessions of a gate. */
+export interface Sessions {
+  /** Verifies a fresh Turnstile token and signs a session. */
+  exchange(turnstileToken: string, context?: ExchangeContext): Promise<SessionResult>;
+  /** @throws {GatepassError} as `Tokens.verify` */
+  verify(token: string): Promise<SessionClaims>;
+  /** Makes every session of this solve useless, at once. */
+  revoke(jti: string): Promise<void>;
+}
+
+/** The gate: a fetch handler and what the application calls. Every method is a closure. */
+export interface Gate<Env = unknown> {
+  /** Answers requests; 404 for foreign paths. `second` and `third`: (env, ctx) of Workers, the server of Bun, the info of Deno. */
+  fetch(request: Request, second?: unknown, third?: unknown): Promise<Response>;
+  /** As `fetch`, but null where the path is not ours. */
+  handle(request: Request, second?: unknown, third?: unknown): Promise<Response | null>;
+  /** Binds an env, where `createGate` got a function. */
+  for(env: Env): Gate<Env>;
+  protect(request: Request, options?: ProtectOptions, second?: unknown, third?: unknown): Promise<Admission>;
+  guard(
+    handler: (request: Request, admission: Admitted) => Response | Promise<Response>,
+    options?: ProtectOptions,
+  ): (request: Request, second?: unknown, third?: unknown) => Promise<Response>;
+  report(request: Request, signal: string, about?: { account?: string; user?: string; weight?: number }): Promise<void>;
+  readonly sessions: Sessions;
+  run(job: string): Promise<JobSummary>;
+  scheduled(controller: unknown, env?: unknown, ctx?: unknown): Promise<void>;
+  check(): Promise<ConfigProblem[]>;
+}
+
+/** Makes a feature for one kernel. */
+export type FeatureFactory = (kernel: Kernel) => Feature;
+
+/** What a feature may use. */
+export interface Kernel {
+  /** Undefined without a signing secret. */
+  tokens: Tokens | undefined;
+  /** Undefined without a signing secret. */
+  subkeys: Subkeys | undefined;
+  store: Store;
+  turnstile: Turnstile | undefined;
+  sessions: Sessions;
+  events: Events;
+  clock: () => number;
+  random: (bytes: number) => Uint8Array;
+  options: ResolvedOptions;
+}
+
+/** Options with their defaults. */
+export interface ResolvedOptions {
+  mode: Mode;
+  basePath: string;
+  audience: string;
+  /** Seconds. */
+  clockTolerance: number;
+  sessionTtl: number;
+  sessionUses: number;
+  actions: readonly string[];
+  bind: "none" | "ip-prefix" | "device";
+  allowedOrigins: readonly string[];
+  publicUrl: string | undefined;
+  onUnavailable: "deny" | "degraded";
+  onStoreError: "deny" | "allow";
+  sitekey: string | undefined;
+}
+
+/** What risk may weigh; features add to it. */
+export interface Signals {
+  [name: string]: number | boolean | string | undefined;
+}
+
+/** A product's part: routes, limits, guards, checks and jobs. */
+export interface Feature {
+  name: string;
+  routes?: readonly Route[];
+  /** Session actions that this feature needs. */
+  actions?: readonly string[];
+  /** Default rules by limit name. */
+  limits?: Record<string, readonly LimitRule[]>;
+  jobs?: Record<string, Job>;
+  /** Refuses, vouches, or has no opinion. */
+  guard?(request: Request, context: GuardContext): Promise<Admission | undefined>;
+  report?(request: Request, signal: string, about: { account?: string; user?: string; weight?: number }): Promise<void>;
+  signals?(request: Request, context: GuardContext): Promise<Partial<Signals>>;
+  on?(event: SecurityEvent): void;
+  check?(): ConfigProblem[] | Promise<ConfigProblem[]>;
+}
+
+/** What a guard sees. */
+export interface GuardContext {
+  info: RequestInfo;
+  options: ProtectOptions;
+  subjects: Subjects;
+  signals(): Promise<Signals>;
+}
+
+/** One route of a feature. */
+export interface Route {
+  method: string | readonly string[];
+  /** Below `basePath`, with `:id` parameters. */
+  path: string;
+  /** False: outside `basePath`. */
+  base?: false;
+  /** Bytes, default 8192. */
+  maxBody?: number;
+  /** Extra methods' CORS etc. come from `method`. */
+  handle(context: RouteContext): Promise<Response>;
+}
+
+/** What a route's handler gets. */
+export interface RouteContext {
+  request: Request;
+  url: URL;
+  params: Record<string, string>;
+  info: RequestInfo;
+  kernel: Kernel;
+  /** Method and pattern, for events. */
+  route: string;
+  /** Parsed, checked JSON body; refuses with BODY_INVALID, BODY_TOO_LARGE or UNSUPPORTED_MEDIA_TYPE by throwing. */
+  body<T>(schema: BodySchema<T>): Promise<T>;
+  admit(options: AdmitOptions): Promise<Admission>;
+  /** The session's claims if a valid one came along; nothing is spent, nothing refused. */
+  session(): Promise<SessionClaims | undefined>;
+  respond(status: number, body: unknown, headers?: HeadersInit): Response;
+  /** A refusal to throw or return. */
+  refuse(code: PublicCode, extra?: { details?: unknown; retryAfter?: number; headers?: HeadersInit }): Response;
+  /** Raises an event with the request's address prefix and route filled in. */
+  emit(type: EventType, fields: Parameters<Events["emit"]>[1]): void;
+}
+
+/** The part of a zod schema that a route needs. */
+export interface BodySchema<T> {
+  safeParse(value: unknown): { success: true; data: T } | { success: false; error: unknown };
+}
+
+/** A job of a feature, in slices. */
+export type Job = (context: { kernel: Kernel; cursor?: string; deadline: number }) => Promise<JobSummary>;
+
+/** What a job did. */
+export interface JobSummary {
+  job: string;
+  swept: number;
+  kept: number;
+  tookMs: number;
+  /** Cursor of the next slice. */
+  next?: string;
+}
+
+export type { Subject };

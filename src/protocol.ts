@@ -1,0 +1,146 @@
+/** Every wire name that server and browser share, once. */
+
+/** Header `typ` of each kind of token. */
+export const TYP = {
+  session: "gp-session+jwt",
+  player: "gp-player+jwt",
+  commitment: "gp-score+jwt",
+} as const;
+
+/** Request and answer headers, lower case. */
+export const HEADER = {
+  session: "x-gatepass-session",
+  player: "x-gatepass-player",
+  turnstile: "x-turnstile-token",
+  requestId: "x-request-id",
+  deviceId: "x-device-id",
+  appVersion: "x-app-version",
+} as const;
+
+/** Paths below `basePath`. */
+export const PATH = {
+  session: "/session",
+  scores: "/scores",
+  commitments: "/commitments",
+} as const;
+
+/** Path under which the API lives unless configured. */
+export const BASE_PATH = "/api";
+/** The action of a score submission unless configured. */
+export const SCORE_ACTION = "score_submit";
+/** Seconds before a session's expiry at which the client refreshes it. */
+export const REFRESH_BEFORE = 45;
+/** Characters that a Turnstile token may have at most. */
+export const MAX_TURNSTILE_TOKEN = 2048;
+
+/** HTTP status of every public code. */
+export const STATUS = {
+  BODY_INVALID: 400,
+  TURNSTILE_TOKEN_MISSING: 400,
+  SESSION_MISSING: 401,
+  SESSION_INVALID: 401,
+  SESSION_EXPIRED: 401,
+  SESSION_EXHAUSTED: 401,
+  SESSION_REVOKED: 401,
+  UNAUTHORIZED: 401,
+  VERIFICATION_FAILED: 403,
+  SCOPE_DENIED: 403,
+  STEP_UP_REQUIRED: 403,
+  ORIGIN_NOT_ALLOWED: 403,
+  PLAYER_BANNED: 403,
+  LEVEL_TOO_LOW: 403,
+  WRONG_PLAYER: 403,
+  TURNSTILE_REQUIRED: 403,
+  CLEARANCE_EXPIRED: 403,
+  REQUEST_DENIED: 403,
+  SECURITY_VERIFICATION_FAILED: 403,
+  NOT_FOUND: 404,
+  GAME_UNKNOWN: 404,
+  JOB_UNKNOWN: 404,
+  METHOD_NOT_ALLOWED: 405,
+  COMMITMENT_USED: 409,
+  RUN_USED: 409,
+  CHECKPOINT_CONFLICT: 409,
+  REQUEST_REPLAYED: 409,
+  JOB_HELD: 409,
+  COMMITMENT_EXPIRED: 410,
+  TICKET_EXPIRED: 410,
+  VERSION_RETIRED: 410,
+  BODY_TOO_LARGE: 413,
+  LOG_TOO_LARGE: 413,
+  UNSUPPORTED_MEDIA_TYPE: 415,
+  SCORE_INVALID: 422,
+  NAME_INVALID: 422,
+  FORM_INVALID: 422,
+  COMMITMENT_INVALID: 422,
+  TICKET_INVALID: 422,
+  LOG_INVALID: 422,
+  TOO_FAST: 422,
+  TOO_SLOW: 422,
+  CHAIN_INVALID: 422,
+  REPLAY_MISMATCH: 422,
+  NOT_FINISHED: 422,
+  RATE_LIMITED: 429,
+  SECURITY_VERIFICATION_LIMITED: 429,
+  INTERNAL: 500,
+  UNAVAILABLE: 503,
+} as const;
+
+/** What a refusal says in public: `{ "error": CODE }`. */
+export type PublicCode = keyof typeof STATUS;
+
+/** The codes on which a client refreshes its session once and retries once. */
+export const SESSION_CODES: readonly PublicCode[] = [
+  "SESSION_MISSING",
+  "SESSION_INVALID",
+  "SESSION_EXPIRED",
+  "SESSION_EXHAUSTED",
+  "SESSION_REVOKED",
+];
+
+/** How much the server knows of a score. */
+export type Level = "claimed" | "bounded" | "replayed" | "witnessed";
+/** The levels, weakest first. */
+export const LEVELS: readonly Level[] = ["claimed", "bounded", "replayed", "witnessed"];
+
+/** Answer of `POST /session`. Under `monitor` and `off` without a checked token: `{ dryRun: true }`. */
+export interface SessionAnswer {
+  sessionToken: string;
+  /** Seconds. */
+  expiresIn: number;
+  uses: number;
+  playerToken: string;
+}
+
+/** One row of the public board. */
+export interface PublicScore {
+  id: string;
+  rank: number;
+  name: string;
+  score: number;
+  /** Milliseconds since the epoch. */
+  at: number;
+  level: Level;
+  /** Whether the run can be watched. */
+  replay: boolean;
+}
+
+/** Answer of `GET /scores`. `me` (and no caching) only with a session; `around` only when asked for. */
+export interface ScoresAnswer {
+  scores: PublicScore[];
+  me?: PublicScore | null;
+}
+
+/** Answer of `POST /scores`. */
+export interface ScoreReceipt {
+  id: string;
+  rank: number;
+  best: boolean;
+}
+
+/** Answer of `POST /commitments`. */
+export interface CommitmentAnswer {
+  commitment: string;
+  /** Seconds. */
+  expiresIn: number;
+}

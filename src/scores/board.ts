@@ -1,0 +1,84 @@
+import type { ConfigProblem } from "../errors.ts";
+import type { Level } from "../protocol.ts";
+
+/** Which score is better. */
+export type Order = "desc" | "asc";
+/** What a further score of a player does: keep the best, the last, or add up. */
+export type Operator = "best" | "last" | "sum";
+
+/** How a board ranks; the same at every submission to one board. */
+export interface BoardRules {
+  /** Period keys, e.g. `["all", "2026-W47", "2026-11-20"]` (UTC). */
+  periods: readonly string[];
+  order: Order;
+  operator: Operator;
+  /** Lowest score, default 0: the range decides how deep the rank histogram is. */
+  min?: number;
+  /** Highest score, default 2^24 - 1. */
+  max?: number;
+}
+
+/** What is submitted. */
+export interface ScoreEntry {
+  board: string;
+  player: string;
+  /** Safe integer within the board's range. */
+  score: number;
+  /** Milliseconds since the epoch; ties: earlier first. */
+  at: number;
+  /** Unique: the same submission counts once per period. */
+  submission: string;
+  level: Level;
+  flags: readonly string[];
+  name: string;
+  /** A replay's data, opaque to the board. */
+  log?: string;
+}
+
+/** One row: of one player in one period. `id` is public, `player` never is. */
+export interface ScoreRow {
+  id: string;
+  board: string;
+  period: string;
+  player: string;
+  rank: number;
+  name: string;
+  score: number;
+  /** Milliseconds since the epoch. */
+  at: number;
+  submission: string;
+  level: Level;
+  flags: readonly string[];
+  hidden: boolean;
+  log?: string;
+}
+
+/** The answer to a submission, of the first period. */
+export interface SubmitResult {
+  /** `stored`: the row changed; `kept`: an earlier one is better; `repeated`: this submission was here before; `banned`. */
+  status: "stored" | "kept" | "repeated" | "banned";
+  id: string;
+  rank: number;
+  best: boolean;
+}
+
+/** A leaderboard's storage. */
+export interface ScoreBoard {
+  /** One call: all periods, unique by (submission, period). */
+  submit(entry: ScoreEntry, rules: BoardRules): Promise<SubmitResult>;
+  /** The best `limit` rows, hidden and banned left out; with `minLevel` only rows of that level or above. */
+  top(query: { board: string; period: string; limit: number; minLevel?: Level }): Promise<ScoreRow[]>;
+  /** The row `id` with up to `n` rows above and below; empty when unknown. */
+  around(id: string, n: number): Promise<ScoreRow[]>;
+  find(id: string): Promise<ScoreRow | null>;
+  ofPlayer(query: { board: string; period: string; player: string }): Promise<ScoreRow | null>;
+  /** Removes one row (of one period). */
+  remove(id: string): Promise<boolean>;
+  hide(id: string, hidden: boolean): Promise<boolean>;
+  /** Later submissions of a banned player are refused and its rows are not shown. */
+  ban(player: string, banned: boolean): Promise<void>;
+  /** Removes every row of a player, and tells how many. */
+  purge(player: string): Promise<number>;
+  check?(): Promise<ConfigProblem[]>;
+  close?(): Promise<void>;
+}

@@ -1,0 +1,72 @@
+/** Options of `createTurnstile`. */
+export interface TurnstileOptions {
+  /** One secret, or several while a rotation lasts (both are valid for 2 hours). */
+  secret: string | readonly string[];
+  /** The public sitekey; served to clients, never needed to verify. */
+  sitekey?: string;
+  /** Hostnames a token may come from, exact and lower case. Required unless `allowTestKeys`. */
+  allowedHostnames: readonly string[];
+  /** Seconds since the challenge was solved, default 300 plus a tolerance of 5. */
+  maxAge?: number;
+  /** Milliseconds an attempt, default 3000. */
+  timeoutMs?: number;
+  /** Further attempts with the same idempotency key after a timeout, a 5xx or `internal-error`. Default 1. */
+  retries?: number;
+  /** Default Cloudflare's; any other needs `allowTestKeys`. */
+  siteverifyUrl?: string;
+  fetch?: typeof fetch;
+  /** Accept Cloudflare's test keys and the emulator. Default false; never in production. */
+  allowTestKeys?: boolean;
+  /** Milliseconds since the epoch. Default `Date.now`. */
+  clock?: () => number;
+  /** Random bytes for idempotency keys. Default `crypto.getRandomValues`. */
+  random?: (bytes: number) => Uint8Array;
+}
+
+/** What the answer must say, beyond success. */
+export interface TurnstileExpectation {
+  /** One action or several; compared without regard to case. */
+  action?: string | readonly string[];
+  /** The exact cdata; "" requires that it is empty or absent. */
+  cdata?: string;
+  remoteip?: string;
+  /** A UUID. Default: random per call, the same for its own retries. */
+  idempotencyKey?: string;
+}
+
+/** Why a token was not accepted. */
+export type TurnstileReason =
+  | "missing"
+  | "malformed"
+  | "invalid"
+  | "expired_or_spent"
+  | "action_mismatch"
+  | "hostname_mismatch"
+  | "cdata_mismatch"
+  | "too_old"
+  | "test_key"
+  | "misconfigured"
+  | "timeout"
+  | "unavailable";
+
+/** The outcome of a verification: never thrown, always one of a closed set. */
+export type TurnstileResult =
+  | {
+      ok: true;
+      hostname: string;
+      action: string;
+      cdata: string;
+      /** Milliseconds since the epoch: when the challenge was solved. */
+      challengeAt: number;
+      ephemeralId?: string;
+      interactive?: boolean;
+      /** A test key answered: hostname, action and cdata mean nothing, the token is a constant. */
+      testKey: boolean;
+      latencyMs: number;
+    }
+  | { ok: false; reason: TurnstileReason; errorCodes: string[]; retryable: boolean; latencyMs: number };
+
+/** Checks Turnstile tokens with siteverify. */
+export interface Turnstile {
+  verify(token: string, expected: TurnstileExpectation): Promise<TurnstileResult>;
+}
