@@ -1,0 +1,34 @@
+/**
+ * The `gatepass` command.
+ *
+ * @module
+ */
+import { argv, exit, stderr, stdout } from "node:process";
+import { encodeBase64url } from "../util/base64url.ts";
+import { randomBytes } from "../util/random.ts";
+import { runEmulator } from "./emulator.ts";
+
+const USAGE = `Usage: gatepass COMMAND
+
+  secret                     print a new signing secret (48 random bytes)
+  emulator [--port N] [--host H]
+                             serve a local Turnstile: api.js, siteverify and a control endpoint
+`;
+
+const [command, ...args] = argv.slice(2);
+switch (command) {
+  case "secret":
+    stdout.write(`${encodeBase64url(randomBytes(48))}\n`);
+    break;
+  case "emulator":
+    await runEmulator(args);
+    break;
+  case "help":
+  case "--help":
+  case "-h":
+    stdout.write(USAGE);
+    break;
+  default:
+    stderr.write(command === undefined ? USAGE : `Cannot run ${JSON.stringify(command)}: no such command\n\n${USAGE}`);
+    exit(2);
+}

@@ -1,0 +1,7 @@
+import { fileURLToPath } from "node:url";
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  root: fileURLToPath(new URL("../..", import.meta.url)),
+  test: { testTimeout: 120_000, pool: "forks", maxWorkers: 2, include: ["test/package/**/*.test.ts"] },
+});

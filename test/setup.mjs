@@ -1,0 +1,39 @@
+// Makes a fresh machine ready: the pinned npm packages, and Chromium from the distribution where that is allowed.
+// Plain JavaScript for the system's own Node, since nothing is installed yet when it runs.
+import { execFileSync, spawnSync } from "node:child_process";
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+
+/** The pinned Node, once installed. */
+export const pinnedNode = `${root}node_modules/.bin/node`;
+
+/** Installs npm's packages if they are missing or older than the lockfile. */
+export function installPackages() {
+  const marker = `${root}node_modules/.package-lock.json`;
+  if (existsSync(marker) && existsSync(pinnedNode) && statSync(marker).mtimeMs >= statSync(`${root}package-lock.json`).mtimeMs) return;
+  console.log("Installing the npm packages");
+  execFileSync("npm", ["ci", "--no-audit", "--no-fund"], { cwd: root, stdio: "inherit" });
+}
+
+/** Installs Chromium with apt-get where it is missing and we are root; true when it is there at last. */
+export function installChromium() {
+  if (existsSync("/usr/bin/chromium")) return true;
+  if (process.getuid?.() !== 0 || spawnSync("apt-get", ["--version"]).status !== 0) return false;
+  console.log("Installing chromium");
+  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+  for (const args of [["update"], ["install", "-y", "--no-install-recommends", "chromium", "fonts-dejavu-core"]]) {
+    const { status, stderr } = spawnSync("apt-get", args, { env, encoding: "utf8" });
+    if (status !== 0) console.error(`Cannot run apt-get ${args[0]}: ${stderr?.trim().split("\n").pop() ?? "unknown reason"}`);
+  }
+  return existsSync("/usr/bin/chromium");
+}
+
+/** Goes on under the pinned Node, if this is another. Ends the process when it did. */
+export function continueOnPinnedNode(script) {
+  const version = JSON.parse(readFileSync(`${root}node_modules/node/package.json`, "utf8")).version;
+  if (process.versions.node === version) return;
+  const { status } = spawnSync(pinnedNode, [script, ...process.argv.slice(2)], { cwd: root, stdio: "inherit" });
+  process.exit(status ?? 1);
+}

@@ -1,0 +1,48 @@
+import { execFileSync } from "node:child_process";
+import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { defineConfig, type Options } from "tsup";
+
+// package.json says what is published; a subpath is a path: `gatepass/scores` is src/scores/index.ts, `gatepass/adapters/node` is adapters/node.ts.
+const manifest: { exports: Record<string, unknown> } = JSON.parse(readFileSync("package.json", "utf8"));
+const source = (subpath: string): string =>
+  subpath === "." ? "src/index.ts" : subpath.startsWith("./adapters/") ? `${subpath.slice(2)}.ts` : `src/${subpath.slice(2)}/index.ts`;
+const entry: Record<string, string> = {};
+for (const [subpath, target] of Object.entries(manifest.exports)) {
+  if (typeof target !== "string") entry[subpath === "." ? "index" : subpath.slice(2)] = source(subpath);
+}
+
+const common: Options = { outDir: "dist", target: "es2022", dts: false, clean: false, silent: true, external: ["jose", "zod", /^node:/] };
+
+export default defineConfig([
+  { ...common, entry, format: "esm", platform: "neutral", splitting: true, onSuccess: declarations },
+  {
+    ...common,
+    entry: { "client.global": "src/client/global.ts" },
+    format: "iife",
+    platform: "browser",
+    minify: true,
+    outExtension: () => ({ js: ".js" }),
+  },
+  {
+    ...common,
+    entry: { cli: "src/cli/index.ts" },
+    format: "esm",
+    platform: "node",
+    banner: { js: "#!/usr/bin/env node" },
+    onSuccess: async () => chmodSync("dist/cli.js", 0o755),
+  },
+]);
+
+/** Declarations by tsc; their `.ts` specifiers become `.js`, since a published .d.ts has no .ts beside it. */
+async function declarations(): Promise<void> {
+  const tsc = fileURLToPath(new URL("./node_modules/.bin/tsc", import.meta.url));
+  const flags = ["-p", ".", "--noEmit", "false", "--emitDeclarationOnly", "--outDir", "dist/types", "--rootDir", "."];
+  execFileSync(tsc, flags, { stdio: "inherit" });
+  if (!existsSync("dist/types")) throw new Error("Cannot find the declarations that tsc should have written");
+  for (const name of readdirSync("dist/types", { recursive: true, encoding: "utf8" })) {
+    if (!name.endsWith(".d.ts")) continue;
+    const text = readFileSync(`dist/types/${name}`, "utf8");
+    writeFileSync(`dist/types/${name}`, text.replace(/((?:from|import)\s*\(?\s*["']\.{1,2}\/[^"']*)\.ts(["'])/g, "$1.js$2"));
+  }
+}
