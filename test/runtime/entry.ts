@@ -1,0 +1,6 @@
+// Node, Bun, Deno: prints the report as one line of JSON.
+import { gateCases } from "./gate.cases.ts";
+import { runCases } from "./harness.ts";
+import { tokenCases } from "./tokens.cases.ts";
+
+console.log(JSON.stringify(await runCases([...tokenCases, ...gateCases])));
