@@ -4,8 +4,10 @@ export interface RequestInfo {
   address: string | undefined;
   /** Key for `ip` limits: an IPv4 address or an IPv6 /64. */
   ip: string | undefined;
-  /** Key for `ip-prefix` limits and events: /24 or /48. */
+  /** Key for `ip-prefix` limits: /24 or /48. */
   ipPrefix: string | undefined;
+  /** The prefix as events say it, e.g. `203.0.113.0/24`. */
+  ipPrefixText: string | undefined;
   /** Extends the request's life for work after the answer. */
   waitUntil(promise: Promise<unknown>): void;
 }
@@ -16,11 +18,19 @@ export interface PeerInfo {
   peer: string | undefined;
 }
 
-/** Where a client's address comes from. Default: the peer's address; on Workers `cloudflare`. */
+/**
+ * Where a client's address comes from. Default: the peer's address; on Workers `cloudflare`.
+ *
+ * - `"socket"`: the peer; no header counts
+ * - `"cloudflare"`: `CF-Connecting-IP`, on Workers, or where the peer is in Cloudflare's ranges; else the peer
+ * - `{ trustedProxies }`: CIDRs; the rightmost untrusted entry of `source` (default `X-Forwarded-For`), where the peer is trusted; else the peer
+ * - `{ header }`: one address in a header that your proxy always overwrites (behind a tunnel: `cf-connecting-ip`)
+ * - a function: the address as text; what is not an address is unknown
+ */
 export type ClientIpOption =
   | "socket"
   | "cloudflare"
-  | { trustedProxies: readonly string[] }
+  | { trustedProxies: readonly string[]; source?: "x-forwarded-for" | "forwarded" }
   | { header: string }
   | ((request: Request, info: PeerInfo) => string | undefined);
 

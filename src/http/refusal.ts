@@ -1,0 +1,59 @@
+import { type PublicCode, STATUS } from "../protocol.ts";
+
+/** What a refusal may say besides its code. */
+export interface RefusalExtra {
+  /** Only for 422 of our own fields. */
+  details?: unknown;
+  /** Seconds, whole. */
+  retryAfter?: number;
+  headers?: HeadersInit;
+  /** Methods of a 405. */
+  allow?: readonly string[];
+  /** Further members of the body. */
+  body?: Record<string, unknown>;
+}
+
+/** Thrown where a request cannot go on; the router answers {@link refusalResponse}. Not an Error: a stranger's bad body must not cost a stack trace. */
+export class Refusal {
+  readonly code: PublicCode;
+  readonly extra: RefusalExtra;
+
+  constructor(code: PublicCode, extra: RefusalExtra = {}) {
+    this.code = code;
+    this.extra = extra;
+  }
+}
+
+/**
+ * The whole answer to a refused request: `{ error: CODE }` and nothing internal. 401 says how to authenticate, 405 what is allowed,
+ * 429 and 503 when to come back: never earlier than `retryAfter`, up to 10 % later (so that a refused herd does not return as one).
+ */
+export function refusalResponse(code: PublicCode, extra: RefusalExtra = {}, random: () => number = Math.random): Response {
+  const status = STATUS[code];
+  const headers = new Headers(extra.headers);
+  const body: Record<string, unknown> = { error: code, ...extra.body };
+  if (status === 401)
+    headers.set("www-authenticate", code === "SESSION_MISSING" || code === "UNAUTHORIZED" ? "Bearer" : 'Bearer error="invalid_token"');
+  if (extra.allow) headers.set("allow", extra.allow.join(", "));
+  if (extra.details !== undefined && status === 422) body["details"] = extra.details;
+  if (status === 429 || status === 503) {
+    const wait = Math.max(1, Math.ceil(extra.retryAfter ?? (status === 503 ? 5 : 1)));
+    const jittered = wait + Math.floor(wait * 0.1 * random());
+    headers.set("retry-after", String(jittered));
+    body[code === "SECURITY_VERIFICATION_LIMITED" ? "retry_after_seconds" : "retryAfter"] = jittered;
+  }
+  return jsonResponse(status, body, headers);
+}
+
+/** JSON that no cache keeps, unless `headers` bring a Cache-Control; without a body for 204 or `undefined`. */
+export function jsonResponse(status: number, body: unknown, headers?: HeadersInit): Response {
+  const all = new Headers(headers);
+  if (!all.has("cache-control")) {
+    all.set("cache-control", "no-store");
+    all.set("cdn-cache-control", "no-store");
+  }
+  if (body === undefined || status === 204) return new Response(null, { status, headers: all });
+  all.set("content-type", "application/json");
+  all.set("x-content-type-options", "nosniff");
+  return new Response(JSON.stringify(body), { status, headers: all });
+}
