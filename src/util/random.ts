@@ -1,0 +1,23 @@
+import { encodeBase64url } from "./base64url.ts";
+
+/** `size` (0..65536) bytes of the system's cryptographic randomness. */
+export function randomBytes(size: number): Uint8Array<ArrayBuffer> {
+  return crypto.getRandomValues(new Uint8Array(size));
+}
+
+/** A random id: 16 bytes, 22 characters of base64url. */
+export function randomId(random: (bytes: number) => Uint8Array = randomBytes): string {
+  return encodeBase64url(random(16));
+}
+
+/** The first 16 bytes in the shape of a version 4 UUID (RFC 9562): what Cloudflare takes as idempotency key. */
+export function uuidFromBytes(bytes: Uint8Array): string {
+  if (bytes.length < 16) throw new RangeError(`Cannot make a UUID of ${bytes.length} bytes: 16 are needed`);
+  let hex = "";
+  for (const [i, byte] of bytes.subarray(0, 16).entries()) {
+    if (i === 4 || i === 6 || i === 8 || i === 10) hex += "-";
+    const marked = i === 6 ? (byte & 0x0f) | 0x40 : i === 8 ? (byte & 0x3f) | 0x80 : byte;
+    hex += marked.toString(16).padStart(2, "0");
+  }
+  return hex;
+}
