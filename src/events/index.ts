@@ -1,6 +1,9 @@
 import type { ErrorCode } from "../errors.ts";
-import type { EventReason, Events, SecurityEvent } from "./types.ts";
+import { STATUS } from "../protocol.ts";
+import { redactText } from "./redact.ts";
+import { EVENT_REASONS, type EventFields, type EventReason, type Events, type EventType, type SecurityEvent } from "./types.ts";
 
+export { redactText } from "./redact.ts";
 export { EVENT_REASONS, type EventFields, type EventReason, type Events, type EventType, type SecurityEvent } from "./types.ts";
 
 /** Options of {@link createEvents}. */
@@ -15,14 +18,87 @@ export interface EventsOptions {
   redact?: readonly string[];
 }
 
-/** Takes events, redacts them and hands them on. Never throws; a sink that fails harms nobody. */
+/** Events that a sink may raise while it handles one, so that two features that answer each other end. */
+const MAX_DEPTH = 4;
+
+/**
+ * Takes events, keeps the documented fields, redacts their text and hands a frozen event on. Never throws: a sink that fails,
+ * or that rejects later, harms neither the request nor the other sinks.
+ */
 export function createEvents(options: EventsOptions): Events {
-  void options;
-  return { emit: () => undefined };
+  const sinks = [...(options.onEvent ? [options.onEvent] : []), ...(options.listeners ?? [])];
+  let depth = 0;
+  const emit = (type: EventType, fields: EventFields): void => {
+    if (sinks.length === 0 || depth >= MAX_DEPTH) return;
+    depth += 1;
+    try {
+      const event = Object.freeze({ v: 1 as const, type, at: options.clock(), ...clean(fields, options.redact ?? []) });
+      for (const sink of sinks) hand(sink, event);
+    } catch {
+      // Only a broken clock or a hostile getter ends here.
+    } finally {
+      depth -= 1;
+    }
+  };
+  return { emit };
 }
 
 /** The reason of an event for a token's error code. */
 export function eventReasonOfToken(code: ErrorCode): EventReason {
-  void code;
-  return "token_malformed";
+  const reason = code.replace("ERR_", "").toLowerCase();
+  return isReason(reason) ? reason : "token_malformed";
+}
+
+function hand(sink: (event: SecurityEvent) => unknown, event: SecurityEvent): void {
+  try {
+    const later = sink(event);
+    if (later instanceof Promise) later.catch(() => undefined);
+  } catch {
+    // An event is a report: its loss must not change what it reports.
+  }
+}
+
+/** The text fields, and how long each may be: everything that is not listed here or below is dropped. */
+const TEXT = [
+  ["route", 128],
+  ["action", 64],
+  ["ip_prefix", 64],
+  ["country", 8],
+  ["device", 64],
+  ["user", 64],
+  ["email", 64],
+  ["player", 128],
+  ["session", 64],
+  ["challenge_id", 64],
+  ["run", 64],
+  ["app_version", 64],
+  ["ephemeral_id", 64],
+  ["detail", 300],
+] as const;
+const OUTCOMES: readonly string[] = ["allow", "deny", "error", "info"];
+
+function clean(fields: EventFields, secrets: readonly string[]): EventFields {
+  const outcome = OUTCOMES.includes(fields.outcome) ? fields.outcome : "info";
+  const event: EventFields = { outcome };
+  if (isReason(fields.reason)) event.reason = fields.reason;
+  if (fields.code && Object.hasOwn(STATUS, fields.code)) event.code = fields.code;
+  for (const [name, length] of TEXT) {
+    const text = fields[name];
+    if (typeof text === "string") event[name] = redactText(text, secrets).slice(0, length);
+  }
+  for (const name of ["asn", "latency_ms"] as const) {
+    const value = fields[name];
+    if (Number.isFinite(value)) event[name] = Number(value);
+  }
+  for (const name of ["degraded", "dry_run"] as const) {
+    const value = fields[name];
+    if (typeof value === "boolean") event[name] = value;
+  }
+  if (Array.isArray(fields.error_codes))
+    event.error_codes = fields.error_codes.slice(0, 10).map((code) => redactText(String(code), secrets).slice(0, 64));
+  return event;
+}
+
+function isReason(value: unknown): value is EventReason {
+  return EVENT_REASONS.some((reason) => reason === value);
 }

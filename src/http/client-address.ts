@@ -1,7 +1,23 @@
+import {
+  type Cidr,
+  CLOUDFLARE_RANGES,
+  canonicalIp,
+  type Ip,
+  inCidr,
+  ipKey,
+  ipPrefix,
+  ipPrefixText,
+  parseCidr,
+  parseHostPort,
+  parseIp,
+} from "../util/ip.ts";
 import type { ClientIpOption, Platform, RequestInfo } from "./types.ts";
 
 /** Where a request comes from, every part undefined when unknown. */
 export type ClientAddress = Pick<RequestInfo, "address" | "ip" | "ipPrefix" | "ipPrefixText">;
+
+/** Every request from a Worker to another zone carries this address: it tells nobody from anybody. */
+const WORKER_TO_WORKER = "2a06:98c0:3600::103";
 
 /**
  * Makes the function that tells a client's address.
@@ -9,14 +25,130 @@ export type ClientAddress = Pick<RequestInfo, "address" | "ip" | "ipPrefix" | "i
  * @throws {TypeError} an option that is none, a proxy that is no CIDR, or one that trusts everybody
  */
 export function clientAddress(option: ClientIpOption | undefined): (request: Request, platform: Platform) => ClientAddress {
-  void option;
-  return () => ({ address: undefined, ip: undefined, ipPrefix: undefined, ipPrefixText: undefined });
+  const find = finder(option);
+  return (request, platform) => {
+    const ip = find(request, platform);
+    const address = ip && canonicalIp(ip);
+    if (!ip || !address || address === WORKER_TO_WORKER) {
+      return { address: undefined, ip: undefined, ipPrefix: undefined, ipPrefixText: undefined };
+    }
+    return { address, ip: ipKey(ip), ipPrefix: ipPrefix(ip), ipPrefixText: ipPrefixText(ip) };
+  };
 }
 
 /**
  * Watches for a deployment in which every client has one address (a proxy that was not configured: one bucket for all).
- * The function returns true once: when many requests came from one address and said that they were forwarded for several.
+ * The function returns true once: when its first 100 requests came from one address and said that they were forwarded for several.
  */
 export function watchSingleAddress(): (request: Request, address: string | undefined) => boolean {
-  return () => false;
+  let seen = 0;
+  let first: string | undefined;
+  const forwarded = new Set<string>();
+  return (request, address) => {
+    if (seen >= 100 || address === undefined) return false;
+    first ??= address;
+    if (address !== first) {
+      seen = 100;
+      return false;
+    }
+    const from = ["x-forwarded-for", "forwarded", "cf-connecting-ip", "x-real-ip"]
+      .map((name) => request.headers.get(name))
+      .find((text) => text);
+    if (from && forwarded.size < 2) forwarded.add(from.slice(0, 100));
+    seen += 1;
+    return seen === 100 && forwarded.size > 1;
+  };
+}
+
+type Finder = (request: Request, platform: Platform) => Ip | null;
+
+const peerOf = (platform: Platform): Ip | null => (platform.peer === undefined ? null : parseIp(platform.peer));
+
+function finder(option: ClientIpOption | undefined): Finder {
+  // On Workers the peer is what the platform put into CF-Connecting-IP, so the default is the peer everywhere.
+  if (option === undefined || option === "socket") return (_request, platform) => peerOf(platform);
+  if (option === "cloudflare") return cloudflare();
+  if (typeof option === "function") {
+    return (request, platform) => {
+      const text = option(request, { peer: platform.peer });
+      return typeof text === "string" ? parseIp(text) : null;
+    };
+  }
+  if (typeof option === "object" && option !== null) {
+    if ("trustedProxies" in option) return proxied(option.trustedProxies, option.source);
+    if ("header" in option && /^[\w-]+$/.test(option.header)) return (request) => one(request.headers.get(option.header));
+  }
+  throw new TypeError('Cannot read the client address: "clientIp" is "socket", "cloudflare", { trustedProxies }, { header } or a function');
+}
+
+/** A single entry; a list means that somebody else's text is in there too. */
+function one(text: string | null): Ip | null {
+  const host = text === null ? null : parseHostPort(text.trim());
+  return host && parseIp(host.host);
+}
+
+function cloudflare(): Finder {
+  const ranges = CLOUDFLARE_RANGES.map(cidr);
+  return (request, platform) => {
+    const peer = peerOf(platform);
+    // Whoever reaches the origin directly may write any CF-Connecting-IP: only the edge's own word counts.
+    if (platform.kind === "workers" || !peer || !ranges.some((range) => inCidr(peer, range))) return peer;
+    return one(request.headers.get("cf-connecting-ip"));
+  };
+}
+
+function proxied(proxies: readonly string[], source: string = "x-forwarded-for"): Finder {
+  if (!Array.isArray(proxies) || proxies.length === 0) throw new TypeError('Cannot trust proxies: "trustedProxies" is a list of CIDRs');
+  if (source !== "x-forwarded-for" && source !== "forwarded")
+    throw new TypeError('Cannot trust proxies: "source" is "x-forwarded-for" or "forwarded"');
+  const trusted = proxies.map(cidr);
+  return (request, platform) => {
+    let client = peerOf(platform);
+    const isTrusted = (ip: Ip): boolean => trusted.some((range) => inCidr(ip, range));
+    if (!client || !isTrusted(client)) return client;
+    const header = request.headers.get(source);
+    if (header === null) return client;
+    // From the right: what our own proxies appended comes last, what the client made up comes first. A malformed entry was
+    // appended by a trusted hop that does not know its client either: unknown, never the next (forgeable) entry.
+    for (const entry of splitFromRight(header)) {
+      client = one(source === "forwarded" ? forwardedFor(entry) : entry);
+      if (!client || !isTrusted(client)) return client;
+    }
+    return client;
+  };
+}
+
+function cidr(text: string): Cidr {
+  const range = typeof text === "string" ? parseCidr(text) : null;
+  if (!range) throw new TypeError(`Cannot trust proxies: "${text}" is not an address or a CIDR`);
+  if (range.bits === 0) throw new TypeError(`Cannot trust proxies: "${text}" trusts everybody, and with it every header`);
+  return range;
+}
+
+/** Elements of a list, last first. Quotes are matched from the right too, so that an open quote of the client swallows no element after it. */
+function* splitFromRight(list: string): Generator<string> {
+  let end = list.length;
+  let quoted = false;
+  for (let i = end - 1; i >= 0; i--) {
+    if (list[i] === '"') quoted = !quoted;
+    else if (list[i] === "," && !quoted) {
+      yield list.slice(i + 1, end);
+      end = i;
+    }
+  }
+  yield list.slice(0, end);
+}
+
+/** The `for` of one element of RFC 7239; null when it has none, two, or does not parse. */
+function forwardedFor(element: string): string | null {
+  const pair = /\s*([\w!#$%&'*+.^`|~-]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s",;=]+))\s*(;|$)/y;
+  let found: string | null = null;
+  while (pair.lastIndex < element.length) {
+    const match = pair.exec(element);
+    if (!match) return null;
+    if (match[1]?.toLowerCase() !== "for") continue;
+    if (found !== null) return null;
+    found = match[2] ?? match[3] ?? "";
+  }
+  return found;
 }

@@ -1,8 +1,11 @@
+import { HEADER } from "../protocol.ts";
+import { refusalResponse } from "./refusal.ts";
+
 /** Options of {@link createCors}. */
 export interface CorsOptions {
-  /** Exact origins, e.g. `https://game.example`. */
+  /** Exact origins, e.g. `https://game.example`. Default none besides our own. */
   allowedOrigins?: readonly string[] | undefined;
-  /** The origin under which browsers reach us. */
+  /** The origin under which browsers reach us, where the request's host does not tell. */
   publicUrl?: string | undefined;
 }
 
@@ -15,17 +18,93 @@ export interface OriginCheck {
   own: boolean;
 }
 
-/** Cross-origin rules of a gate. */
+/** Cross-origin rules of a gate. Credentials are headers that a page sets itself, so `Allow-Credentials` is never sent, nor a wildcard. */
 export interface Cors {
   check(request: Request): OriginCheck;
-  /** The answer to a preflight; null when the request is none. */
+  /** The answer to a preflight (204, or 403 to a foreign origin); null when the request is none. */
   preflight(request: Request, methods: readonly string[]): Response | null;
   /** Adds `Vary: Origin` and, for an allowed origin, the CORS headers. The same response, or a copy where its headers cannot change. */
   apply(response: Response, request: Request): Response;
 }
 
+const REQUEST_HEADERS = ["authorization", "content-type", ...Object.values(HEADER), "x-app-clearance"].join(", ");
+
 /** @throws {TypeError} an origin that is none (a path, a wildcard, `null`), a bad `publicUrl` */
 export function createCors(options: CorsOptions = {}): Cors {
-  void options;
-  return { check: () => ({ origin: null, allowed: true, own: false }), preflight: () => null, apply: (response) => response };
+  const list = new Set((options.allowedOrigins ?? []).map(exactOrigin));
+  const publicHost = options.publicUrl === undefined ? undefined : parse(options.publicUrl);
+  if (publicHost === null) throw new TypeError(`Cannot allow origins: "publicUrl" is not a URL: "${options.publicUrl}"`);
+
+  const check = (request: Request): OriginCheck => {
+    const origin = request.headers.get("origin");
+    if (origin === null) return { origin, allowed: true, own: false };
+    const url = exact(origin);
+    const own = url !== null && (sameHost(url, parse(request.url)) || sameHost(url, publicHost));
+    return { origin, allowed: own || list.has(origin), own };
+  };
+
+  const apply = (response: Response, request: Request): Response => {
+    const { origin, allowed } = check(request);
+    const fields: [string, string][] = [];
+    if (!/(^|[\s,])(origin|\*)([\s,]|$)/i.test(response.headers.get("vary") ?? "")) fields.push(["vary", "Origin"]);
+    if (origin !== null && allowed) {
+      fields.push(["access-control-allow-origin", origin], ["access-control-expose-headers", "RateLimit, RateLimit-Policy, Retry-After"]);
+    }
+    return withHeaders(response, fields);
+  };
+
+  const preflight = (request: Request, methods: readonly string[]): Response | null => {
+    if (request.method !== "OPTIONS" || !request.headers.has("access-control-request-method")) return null;
+    const { origin, allowed } = check(request);
+    if (origin === null) return null;
+    if (!allowed) return apply(refusalResponse("ORIGIN_NOT_ALLOWED"), request);
+    const headers = {
+      "access-control-allow-methods": methods.join(", "),
+      "access-control-allow-headers": REQUEST_HEADERS,
+      "access-control-max-age": "600",
+    };
+    return apply(new Response(null, { status: 204, headers }), request);
+  };
+
+  return { check, preflight, apply };
+}
+
+/** Host and port agree. TLS may end before us, so that https outside is http here; the other way round would be a page that anybody on the line wrote. */
+function sameHost(origin: URL, us: URL | null | undefined): boolean {
+  return us?.host === origin.host && (us.protocol === "http:" || origin.protocol === "https:");
+}
+
+function parse(text: string): URL | null {
+  try {
+    const url = new URL(text);
+    return url.protocol === "http:" || url.protocol === "https:" ? url : null;
+  } catch {
+    return null;
+  }
+}
+
+/** An origin in the one spelling that browsers send, and nothing else: no `null`, no path, no list. */
+function exact(origin: string): URL | null {
+  const url = parse(origin);
+  return url?.origin === origin ? url : null;
+}
+
+function exactOrigin(origin: string): string {
+  // Web views have schemes of their own, e.g. capacitor://localhost.
+  if (typeof origin !== "string" || !(exact(origin) || /^(?!https?:)[a-z][a-z\d+.-]*:\/\/[a-z\d.-]+(:\d+)?$/.test(origin))) {
+    throw new TypeError(`Cannot allow the origin "${origin}": write it as browsers send it, e.g. "https://game.example"`);
+  }
+  return origin;
+}
+
+function withHeaders(response: Response, fields: readonly [string, string][]): Response {
+  const set = (to: Response): Response => {
+    for (const [name, value] of fields) name === "vary" ? to.headers.append(name, value) : to.headers.set(name, value);
+    return to;
+  };
+  try {
+    return set(response);
+  } catch {
+    return set(new Response(response.body, response));
+  }
 }

@@ -39,28 +39,28 @@ export function parseHostPort(text: string): { host: string; port?: number } | n
 }
 
 /** The one spelling of an address (RFC 5952); null when it is none. */
-export function canonicalIp(text: string): string | null {
-  const ip = parseIp(text);
+export function canonicalIp(address: string | Ip): string | null {
+  const ip = read(address);
   return ip && formatIp(ip);
 }
 
 /** Key for `ip` limits: an IPv4 address dotted, an IPv6 /64 as 16 hex digits; undefined when it is no address. */
-export function ipKey(text: string): string | undefined {
-  const ip = parseIp(text);
+export function ipKey(address: string | Ip): string | undefined {
+  const ip = read(address);
   if (!ip) return undefined;
   return ip.version === 4 ? ip.bytes.join(".") : hex(ip.bytes, 8);
 }
 
 /** Key for `ip-prefix` limits: an IPv4 /24 as `a.b.c`, an IPv6 /48 as 12 hex digits; undefined when it is no address. */
-export function ipPrefix(text: string): string | undefined {
-  const ip = parseIp(text);
+export function ipPrefix(address: string | Ip): string | undefined {
+  const ip = read(address);
   if (!ip) return undefined;
   return ip.version === 4 ? ip.bytes.slice(0, 3).join(".") : hex(ip.bytes, 6);
 }
 
 /** The prefix for people and events: `203.0.113.0/24` or `2001:db8:1::/48`; undefined when it is no address. */
-export function ipPrefixText(text: string): string | undefined {
-  const ip = parseIp(text);
+export function ipPrefixText(address: string | Ip): string | undefined {
+  const ip = read(address);
   if (!ip) return undefined;
   const kept = ip.version === 4 ? 3 : 6;
   return `${formatIp({ version: ip.version, bytes: ip.bytes.map((byte, i) => (i < kept ? byte : 0)) })}/${kept * 8}`;
@@ -85,6 +85,10 @@ export function inCidr(ip: Ip, cidr: Cidr): boolean {
   });
 }
 
+function read(address: string | Ip): Ip | null {
+  return typeof address === "string" ? parseIp(address) : address;
+}
+
 function parseRaw(text: string): Ip | null {
   if (text.length > 100) return null;
   const v4 = parseV4(text);
@@ -99,15 +103,27 @@ function parseV4(text: string): Uint8Array | null {
 }
 
 function parseV6(text: string): Ip | null {
-  const [, address = "", tail] =
-    /^([0-9a-fA-F:]*:)((?:\d+\.){3}\d+)?$/.exec(withoutZone(text).replace(/[0-9a-fA-F]+$/, (end) => `${end}:`)) ?? [];
-  void tail;
-  void address;
-  return null;
+  let address = text.replace(/%[\w.~-]+$/, "");
+  const dotted = /:(\d[\d.]*)$/.exec(address)?.[1];
+  if (dotted?.includes(".")) {
+    const v4 = parseV4(dotted);
+    if (!v4) return null;
+    const tail = hex(v4, 4);
+    address = `${address.slice(0, -dotted.length)}${tail.slice(0, 4)}:${tail.slice(4)}`;
+  }
+  const [left = "", right, ...more] = address.split("::");
+  const head = groups(left);
+  const tail = groups(right ?? "");
+  const missing = 8 - (head?.length ?? 0) - (tail?.length ?? 0);
+  if (!head || !tail || more.length > 0 || (right === undefined ? missing !== 0 : missing < 1)) return null;
+  const all = [...head, ...new Array<number>(missing).fill(0), ...tail];
+  return { version: 6, bytes: Uint8Array.from(all.flatMap((group) => [group >> 8, group & 0xff])) };
 }
 
-function withoutZone(text: string): string {
-  return text.replace(/%[^%]+$/, "");
+function groups(text: string): number[] | null {
+  if (text === "") return [];
+  const parts = text.split(":");
+  return parts.every((part) => /^[\da-fA-F]{1,4}$/.test(part)) ? parts.map((part) => Number.parseInt(part, 16)) : null;
 }
 
 function carriesV4(bytes: Uint8Array): boolean {
@@ -121,6 +137,13 @@ function hex(bytes: Uint8Array, length: number): string {
   return text;
 }
 
-function formatIp(ip: Ip): string {
-  return ip.bytes.join(".");
+function formatIp({ version, bytes }: Ip): string {
+  if (version === 4) return bytes.join(".");
+  const parts: string[] = [];
+  for (let i = 0; i < 16; i += 2) parts.push((((bytes[i] ?? 0) << 8) | (bytes[i + 1] ?? 0)).toString(16));
+  const text = parts.join(":");
+  // RFC 5952: the longest run of two or more zero groups, the first of equals.
+  let longest = "";
+  for (const [run] of text.matchAll(/(?<![\da-f])0(?::0)+(?![\da-f])/g)) if (run.length > longest.length) longest = run;
+  return longest ? text.replace(new RegExp(`(?:^|:)\\b${longest}\\b(?::|$)`), "::") : text;
 }
