@@ -1,0 +1,7 @@
+/**
+ * Test kits: what a store or a board must keep, and a recorder of events.
+ *
+ * @module
+ */
+
+export { type EventRecorder, eventRecorder } from "./events.ts";
