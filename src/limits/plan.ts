@@ -26,7 +26,7 @@ export function planLimits(rules: readonly LimitRule[], subjects: Subjects, requ
     const values = unknown
       ? ["unknown"]
       : by.map((subject) => (typeof subject === "function" ? subject(request, subjects) : subjects[subject]));
-    const known = values.filter((value) => value !== undefined && value !== "");
+    const known = values.flatMap((value) => (value ? [value] : []));
     if (known.length < values.length) continue;
     const limit = unknown ? Math.max(1, Math.floor(rule.limit / 10)) : rule.limit;
     const name = limitName ? `${limitName}.${rule.name}` : rule.name;

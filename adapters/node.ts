@@ -1,0 +1,275 @@
+/**
+ * Serves a gate with node:http, Express, or Fastify.
+ *
+ * @example
+ * ```ts
+ * import { createGate } from "gatepass";
+ * import { toNode } from "gatepass/adapters/node";
+ * const gate = createGate({ mode: "off" });
+ * const handler = toNode(gate);
+ * // node:http   createServer(handler).listen(3000)
+ * // Express     app.use(toNode(gate))               foreign paths go on to the next handler
+ * // Fastify     fastify.all("/api/*", toNode(gate))
+ * console.assert(typeof handler === "function");
+ * ```
+ *
+ * @module
+ */
+
+/** The part of a gate that is served. */
+export interface NodeGate {
+  fetch(request: Request, second?: unknown): Promise<Response>;
+  handle(request: Request, second?: unknown): Promise<Response | null>;
+}
+
+/** The part of `http.IncomingMessage` (HTTP/2's compatibility request, Express's request) that is used. */
+export interface NodeRequest {
+  method?: string | undefined;
+  url?: string | undefined;
+  /** Express: the path before a router was mounted. */
+  originalUrl?: string;
+  /** What a body parser left: Express, Fastify. */
+  body?: unknown;
+  /** The bytes, where a platform keeps them beside the parsed body. */
+  rawBody?: unknown;
+  rawHeaders: string[];
+  httpVersionMajor: number;
+  complete: boolean;
+  destroyed: boolean;
+  readableDidRead: boolean;
+  socket: object;
+  on(event: string, listener: (argument: Uint8Array) => void): unknown;
+  pause(): unknown;
+  resume(): unknown;
+  destroy(): unknown;
+}
+
+/** The part of `http.ServerResponse` that is used. */
+export interface NodeResponse {
+  statusCode: number;
+  readonly headersSent: boolean;
+  readonly writableFinished: boolean;
+  readonly destroyed: boolean;
+  setHeader(name: string, value: string | string[]): unknown;
+  write(chunk: Uint8Array): boolean;
+  end(chunk?: Uint8Array): unknown;
+  once(event: string, listener: () => void): unknown;
+  destroy(): unknown;
+}
+
+/** Fastify's request and reply, which hold Node's. */
+export interface FastifyLike<Raw> {
+  raw: Raw;
+  body?: unknown;
+  hijack?(): unknown;
+}
+
+/** Bytes and milliseconds for which the rest of a refused body is still taken (and dropped): a connection closed at once would lose the answer. */
+const LINGER_BYTES = 1 << 20;
+const LINGER_MS = 2000;
+
+/**
+ * The handler. With a third argument (Express, Connect) paths that are not the gate's go on to `next`; otherwise they are 404.
+ *
+ * The body is streamed. Where a parser has read it before (Express's `json()` mounted first, Fastify), `rawBody`, else `body` is used:
+ * mount the gate first when you can, so that its own caps apply.
+ *
+ * The client's address is the socket's peer unless `clientIp` says otherwise.
+ */
+export function toNode(
+  gate: NodeGate,
+): (
+  request: NodeRequest | FastifyLike<NodeRequest>,
+  response: NodeResponse | FastifyLike<NodeResponse>,
+  next?: (error?: unknown) => void,
+) => void {
+  return (request, response, next) => {
+    const req = "raw" in request ? request.raw : request;
+    const res = "raw" in response ? response.raw : response;
+    if ("raw" in response) response.hijack?.();
+    serve(gate, req, res, request.body, next).catch((error: unknown) => {
+      if (next && !res.headersSent) next(error);
+      else if (res.headersSent) res.destroy();
+      else finish(res, 500, "INTERNAL");
+    });
+  };
+}
+
+async function serve(
+  gate: NodeGate,
+  req: NodeRequest,
+  res: NodeResponse,
+  parsed: unknown,
+  next?: (error?: unknown) => void,
+): Promise<void> {
+  const request = toRequest(req, res, parsed);
+  if (!request) {
+    linger(req, res);
+    finish(res, 400, "BODY_INVALID");
+    return;
+  }
+  const peer = { peer: text(req.socket, "remoteAddress") };
+  const response = next ? await gate.handle(request, peer) : await gate.fetch(request, peer);
+  if (!response) next?.();
+  else await send(response, req, res);
+}
+
+function finish(res: NodeResponse, status: number, error: string): void {
+  res.statusCode = status;
+  res.setHeader("content-type", "application/json");
+  res.setHeader("cache-control", "no-store");
+  res.end(new TextEncoder().encode(JSON.stringify({ error })));
+}
+
+/** Null for what is no request to answer: a Host that is none, two of them, a method that fetch does not know. */
+function toRequest(req: NodeRequest, res: NodeResponse, parsed: unknown): Request | null {
+  const headers = new Headers();
+  const hosts: string[] = [];
+  for (let i = 0; i + 1 < req.rawHeaders.length; i += 2) {
+    const name = req.rawHeaders[i] ?? "";
+    const value = req.rawHeaders[i + 1] ?? "";
+    if (/^(host|:authority)$/i.test(name)) hosts.push(value);
+    // Line by line: proxies that add a second X-Forwarded-For must be seen in their order.
+    if (!name.startsWith(":")) headers.append(name, value);
+  }
+  const url = urlOf(req, hosts);
+  const method = req.method ?? "GET";
+  if (!url || /^(trace|track|connect)$/i.test(method)) return null;
+  const gone = new AbortController();
+  res.once("close", () => {
+    if (!res.writableFinished) gone.abort();
+  });
+  const init: RequestInit & { duplex?: "half" } = { method, headers, signal: gone.signal, duplex: "half" };
+  const body = bodyOf(req, headers, parsed);
+  return new Request(url, body === null || method === "GET" || method === "HEAD" ? init : { ...init, body });
+}
+
+/** The URL is text of the client: only a host goes between the slashes, never a path, a user or another host. */
+function urlOf(req: NodeRequest, hosts: readonly string[]): string | null {
+  const target = req.originalUrl ?? req.url ?? "/";
+  const scheme = Reflect.get(req.socket, "encrypted") === true ? "https" : "http";
+  // Absolute form (RFC 9112, 3.2.2): what it names is the host, the header does not count.
+  const [, absolute, path] = /^https?:\/\/([^/?#]*)(.*)$/i.exec(target) ?? [undefined, undefined, target === "*" ? "/" : target];
+  const host = absolute ?? hosts[0] ?? "localhost";
+  if (hosts.length > 1 || !/^([\w.-]+|\[[\da-f:.]+\])(:\d{1,5})?$/i.test(host)) return null;
+  const url = `${scheme}://${host}${path?.startsWith("/") ? "" : "/"}${path}`;
+  return (absolute !== undefined || target === "*" || target.startsWith("/")) && URL.canParse(url) ? url : null;
+}
+
+function bodyOf(req: NodeRequest, headers: Headers, parsed: unknown): BodyInit | null {
+  const length = headers.get("content-length");
+  if (length === "0" || (length === null && !headers.has("transfer-encoding") && req.httpVersionMajor < 2)) return null;
+  if (!req.readableDidRead) return streamOf(req);
+  // A parser was here. What it decoded has another length and no coding any more.
+  headers.delete("content-length");
+  headers.delete("content-encoding");
+  const body = req.rawBody instanceof Uint8Array ? req.rawBody : parsed;
+  if (body === undefined) throw new TypeError("Cannot read the body: it was read before, and is neither in body nor in rawBody");
+  if (typeof body === "string") return body;
+  if (body instanceof Uint8Array) return new Uint8Array(body);
+  if (!headers.get("content-type")?.startsWith("application/x-www-form-urlencoded")) return JSON.stringify(body);
+  const pairs = Object.entries(Object(body)).flatMap(([name, value]) => [value].flat().map((one) => [name, String(one)]));
+  return new URLSearchParams(pairs);
+}
+
+/** The body as it comes, one chunk for each read; nothing is touched before the first, so that a `next` handler still finds it whole. */
+function streamOf(req: NodeRequest): ReadableStream<Uint8Array> {
+  let started = false;
+  let over = false;
+  const start = (controller: ReadableStreamDefaultController<Uint8Array>): void => {
+    started = true;
+    const broken = (): void => {
+      if (over) return;
+      over = true;
+      controller.error(new TypeError("The request broke off"));
+    };
+    req.on("data", (chunk) => {
+      if (over) return;
+      req.pause();
+      controller.enqueue(chunk);
+    });
+    req.on("end", () => {
+      if (over) return;
+      over = true;
+      controller.close();
+    });
+    req.on("error", broken);
+    req.on("close", broken);
+  };
+  return new ReadableStream<Uint8Array>(
+    {
+      pull(controller) {
+        if (!started && req.destroyed) controller.error(new TypeError("The request broke off"));
+        else {
+          if (!started) start(controller);
+          req.resume();
+        }
+      },
+      cancel() {
+        over = true;
+      },
+    },
+    { highWaterMark: 0 },
+  );
+}
+
+async function send(response: Response, req: NodeRequest, res: NodeResponse): Promise<void> {
+  res.statusCode = response.status;
+  for (const [name, value] of response.headers) if (name !== "set-cookie") res.setHeader(name, value);
+  const cookies = response.headers.getSetCookie();
+  if (cookies.length > 0) res.setHeader("set-cookie", cookies);
+  linger(req, res);
+  if (!response.body || req.method === "HEAD") {
+    response.body?.cancel().catch(ignore);
+    res.end();
+  } else if (response.headers.get("content-type")?.startsWith("application/json")) {
+    // In one piece, so that it has a length.
+    res.end(new Uint8Array(await response.arrayBuffer()));
+  } else await pipe(response.body, res);
+}
+
+async function pipe(body: ReadableStream<Uint8Array>, res: NodeResponse): Promise<void> {
+  const reader = body.getReader();
+  res.once("close", () => reader.cancel().catch(ignore));
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done || res.destroyed) break;
+    if (!res.write(value)) {
+      await new Promise<void>((resolve) => {
+        res.once("drain", resolve);
+        res.once("close", resolve);
+      });
+    }
+  }
+  res.end();
+}
+
+/** Takes and drops what is left of a body that nobody read, up to a bound: then the connection ends, and no upload occupies us for nothing. */
+function linger(req: NodeRequest, res: NodeResponse): void {
+  if (req.complete || req.destroyed) return;
+  let left = LINGER_BYTES;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const stop = (): void => {
+    if (!req.complete) req.destroy();
+  };
+  req.on("data", (chunk) => {
+    left -= chunk.length;
+    if (left >= 0) req.resume();
+    else if (res.writableFinished) stop();
+    else req.pause();
+  });
+  res.once("finish", () => {
+    if (left < 0) stop();
+    else if (!req.complete) timer = setTimeout(stop, LINGER_MS);
+  });
+  req.on("close", () => clearTimeout(timer));
+  req.on("error", ignore);
+  req.resume();
+}
+
+function text(from: object, name: string): string | undefined {
+  const value: unknown = Reflect.get(from, name);
+  return typeof value === "string" ? value : undefined;
+}
+
+function ignore(): void {}
