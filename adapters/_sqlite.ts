@@ -1,0 +1,194 @@
+import { type ErrorCode, GatepassError, isGatepassError } from "../src/errors.ts";
+import { assertInteger } from "../src/util/assertions.ts";
+
+/** What can be bound to a statement. Drivers bind numbers as doubles: give columns INTEGER affinity and do no arithmetic on bare parameters. */
+export type SqliteValue = string | number | null;
+
+/** A prepared statement of any driver. */
+export interface SqliteStatement {
+  run(...values: SqliteValue[]): unknown;
+  get(...values: SqliteValue[]): unknown;
+  all(...values: SqliteValue[]): unknown[];
+}
+
+/** What we need of a driver: `DatabaseSync` of node:sqlite, `Database` of bun:sqlite, better-sqlite3 or libsql. */
+export interface SqliteClient {
+  exec(sql: string): unknown;
+  prepare(sql: string): SqliteStatement;
+}
+
+/** A row; read it with {@link numberIn} and {@link textIn}. */
+export type SqliteRow = Record<string, unknown>;
+
+/** Runs statements, each prepared once. */
+export interface SqliteSession {
+  run(sql: string, ...values: SqliteValue[]): void;
+  get(sql: string, ...values: SqliteValue[]): SqliteRow | undefined;
+  all(sql: string, ...values: SqliteValue[]): SqliteRow[];
+}
+
+/** A database that waits for its lock without stopping the process. */
+export interface Sqlite {
+  /** Runs `work` in a transaction that holds the write lock from its start; an exception rolls it back and is passed on. `work` is synchronous. */
+  write<T>(work: (session: SqliteSession) => T): Promise<T>;
+  /** Runs `work` in a transaction that reads one snapshot. */
+  read<T>(work: (session: SqliteSession) => T): Promise<T>;
+  /** Fails what waits. The client stays the caller's. */
+  close(): void;
+}
+
+/** What {@link openSqlite} needs to know. */
+export interface SqliteSetup {
+  /** SQL statements that make tables and indexes, all `IF NOT EXISTS`; run once, in a transaction. */
+  schema: readonly string[];
+  /** Thrown when the database is closed, broken, or locked for longer than `timeoutMs`. */
+  code: ErrorCode;
+  /** Milliseconds, default 2000. */
+  timeoutMs?: number | undefined;
+}
+
+interface Job {
+  attempt(): void;
+  fail(error: unknown): void;
+  deadline: number;
+}
+
+/**
+ * Opens `client` (lazily, with the first call): WAL, and a busy timeout of 25 ms. Drivers are synchronous: a longer one would stop
+ * the whole process while another one holds the lock, so beyond it callers queue up, and only the first of them tries again, after a random pause.
+ *
+ * @throws {RangeError} `timeoutMs` is not an integer from 1 to 60000
+ */
+export function openSqlite(client: SqliteClient, { schema, code, timeoutMs = 2000 }: SqliteSetup): Sqlite {
+  assertInteger("timeoutMs", timeoutMs, 1, 60_000);
+  const session = createSession(client);
+  const queue: Job[] = [];
+  let ready = false;
+  let closed = false;
+
+  function transact<T>(begin: string, work: (session: SqliteSession) => T): T {
+    session.run(begin);
+    try {
+      const result = work(session);
+      session.run("COMMIT");
+      return result;
+    } catch (error) {
+      rollback();
+      throw error;
+    }
+  }
+
+  function rollback(): void {
+    try {
+      session.run("ROLLBACK");
+    } catch {
+      // SQLite ended the transaction itself: the error that made it do so is the one to tell.
+    }
+  }
+
+  function prepare(): void {
+    if (ready) return;
+    client.exec("PRAGMA busy_timeout = 25");
+    client.exec("PRAGMA journal_mode = WAL");
+    transact("BEGIN IMMEDIATE", () => {
+      for (const statement of schema) client.exec(statement);
+    });
+    ready = true;
+  }
+
+  function submit<T>(begin: string, work: (session: SqliteSession) => T): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      const fail = (cause: unknown): void =>
+        reject(isGatepassError(cause) ? cause : new GatepassError(code, "Cannot use the database", { cause }));
+      const attempt = (): void => {
+        if (closed) throw new Error("The store is closed");
+        prepare();
+        resolve(transact(begin, work));
+      };
+      queue.push({ attempt, fail, deadline: performance.now() + timeoutMs });
+      if (queue.length === 1) pump();
+    });
+  }
+
+  function pump(): void {
+    for (let job = queue[0]; job !== undefined; job = queue[0]) {
+      try {
+        job.attempt();
+      } catch (error) {
+        if (isBusy(error) && !closed) {
+          for (let late = queue[0]; late !== undefined && late.deadline <= performance.now() + 25; late = queue[0]) {
+            late.fail(error);
+            queue.shift();
+          }
+          if (queue.length > 0) setTimeout(pump, 2 + Math.random() * 20);
+          return;
+        }
+        job.fail(error);
+      }
+      queue.shift();
+    }
+  }
+
+  return {
+    write: (work) => submit("BEGIN IMMEDIATE", work),
+    read: (work) => submit("BEGIN", work),
+    close() {
+      closed = true;
+    },
+  };
+}
+
+/** The option `table`: it becomes part of the SQL text. @throws {RangeError} not an identifier of at most 48 characters */
+export function assertTable(table: string): void {
+  if (!/^[A-Za-z_][A-Za-z0-9_]{0,47}$/.test(table)) throw new RangeError('Invalid "table": expected an identifier of 1 to 48 characters');
+}
+
+/** A number of a row, also where a driver reads integers as bigint. @throws {TypeError} it is none */
+export function numberIn(row: SqliteRow, column: string): number {
+  const value = row[column];
+  if (typeof value === "number") return value;
+  if (typeof value === "bigint") return Number(value);
+  throw new TypeError(`Cannot read the column "${column}": expected a number`);
+}
+
+/** A text of a row. @throws {TypeError} it is none */
+export function textIn(row: SqliteRow, column: string): string {
+  const value = row[column];
+  if (typeof value !== "string") throw new TypeError(`Cannot read the column "${column}": expected a text`);
+  return value;
+}
+
+function createSession(client: SqliteClient): SqliteSession {
+  const statements = new Map<string, SqliteStatement>();
+  const statement = (sql: string): SqliteStatement => {
+    let prepared = statements.get(sql);
+    if (prepared === undefined) {
+      prepared = client.prepare(sql);
+      statements.set(sql, prepared);
+    }
+    return prepared;
+  };
+  return {
+    run: (sql, ...values) => void statement(sql).run(...values),
+    get(sql, ...values) {
+      const row = statement(sql).get(...values);
+      return isRow(row) ? row : undefined;
+    },
+    all: (sql, ...values) =>
+      statement(sql)
+        .all(...values)
+        .filter(isRow),
+  };
+}
+
+function isRow(value: unknown): value is SqliteRow {
+  return typeof value === "object" && value !== null;
+}
+
+/** SQLITE_BUSY and SQLITE_LOCKED, as node:sqlite (`errcode`), bun:sqlite (`errno`) and better-sqlite3 (`code`) tell them. */
+function isBusy(error: unknown): boolean {
+  if (!isRow(error)) return false;
+  if (typeof error["code"] === "string" && /^SQLITE_(BUSY|LOCKED)/.test(error["code"])) return true;
+  const number = error["errcode"] ?? error["errno"];
+  return typeof number === "number" && ((number & 0xff) === 5 || (number & 0xff) === 6);
+}
