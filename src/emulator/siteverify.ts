@@ -113,7 +113,7 @@ async function spoil(fault: SiteverifyFault, answered: Response, request: Reques
         // By a later turn, so that status and headers are out before the connection breaks.
         pull: (controller) => controller.error(new TypeError("Cannot answer: the connection was dropped")),
       });
-      return new Response(body, { headers: { "content-type": "application/json" } });
+      return new Response(body);
     }
   }
 }

@@ -1,0 +1,78 @@
+import { isJsonObject } from "../util/json.ts";
+import type { TurnstileExpectation, TurnstileReason } from "./types.ts";
+
+/** What an answer must be. */
+export interface Checks {
+  expected: TurnstileExpectation;
+  hostnames: readonly string[];
+  allowTestKeys: boolean;
+  /** Milliseconds since the epoch. */
+  oldest: number;
+}
+
+/** What an accepted answer tells. */
+export interface Accepted {
+  ok: true;
+  hostname: string;
+  action: string;
+  cdata: string;
+  challengeAt: number;
+  ephemeralId?: string;
+  interactive?: boolean;
+  testKey: boolean;
+}
+
+/** Codes by whose fault they are. What is not here is the token's fault: a new challenge. */
+const REASONS: [pattern: RegExp, reason: TurnstileReason][] = [
+  [/secret|^bad-request$|idempotency|widget-id/, "misconfigured"],
+  [/^timeout-or-duplicate$/, "expired_or_spent"],
+  [/^missing-input-response$/, "missing"],
+];
+
+/** The reason that an answer without success gives. */
+export function reasonOf(codes: readonly string[]): TurnstileReason {
+  return REASONS.find(([pattern]) => codes.some((code) => pattern.test(code)))?.[1] ?? "invalid";
+}
+
+/** Looks at all that `success: true` does not say; the reason of a refusal, else what was found. */
+export function judge(answer: Record<string, unknown>, { expected, hostnames, allowTestKeys, oldest }: Checks): Accepted | TurnstileReason {
+  const metadata = isJsonObject(answer["metadata"]) ? answer["metadata"] : {};
+  const testKey = metadata["result_with_testing_key"] === true;
+  if ((testKey || metadata["emulator"] === true) && !allowTestKeys) return "test_key";
+
+  const challengeAt = Date.parse(text(answer["challenge_ts"]));
+  // An answer that does not say when cannot be checked: the provider is not what we know.
+  if (Number.isNaN(challengeAt)) return "unavailable";
+  if (challengeAt < oldest) return "too_old";
+
+  const hostname = text(answer["hostname"]).toLowerCase();
+  const cdata = text(answer["cdata"]);
+  let action = text(answer["action"]);
+  // The answer of a test key says nothing about the page: the same hostname always, neither action nor cdata.
+  if (!testKey) {
+    // A token of another site's page, or of another purpose, is a valid token: relaying and re-using them are the attacks here.
+    if (hostnames.length > 0 && !hostnames.includes(hostname)) return "hostname_mismatch";
+    if (expected.action !== undefined) {
+      const wanted = typeof expected.action === "string" ? [expected.action] : expected.action;
+      const found = wanted.find((one) => one.toLowerCase() === action.toLowerCase());
+      if (found === undefined) return "action_mismatch";
+      action = found;
+    }
+    if (expected.cdata !== undefined && expected.cdata !== cdata) return "cdata_mismatch";
+  }
+  const { ephemeral_id: ephemeralId, interactive } = metadata;
+  return {
+    ok: true,
+    hostname,
+    action,
+    cdata,
+    challengeAt,
+    testKey,
+    ...(typeof ephemeralId === "string" ? { ephemeralId } : {}),
+    ...(typeof interactive === "boolean" ? { interactive } : {}),
+  };
+}
+
+function text(value: unknown): string {
+  return typeof value === "string" ? value : "";
+}
