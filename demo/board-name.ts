@@ -1,0 +1,2 @@
+/** The board that the gate keeps and the page shows. */
+export const BOARD = "ember-ring";
