@@ -12,19 +12,19 @@ export function redactText(text: string, secrets: readonly string[] = []): strin
   for (const secret of secrets) if (secret.length >= 8) clean = clean.replaceAll(secret, "[secret]");
   return (
     clean
-      .replace(/\b[0-9]x[\w-]{28,}/g, "[secret]")
-      .replace(/XXXX\.DUMMY\.TOKEN\.XXXX|\b[0-9]\.[\w-]{20,}(\.[\w-]+)*/g, "[token]")
+      .replace(/[0-9]x[\w-]{28,}/g, "[secret]")
       // Three segments are a JWS; and nothing that an event may say is as long as 64 characters in one piece.
-      .replace(/[\w-]{8,}\.[\w-]{8,}\.[\w-]{16,}|[\w.~+/=-]{64,}/g, "[token]")
-      .replace(/[\da-f:]*:[\da-f:]*:[\da-f:.]*(%[\w.-]+)?(\/\d{1,3})?|\b\d{1,3}(\.\d{1,3}){3}(\/\d{1,2})?(?!\d)/gi, hideAddress)
+      .replace(/[\w-]{8,}\.[\w-]{8,}\.[\w-]{16,}|[\w.~+/=-]{64,}|XXXX\.DUMMY\.TOKEN\.XXXX|[0-9]\.[\w-]{20,}(\.[\w-]+)*/g, "[token]")
+      .replace(/[\da-f]*:[\da-f]*:[\da-f:.]*(%[\w.-]+)?(\/\d{1,3})?|\d{1,3}(\.\d{1,3}){3}(\/\d{1,2})?/gi, hideAddress)
   );
 }
 
 function hideAddress(found: string): string {
   const [address = "", bits] = found.split("/");
-  const ip = parseIp(address) ?? parseIp(address.replace(/[.:]+$/, ""));
-  if (!ip) return found;
-  return bits !== undefined && Number(bits) <= (ip.version === 4 ? 24 : 48) && isPrefix(ip.bytes, Number(bits)) ? found : "[address]";
+  const ip = parseIp(address);
+  if (ip && bits !== undefined && Number(bits) <= (ip.version === 4 ? 24 : 48) && isPrefix(ip.bytes, Number(bits))) return found;
+  // What does not parse may be an address with something glued to it. A time or a line number has two colons.
+  return !found.includes(":") || found.includes("::") || found.split(":").length > 6 ? "[address]" : found;
 }
 
 /** Whether everything behind the prefix is zero: `203.0.113.7/24` still names one address. */

@@ -86,7 +86,7 @@ function parse(text: string): URL | null {
 /** An origin in the one spelling that browsers send, and nothing else: no `null`, no path, no list. */
 function exact(origin: string): URL | null {
   const url = parse(origin);
-  return url?.origin === origin ? url : null;
+  return url?.origin === origin && !origin.includes("*") ? url : null;
 }
 
 function exactOrigin(origin: string): string {
