@@ -68,8 +68,8 @@ export function judge(answer: Record<string, unknown>, { expected, hostnames, al
     cdata,
     challengeAt,
     testKey,
-    ...(typeof ephemeralId === "string" ? { ephemeralId } : {}),
-    ...(typeof interactive === "boolean" ? { interactive } : {}),
+    ...(typeof ephemeralId === "string" && { ephemeralId }),
+    ...(typeof interactive === "boolean" && { interactive }),
   };
 }
 

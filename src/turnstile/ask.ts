@@ -8,6 +8,9 @@ export type Attempt =
   | { answer: Record<string, unknown>; codes: string[] }
   | { failed: "timeout" | "unavailable"; retry: boolean; codes?: string[] };
 
+/** Nothing to be had, now or by asking again. */
+export const NOTHING: Attempt = { failed: "unavailable", retry: false };
+
 /** Asks siteverify once. The time covers the body too: a server that sends a header and then stalls must not hold us. */
 export async function ask(send: typeof fetch, url: string, body: string, timeoutMs: number): Promise<Attempt> {
   const abort = new AbortController();
@@ -32,12 +35,13 @@ async function exchange(send: typeof fetch, url: string, body: string, signal: A
     const headers = { "content-type": "application/json" };
     const response = await send(url, { method: "POST", headers, body, redirect: "manual", signal });
     const { status } = response;
-    if (response.redirected || response.type === "opaqueredirect" || (status >= 300 && status < 400)) {
+    // Browsers hide the status of a redirect: 0.
+    if (response.redirected || status < 200 || (status > 299 && status < 400)) {
       await response.body?.cancel();
-      return { failed: "unavailable", retry: false };
+      return NOTHING;
     }
     const text = await read(response);
-    if (text === null) return { failed: "unavailable", retry: false };
+    if (text === null) return NOTHING;
     const answer = parseJsonObject(text);
     const codes = codesOf(answer?.["error-codes"]);
     if (answer === null || typeof answer["success"] !== "boolean" || status >= 500 || codes.includes("internal-error")) {
@@ -52,20 +56,16 @@ async function exchange(send: typeof fetch, url: string, body: string, signal: A
 
 /** The text of a body, null when it is too long to be an answer. */
 async function read(response: Response): Promise<string | null> {
-  const reader = response.body?.getReader();
   const decoder = new TextDecoder();
   let text = "";
   let size = 0;
-  for (;;) {
-    const chunk = await reader?.read();
-    if (chunk?.value === undefined) return text + decoder.decode();
-    size += chunk.value.length;
-    if (size > MAX_ANSWER) {
-      await reader?.cancel();
-      return null;
-    }
-    text += decoder.decode(chunk.value, { stream: true });
+  // Leaving the loop cancels the stream.
+  for await (const chunk of response.body ?? []) {
+    size += chunk.length;
+    if (size > MAX_ANSWER) return null;
+    text += decoder.decode(chunk, { stream: true });
   }
+  return text + decoder.decode();
 }
 
 /** Only what looks like a code: whatever else an answer holds, a token say, is not repeated. */

@@ -14,10 +14,9 @@
  * @module
  */
 import { MAX_TURNSTILE_TOKEN } from "../protocol.ts";
-import { assertInteger } from "../util/assertions.ts";
 import { randomBytes, uuidFromBytes } from "../util/random.ts";
 import { type Checks, judge, reasonOf } from "./answer.ts";
-import { type Attempt, ask } from "./ask.ts";
+import { ask, NOTHING } from "./ask.ts";
 import type { Turnstile, TurnstileOptions, TurnstileReason } from "./types.ts";
 
 export { type BreakerOptions, withBreaker } from "./breaker.ts";
@@ -28,8 +27,8 @@ export const SITEVERIFY_URL = "https://challenges.cloudflare.com/turnstile/v0/si
 
 /** What real tokens are made of, with room to spare; white space, quotes and controls have no business in a request to the provider. */
 const TOKEN = /^[\w.~+/=-]+$/;
-/** Cloudflare's test secrets: everyone knows them, and the first accepts everything. */
-const TEST_SECRET = /^[1-3]x0+AA$/;
+/** Cloudflare's test secrets are known to everyone, and the first accepts everything. */
+const NO_TEST_SECRET = /^(?![1-3]x0+AA$)/;
 /** Refused before the token was looked at: another secret may still be tried on it. */
 const WRONG_SECRET = /^invalid-(input|parsed)-secret$/;
 
@@ -49,21 +48,25 @@ export function createTurnstile(options: TurnstileOptions): Turnstile {
   const { clock = Date.now, random = randomBytes } = options;
   const secrets = typeof options.secret === "string" ? [options.secret] : [...(options.secret ?? [])];
   const hostnames = [...(options.allowedHostnames ?? [])];
-  if (secrets.length === 0 || secrets.some((one) => typeof one !== "string" || !/^[\x21-\x7e]+$/.test(one))) {
-    throw new TypeError('Invalid "secret": expected one or more strings without white space');
-  }
-  if (hostnames.some((name) => !/^[a-z0-9._-]+$/.test(name))) {
-    throw new TypeError('Invalid "allowedHostnames": expected bare lower-case hostnames, without scheme and port');
-  }
-  if (!allowTestKeys) {
-    if (hostnames.length === 0) throw new TypeError('Invalid "allowedHostnames": expected one or more hostnames');
-    if (secrets.some((one) => TEST_SECRET.test(one))) throw new TypeError('Invalid "secret": a test secret needs "allowTestKeys"');
-    // Whoever answers decides who is human: no one but Cloudflare is asked by accident.
-    if (url !== SITEVERIFY_URL) throw new TypeError('Invalid "siteverifyUrl": another one than Cloudflare\'s needs "allowTestKeys"');
-  }
-  assertInteger("maxAge", maxAge, 1, 86_400);
-  assertInteger("timeoutMs", timeoutMs, 1, 60_000);
-  assertInteger("retries", retries, 0, 5);
+  const must = (name: keyof TurnstileOptions, met: boolean, rule: string): void => {
+    if (!met) throw new TypeError(`Invalid "${name}": ${rule}`);
+  };
+  const every = (list: unknown[], pattern: RegExp): boolean => list.every((one) => typeof one === "string" && pattern.test(one));
+  must("secret", secrets.length > 0 && every(secrets, /^[!-~]+$/), "expected one or more, without white space");
+  must(
+    "allowedHostnames",
+    (allowTestKeys || hostnames.length > 0) && every(hostnames, /^[a-z0-9._-]+$/),
+    "expected one or more, bare and lower case",
+  );
+  must("secret", allowTestKeys || every(secrets, NO_TEST_SECRET), "a test secret needs allowTestKeys");
+  // Whoever answers decides who is human: no one but Cloudflare is asked by accident.
+  must("siteverifyUrl", allowTestKeys || url === SITEVERIFY_URL, "not Cloudflare's: needs allowTestKeys");
+  const range = (name: keyof TurnstileOptions, value: number, min: number, max: number): void => {
+    if (!(Number.isInteger(value) && value >= min && value <= max)) throw new RangeError(`Invalid "${name}": expected ${min} to ${max}`);
+  };
+  range("maxAge", maxAge, 1, 86_400);
+  range("timeoutMs", timeoutMs, 1, 60_000);
+  range("retries", retries, 0, 5);
 
   return {
     async verify(token, expected = {}) {
@@ -81,7 +84,7 @@ export function createTurnstile(options: TurnstileOptions): Turnstile {
 
       const idempotency_key = expected.idempotencyKey ?? uuidFromBytes(random(16));
       let left = retries;
-      let attempt: Attempt = { failed: "unavailable", retry: false };
+      let attempt = NOTHING;
       for (const secret of secrets) {
         const body = JSON.stringify({ secret, response: token, remoteip: expected.remoteip, idempotency_key });
         do attempt = await ask(options.fetch ?? fetch, url, body, timeoutMs);
