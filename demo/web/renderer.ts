@@ -1,24 +1,10 @@
 /** Draws a run: the still backdrop, then what moves. Floats live here and nowhere in the rules. */
-import { ASH, CHAIN, DECAY, type Ember, LIFE, MAX_TICKS, NONE, OUTLINE, PULSE, SPARK, STAR, STUN, type Thing } from "../game/rules.ts";
-import { type Insets, type Layout, layoutOf, paintBackdrop } from "./backdrop.ts";
+import { CHAIN, DECAY, MAX_TICKS, NONE, PULSE } from "../game/rules.ts";
+import { type Layout, layoutOf, paintBackdrop } from "./backdrop.ts";
+import { drawEmber, drawTail } from "./comet.ts";
 import { createEffects, type Effects } from "./effects.ts";
-import { trace, traceCracks } from "./shapes.ts";
-
-/** What one frame shows. */
-export interface Frame {
-  state: Ember;
-  /** Angle of the ember a tick ago. */
-  before: number;
-  /** Ticks done. */
-  tick: number;
-  /** 0..1: how far the next tick is. */
-  part: number;
-  /** Milliseconds, for what merely decorates. */
-  now: number;
-  /** Whether the clock of the run is shown. */
-  timed: boolean;
-  insets: Insets;
-}
+import { COLOURS, type Frame, point, UNITS } from "./frame.ts";
+import { drawThing } from "./things.ts";
 
 /** Draws frames on a canvas. */
 export interface Renderer {
@@ -27,9 +13,7 @@ export interface Renderer {
   reset(): void;
 }
 
-const TAIL = 38;
-const UNITS = (Math.PI * 2) / 4096;
-const COLOURS: Record<number, string> = { [SPARK]: "#ffd27a", [ASH]: "#8d95bd", [STAR]: "#c4e8ff" };
+const TAIL = 44;
 
 /** `still` tells whether the visitor asked for reduced motion. */
 export function createRenderer(canvas: HTMLCanvasElement, still: () => boolean): Renderer {
@@ -42,7 +26,7 @@ export function createRenderer(canvas: HTMLCanvasElement, still: () => boolean):
   let radius = 0;
   let seen = -1;
 
-  function fit({ insets }: Frame): Layout {
+  function measure({ insets }: Frame): Layout {
     const ratio = Math.min(window.devicePixelRatio || 1, 3);
     const { clientWidth: width, clientHeight: height } = canvas;
     const wanted = [width, height, ratio, insets.top, insets.bottom, insets.left].join(" ");
@@ -87,7 +71,7 @@ export function createRenderer(canvas: HTMLCanvasElement, still: () => boolean):
     },
     draw(frame) {
       if (!context || canvas.clientWidth === 0) return;
-      const place = fit(frame);
+      const place = measure(frame);
       follow(frame, place);
       context.setTransform(place.ratio, 0, 0, place.ratio, 0, 0);
       if (backdrop) context.drawImage(backdrop, 0, 0, place.width, place.height);
@@ -107,11 +91,6 @@ export function createRenderer(canvas: HTMLCanvasElement, still: () => boolean):
       context.restore();
     },
   };
-}
-
-/** Clockwise from the top. */
-function point(place: Layout, angle: number, radius: number): { x: number; y: number } {
-  return { x: place.x + Math.sin(angle) * radius, y: place.y - Math.cos(angle) * radius };
 }
 
 function interpolate(before: number, after: number, part: number): number {
@@ -191,145 +170,4 @@ function meters(context: CanvasRenderingContext2D, place: Layout, { state, tick,
   context.beginPath();
   context.arc(x, y, size, top, top + Math.PI * 2 * left);
   context.stroke();
-}
-
-function drawThing(context: CanvasRenderingContext2D, place: Layout, thing: Thing, slot: number, frame: Frame, calm: boolean): void {
-  const age = frame.tick + frame.part - thing.born;
-  const { x, y } = point(place, thing.angle * UNITS, place.rings[thing.ring] ?? 0);
-  const going = Math.min(1, Math.max(0, (LIFE - age) / 75));
-  const size = Math.max(7, place.size * 0.036) * (0.55 + 0.45 * going);
-  context.save();
-  context.translate(x, y);
-  if (!calm && thing.kind === STAR) context.rotate(Math.sin(frame.now * 0.002 + slot) * 0.25);
-  if (!calm && thing.kind === SPARK) context.rotate(Math.sin(frame.now * 0.003 + slot * 2) * 0.1);
-  if (thing.kind === ASH) context.rotate(((slot % 7) - 3) * 0.09); // never far from a square on its side
-  context.globalAlpha = going < 1 ? 0.35 + 0.65 * going : 1;
-  if (age < OUTLINE) outline(context, thing.kind, size, age / OUTLINE);
-  else solid(context, thing.kind, size * (calm ? 1 : 1 + 0.35 * Math.max(0, 1 - (age - OUTLINE) / 10)));
-  context.restore();
-}
-
-/** What does not count yet: an empty, dashed shape that closes in. */
-function outline(context: CanvasRenderingContext2D, kind: number, size: number, part: number): void {
-  context.globalAlpha *= 0.25 + 0.5 * part;
-  context.strokeStyle = COLOURS[kind] ?? "#fff";
-  context.lineWidth = 1.6;
-  context.setLineDash([3.5, 3.5]);
-  trace(context, kind, size * (1.45 - 0.45 * part));
-  context.stroke();
-}
-
-function solid(context: CanvasRenderingContext2D, kind: number, size: number): void {
-  if (kind === ASH) {
-    trace(context, kind, size);
-    context.fillStyle = "#272c4c";
-    context.fill();
-    context.strokeStyle = "#98a0c6";
-    context.lineWidth = Math.max(1.4, size * 0.12);
-    context.stroke();
-    traceCracks(context, size);
-    context.strokeStyle = "#ff8f80";
-    context.lineCap = "round";
-    context.lineWidth = Math.max(1.6, size * 0.17);
-    context.stroke();
-    return;
-  }
-  const glow = context.createRadialGradient(0, 0, 0, 0, 0, size * 2.6);
-  glow.addColorStop(0, kind === STAR ? "rgb(170 220 255 / 60%)" : "rgb(255 180 84 / 50%)");
-  glow.addColorStop(1, "rgb(255 180 84 / 0%)");
-  context.fillStyle = glow;
-  context.fillRect(-size * 2.6, -size * 2.6, size * 5.2, size * 5.2);
-  trace(context, kind, size);
-  const body = context.createLinearGradient(0, -size, 0, size);
-  body.addColorStop(0, kind === STAR ? "#ffffff" : "#fff1cf");
-  body.addColorStop(1, kind === STAR ? "#9fd4ff" : "#ffb23f");
-  context.fillStyle = body;
-  context.fill();
-}
-
-/** A ribbon along where the ember was, narrowing to nothing: a wide glow, then a bright core. */
-function drawTail(
-  context: CanvasRenderingContext2D,
-  place: Layout,
-  tail: readonly { angle: number; radius: number }[],
-  head: { angle: number; radius: number },
-  { now, state }: Frame,
-  calm: boolean,
-): void {
-  // The last mark is where the ember will be when the tick is over: the head stands between it and the one before.
-  const marks = [...tail.slice(0, -1), head].map(({ angle, radius }) => point(place, angle * UNITS, radius));
-  const first = marks[0];
-  const last = marks.at(-1);
-  if (!first || !last || marks.length < 3) return;
-  const reach = Math.max(1, ...marks.map(({ x, y }) => Math.hypot(x - last.x, y - last.y)));
-  context.save();
-  context.globalCompositeOperation = "lighter";
-  for (const [width, bright, shade] of [
-    [0.062, 0.3, "255 96 32"],
-    [0.036, 0.6, "255 140 60"],
-    [0.016, 0.8, "255 224 170"],
-  ] as const) {
-    const fade = context.createRadialGradient(last.x, last.y, 0, last.x, last.y, reach);
-    const colour = state.stunned > 0 ? "120 130 175" : shade;
-    fade.addColorStop(0, `rgb(${colour} / ${bright * 100}%)`);
-    fade.addColorStop(0.5, `rgb(${colour} / ${bright * 36}%)`);
-    fade.addColorStop(1, `rgb(${colour} / 0%)`);
-    context.fillStyle = fade;
-    ribbon(context, marks, place.size * width * 0.5, calm ? undefined : now);
-    context.fill();
-  }
-  context.restore();
-}
-
-function ribbon(
-  context: CanvasRenderingContext2D,
-  marks: readonly { x: number; y: number }[],
-  half: number,
-  now: number | undefined,
-): void {
-  const right: { x: number; y: number }[] = [];
-  context.beginPath();
-  for (const [index, mark] of marks.entries()) {
-    const before = marks[Math.max(0, index - 1)] ?? mark;
-    const after = marks[Math.min(marks.length - 1, index + 1)] ?? mark;
-    const way = Math.hypot(after.x - before.x, after.y - before.y) || 1;
-    const shimmer = now === undefined ? 1 : 1 + 0.14 * Math.sin(now * 0.017 - index * 0.9);
-    const width = (half * shimmer * index) / (marks.length - 1);
-    const [nx, ny] = [(-(after.y - before.y) / way) * width, ((after.x - before.x) / way) * width];
-    context.lineTo(mark.x + nx, mark.y + ny);
-    right.push({ x: mark.x - nx, y: mark.y - ny });
-  }
-  for (const { x, y } of right.reverse()) context.lineTo(x, y);
-  context.closePath();
-}
-
-function drawEmber(context: CanvasRenderingContext2D, place: Layout, at: { x: number; y: number }, frame: Frame, calm: boolean): void {
-  const { state, now } = frame;
-  const stunned = state.stunned > 0;
-  const breath = calm || stunned ? 1 : 1 + 0.05 * Math.sin(now * 0.012);
-  const size = Math.max(7, place.size * 0.034) * breath * (1 + 0.03 * (state.multiplier - 1));
-  context.save();
-  context.translate(at.x, at.y);
-  const glow = context.createRadialGradient(0, 0, size * 0.2, 0, 0, size * 3.6);
-  glow.addColorStop(0, stunned ? "rgb(140 148 190 / 40%)" : "rgb(255 190 100 / 80%)");
-  glow.addColorStop(0.35, stunned ? "rgb(120 130 180 / 14%)" : "rgb(255 138 60 / 32%)");
-  glow.addColorStop(1, "rgb(255 120 40 / 0%)");
-  context.fillStyle = glow;
-  context.fillRect(-size * 3.6, -size * 3.6, size * 7.2, size * 7.2);
-  const core = context.createRadialGradient(-size * 0.2, -size * 0.25, 0, 0, 0, size);
-  core.addColorStop(0, stunned ? "#d8daea" : "#fffdf4");
-  core.addColorStop(0.55, stunned ? "#8087a8" : "#ffcf86");
-  core.addColorStop(1, stunned ? "#4b5175" : "#ff8a3c");
-  context.fillStyle = core;
-  context.beginPath();
-  context.arc(0, 0, size, 0, Math.PI * 2);
-  context.fill();
-  if (stunned) {
-    context.strokeStyle = "#ff8f80";
-    context.lineWidth = 2.5;
-    context.beginPath();
-    context.arc(0, 0, size * 1.8, -Math.PI / 2, -Math.PI / 2 + (Math.PI * 2 * state.stunned) / STUN);
-    context.stroke();
-  }
-  context.restore();
 }
