@@ -61,7 +61,10 @@ export interface SessionOptions {
   actions?: readonly string[];
   /** What a session is bound to. Default `none`. */
   bind?: "none" | "ip-prefix" | "device";
-  /** The application's own player id, where it has accounts. */
+  /**
+   * The application's own player id (1 to 128 characters), where it has accounts. Asked at the exchange, and again at each write:
+   * where it then names somebody else than the session does, the session is refused and the client makes a new one.
+   */
   subject?(request: Request): string | undefined | Promise<string | undefined>;
 }
 
@@ -103,8 +106,9 @@ export type Admission = Admitted | Refused;
 export interface Admitted {
   ok: true;
   level: "session" | "clearance" | "turnstile" | "none";
-  claims?: VerifiedClaims;
-  player?: string;
+  claims?: VerifiedClaims | undefined;
+  /** Who plays: of the session, of the fresh token, or (`level: "none"`) of this one request. */
+  player?: string | undefined;
   /** Rate headers for the answer. */
   headers: Headers;
   /** A check was skipped since a backend is down. */
@@ -147,9 +151,12 @@ export interface SessionClaims extends VerifiedClaims {
 
 /** Where an exchange comes from. */
 export interface ExchangeContext {
-  request?: Request;
-  remoteip?: string;
-  playerToken?: string;
+  request?: Request | undefined;
+  /** The client's address, as text. */
+  remoteip?: string | undefined;
+  playerToken?: string | undefined;
+  /** Method and pattern, for events. */
+  route?: string | undefined;
 }
 
 /** Sessions of a gate. */

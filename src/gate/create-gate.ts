@@ -1,0 +1,127 @@
+import { detectPlatform, refusalResponse } from "../http/index.ts";
+import type { Platform } from "../http/types.ts";
+import { checkOptions } from "./admission.ts";
+import { findProblems } from "./check.ts";
+import { type Core, createCore, merge } from "./core.ts";
+import { runAll, runJob } from "./jobs.ts";
+import type { Admission, Gate, GateOptions, ProtectOptions } from "./types.ts";
+
+/**
+ * The gate: sessions for solved Turnstile challenges, limits, and the routes of its features, as one `fetch` handler.
+ *
+ * With options it is ready at once; with a function (Workers, where the environment comes with the request) the function is called once per `env`
+ * object. Creation asks for no time, randomness or network, so it may stand at module scope.
+ *
+ * @throws {TypeError} {RangeError} a bad, unknown or missing option. In the function form at the first request of that `env` (answered 500, told to
+ * `console.error`), or at `gate.for(env)`
+ *
+ * @example
+ * ```ts
+ * import { createGate, memoryStore } from "gatepass";
+ * const gate = createGate({
+ *   secrets: "an example secret, at least 32 bytes long",
+ *   turnstile: { secret: "0x4AAAAAAA_your_secret", allowedHostnames: ["game.example"] },
+ *   store: memoryStore(),
+ * });
+ * const answer = await gate.fetch(new Request("https://game.example/api/session", { method: "POST" }));
+ * console.assert(answer.status === 400);
+ * ```
+ */
+export function createGate<Env = unknown>(options: GateOptions | ((env: Env) => GateOptions)): Gate<Env> {
+  if (typeof options !== "function") {
+    return gateOfOne(createCore(options));
+  }
+  const cores = new WeakMap<object, Core>();
+  const of = (env: unknown): Core => {
+    if (typeof env !== "object" || env === null) {
+      throw new TypeError("Cannot tell the environment: createGate got a function of it, so bind one with gate.for(env)");
+    }
+    let core = cores.get(env);
+    if (!core) {
+      core = createCore(options(env as Env));
+      cores.set(env, core);
+    }
+    return core;
+  };
+  return gateOf(({ env }) => of(env), of);
+}
+
+const NOWHERE: Platform = { kind: "unknown", env: undefined, peer: undefined, waitUntil: () => undefined };
+
+function gateOfOne<Env>(core: Core): Gate<Env> {
+  return gateOf(
+    () => core,
+    () => core,
+    core,
+  );
+}
+
+/** @param known the one core, where it is there already: then a program's mistakes show at once, not at the first request */
+function gateOf<Env>(coreOf: (platform: Platform) => Core, coreFor: (env: unknown) => Core, known?: Core): Gate<Env> {
+  const handle: Gate["handle"] = async (request, second, third) => {
+    const platform = detectPlatform(request, second, third);
+    let core: Core;
+    try {
+      core = coreOf(platform);
+    } catch (error) {
+      // The options are wrong, so that there is no `onError` yet; the visitor learns nothing of it.
+      console.error(error);
+      return refusalResponse("INTERNAL");
+    }
+    try {
+      return await core.handle(request, platform);
+    } catch (error) {
+      core.fault(error, request);
+      return refusalResponse("INTERNAL");
+    }
+  };
+  const protect = async (core: Core, platform: Platform, request: Request, options: ProtectOptions): Promise<Admission> => {
+    const admission = await core.protect(core.visit(request, platform), options);
+    return admission.ok ? admission : { ...admission, response: core.cors.apply(admission.response, request) };
+  };
+  return {
+    handle,
+    async fetch(request, second, third) {
+      return (await handle(request, second, third)) ?? refusalResponse("NOT_FOUND");
+    },
+    for(env) {
+      return gateOfOne(coreFor(env));
+    },
+    async protect(request, options = {}, second, third) {
+      const platform = detectPlatform(request, second, third);
+      return protect(coreOf(platform), platform, request, options);
+    },
+    guard(handler, options = {}) {
+      if (known) checkOptions(known.settings, known.parts.limits, options);
+      return async (request, second, third) => {
+        const platform = detectPlatform(request, second, third);
+        const core = coreOf(platform);
+        const { cors } = core;
+        const preflight = cors.preflight(request, ["GET", "POST", "PUT", "PATCH", "DELETE"]);
+        if (preflight) return preflight;
+        const admission = await protect(core, platform, request, options);
+        if (!admission.ok) return admission.response;
+        return cors.apply(merge(await handler(request, admission), admission.headers), request);
+      };
+    },
+    async report(request, signal, about = {}) {
+      const core = coreOf(detectPlatform(request));
+      for (const feature of core.parts.features) {
+        try {
+          await feature.report?.(request, signal, about);
+        } catch (error) {
+          core.fault(error, request);
+        }
+      }
+    },
+    get sessions() {
+      return coreOf(NOWHERE).kernel.sessions;
+    },
+    run: async (job) => runJob(coreOf(NOWHERE), job),
+    scheduled: async (_controller, env) => runAll(coreOf({ ...NOWHERE, env })),
+    check: async () => {
+      const { settings, parts } = coreOf(NOWHERE);
+      return findProblems(settings, parts.features);
+    },
+  };
+}

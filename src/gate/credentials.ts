@@ -1,0 +1,61 @@
+import { isGatepassError } from "../errors.ts";
+import { eventReasonOfToken } from "../events/index.ts";
+import type { EventReason } from "../events/types.ts";
+import { HEADER, type PublicCode } from "../protocol.ts";
+import { decodeBase64url } from "../util/base64url.ts";
+import { decodeUtf8 } from "../util/bytes.ts";
+import type { Settings } from "./options.ts";
+import { accountOf } from "./players.ts";
+import type { SessionDesk } from "./sessions.ts";
+import type { SessionClaims } from "./types.ts";
+import type { Visit } from "./visit.ts";
+
+/** A session that may be spent, or why there is none. */
+export type Credential = { ok: true; claims: SessionClaims } | { ok: false; code: PublicCode; reason: EventReason; claims?: SessionClaims };
+
+const MISSING: Credential = { ok: false, code: "SESSION_MISSING", reason: "session_missing" };
+
+/** Reads and checks the session of a request: MAC, times, scope, binding. Nothing is spent, and a revocation is only seen when it is. */
+export async function readSession(settings: Settings, sessions: SessionDesk, visit: Visit, action?: string): Promise<Credential> {
+  const token = sessionToken(visit.request.headers);
+  if (token === undefined || settings.secrets.length === 0) return MISSING;
+  let claims: SessionClaims;
+  try {
+    claims = await sessions.verify(token);
+  } catch (error) {
+    if (!isGatepassError(error)) throw error;
+    return {
+      ok: false,
+      code: error.code === "ERR_TOKEN_EXPIRED" ? "SESSION_EXPIRED" : "SESSION_INVALID",
+      reason: eventReasonOfToken(error.code),
+    };
+  }
+  if (action !== undefined && !claims.scope.includes(action)) return { ok: false, code: "SCOPE_DENIED", reason: "scope", claims };
+  if (settings.resolved.bind !== "none" && !(await sessions.isBound(visit, claims))) {
+    return { ok: false, code: "SESSION_INVALID", reason: "binding", claims };
+  }
+  if (settings.given.session?.subject) {
+    const account = await accountOf(settings, visit);
+    // Somebody else logged in since: what is written now is theirs, not the last one's.
+    if (account !== undefined && account !== claims.sub) return { ok: false, code: "SESSION_INVALID", reason: "wrong_player", claims };
+  }
+  return { ok: true, claims };
+}
+
+/** The header of our own, else a bearer that looks like ours: the application's own `Authorization` is none of our business. */
+function sessionToken(headers: Headers): string | undefined {
+  const own = headers.get(HEADER.session);
+  if (own) return own;
+  const authorization = headers.get("authorization");
+  if (authorization === null || !/^bearer +/i.test(authorization)) return undefined;
+  const token = authorization.slice(6).trim();
+  return isOurs(token) ? token : undefined;
+}
+
+/** Whether a bearer's header names a kind of gatepass's: any, so that a token of another kind is refused as invalid rather than called missing. */
+function isOurs(token: string): boolean {
+  const end = token.indexOf(".");
+  if (end < 0 || end > 400) return false;
+  const header = decodeBase64url(token.slice(0, end));
+  return header !== null && /"typ"\s*:\s*"gp-/i.test(decodeUtf8(header) ?? "");
+}
