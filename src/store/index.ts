@@ -17,3 +17,4 @@ export type {
 } from "./contract.ts";
 export { isUsesQuota } from "./contract.ts";
 export { MAX_KEY, partitionOf, rateKey, usesKey } from "./keys.ts";
+export { type MemoryStore, type MemoryStoreOptions, memoryStore } from "./memory.ts";

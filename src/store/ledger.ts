@@ -1,0 +1,122 @@
+import { isUsesQuota, type Quota, type QuotaState, type RateQuota, type RefusalWhy, type SpendResult, type UsesQuota } from "./contract.ts";
+import { MAX_QUOTAS } from "./validate.ts";
+import { chargeRing, freeAt, RING, refundRing, unitsAt } from "./window.ts";
+
+/** Numbers in the record of a uses quota: when it dies (ms), and units used. A rate quota's record is a ring. */
+export const USES = 2;
+
+/** What a backend knows of the quotas of one call, by position: where each record lies, and until when its key is blocked. Reused from call to call. */
+export interface Records {
+  cells: Float64Array[];
+  /** Where the record starts in its cells; -1: there is none that lives. */
+  base: Int32Array;
+  /** Milliseconds since the epoch; 0: not blocked. */
+  blocked: Float64Array;
+}
+
+/** Room for the records of one call. With `own`, each has cells of its own to be loaded into, at base 0. */
+export function createRecords(own: boolean): Records {
+  const none = new Float64Array(0);
+  return {
+    cells: Array.from({ length: MAX_QUOTAS }, () => (own ? new Float64Array(RING) : none)),
+    base: new Int32Array(MAX_QUOTAS).fill(-1),
+    blocked: new Float64Array(MAX_QUOTAS),
+  };
+}
+
+/**
+ * Decides a spend; writes nothing. The states are those before it.
+ *
+ * @param since milliseconds: when a local store began to remember
+ */
+export function decide(quotas: readonly Quota[], records: Records, now: number, since: number = Number.NEGATIVE_INFINITY): SpendResult {
+  const result: SpendResult = { ok: true, at: now, refused: null, retryAfter: 0, states: [] };
+  let usesRefused = false;
+  let longest = 0;
+  for (let i = 0; i < quotas.length; i++) {
+    const quota = quotas[i];
+    if (quota === undefined) continue;
+    const uses = isUsesQuota(quota);
+    const until = records.blocked[i] ?? 0;
+    const state = uses ? usesState(quota, records, i, now, since) : rateState(quota, records, i, now);
+    if (until > now) {
+      state.remaining = 0;
+      state.why = "blocked";
+    }
+    result.states.push(state);
+    if (state.why === undefined || quota.cost === 0) continue;
+    result.ok = false;
+    if (uses) {
+      if (!usesRefused) result.refused = i;
+      usesRefused = true;
+    } else {
+      const wait = Math.max(until, rateReady(quota, records, i, now)) - now;
+      if (wait > longest) {
+        longest = wait;
+        if (!usesRefused) result.refused = i;
+      }
+    }
+  }
+  result.retryAfter = Math.ceil(longest / 1000);
+  return result;
+}
+
+/** Charges one quota of an admitted spend; its record is zeros when new. Makes `state` the one after the spend. */
+export function charge(quota: Quota, cells: Float64Array, base: number, now: number, state: QuotaState): void {
+  const cost = quota.cost ?? 1;
+  if (isUsesQuota(quota)) {
+    cells[base] = Math.max(cells[base] ?? 0, quota.expiresAt);
+    cells[base + 1] = (cells[base + 1] ?? 0) + cost;
+  } else {
+    chargeRing(cells, base, quota.key, quota.window, now, cost);
+  }
+  state.remaining -= cost;
+  state.resetAt = cells[base] ?? now;
+}
+
+/** Gives back one charge, if it is still there. What is left: `none` (the record may go), `some`, or `same` when nothing was given back. */
+export function giveBack(quota: Quota, cells: Float64Array, base: number, now: number, at: number): "none" | "some" | "same" {
+  const cost = quota.cost ?? 1;
+  if (!isUsesQuota(quota)) {
+    if (!refundRing(cells, base, quota.window, now, at, cost)) return "same";
+    return unitsAt(cells, base, quota.window, now) === 0 ? "none" : "some";
+  }
+  // Fenced: a lease that ran out and was taken anew has another expiry, and is not the caller's to release.
+  const used = cells[base + 1] ?? 0;
+  if (cells[base] !== quota.expiresAt || used < cost) return "same";
+  cells[base + 1] = used - cost;
+  return used === cost ? "none" : "some";
+}
+
+function usesState(quota: UsesQuota, { cells, base }: Records, i: number, now: number, since: number): QuotaState {
+  const at = base[i] ?? -1;
+  const used = at < 0 ? 0 : (cells[i]?.[at + 1] ?? 0);
+  const state: QuotaState = {
+    remaining: Math.max(0, quota.limit - used),
+    resetAt: at < 0 ? quota.expiresAt : Math.max(quota.expiresAt, cells[i]?.[at] ?? 0),
+  };
+  let why: RefusalWhy | undefined;
+  if (quota.expiresAt <= now) why = "expired";
+  else if (quota.issuedAt !== undefined && quota.issuedAt < since) why = "forgotten";
+  if (why !== undefined) state.remaining = 0;
+  else if (used + (quota.cost || 1) > quota.limit) why = "full";
+  if (why !== undefined) state.why = why;
+  return state;
+}
+
+function rateState(quota: RateQuota, { cells, base }: Records, i: number, now: number): QuotaState {
+  const at = base[i] ?? -1;
+  const ring = cells[i];
+  const units = at < 0 || ring === undefined ? 0 : unitsAt(ring, at, quota.window, now);
+  const state: QuotaState = { remaining: Math.max(0, quota.limit - units), resetAt: units === 0 ? now : (ring?.[at] ?? now) };
+  if (units + (quota.cost || 1) > quota.limit) state.why = "full";
+  return state;
+}
+
+function rateReady(quota: RateQuota, { cells, base }: Records, i: number, now: number): number {
+  const at = base[i] ?? -1;
+  const ring = cells[i];
+  if (at < 0 || ring === undefined) return now;
+  const over = unitsAt(ring, at, quota.window, now) + (quota.cost || 1) - quota.limit;
+  return over > 0 ? freeAt(ring, at, quota.window, now, over) : now;
+}

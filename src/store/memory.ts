@@ -1,0 +1,167 @@
+import { GatepassError } from "../errors.ts";
+import { assertFunction, assertInteger, assertKeys } from "../util/assertions.ts";
+import { isUsesQuota, type Quota, type SpendResult, type Store } from "./contract.ts";
+import { charge, createRecords, decide, giveBack, USES } from "./ledger.ts";
+import { createTable, type Table } from "./table.ts";
+import { assertInstant, assertQuotas } from "./validate.ts";
+import { RING } from "./window.ts";
+
+/** Records of each of the three kinds that a call to a full store looks at, besides 32 of each at most: 256 together. */
+const FULL_LOOK = 53;
+
+/** Options of {@link memoryStore}. */
+export interface MemoryStoreOptions {
+  /** Keys that it holds at most, 1..16000000, default 200000 (about 50 MB when full). */
+  maxKeys?: number;
+  /** Milliseconds since the epoch. Default `Date.now`. */
+  clock?: () => number;
+}
+
+/** A store in memory; what it holds may be looked at. */
+export interface MemoryStore extends Store {
+  readonly consistency: "local";
+  /** Keys held, dead ones that no sweep has met yet included. */
+  readonly size: number;
+  /** The keys held. */
+  keys(): string[];
+}
+
+/**
+ * Counts in the memory of one process, exactly. For one process alone: each of several would admit everything once.
+ *
+ * It is bounded: when full it forgets the rate quotas that were charged longest ago, and when there is none left it refuses new keys; it never
+ * forgets a uses quota before its time. What was issued before the store was made is refused (`why: "forgotten"`), since it may have been spent
+ * under an earlier process. No timer runs: each call looks at a few records, at most 256, and removes the dead ones.
+ *
+ * @throws {TypeError} an unknown option @throws {RangeError} `maxKeys` outside its range
+ *
+ * @example
+ * ```ts
+ * import { memoryStore } from "gatepass";
+ * const store = memoryStore();
+ * const once = { key: "token-1", limit: 1, expiresAt: Date.now() + 60_000 };
+ * console.assert((await store.spend([once])).ok);
+ * console.assert(!(await store.spend([once])).ok);
+ * ```
+ */
+export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
+  assertKeys("memoryStore", options, ["maxKeys", "clock"]);
+  const { maxKeys = 200_000, clock = Date.now } = options;
+  assertInteger("maxKeys", maxKeys, 1, 16_000_000);
+  assertFunction("clock", clock);
+  const uses = createTable(USES);
+  const rates = createTable(RING, true);
+  const blocks = createTable(1);
+  const tables = [uses, rates, blocks];
+  const records = createRecords(false);
+  // Workers' clock stands at 0 while a module is evaluated: there the store begins with its first call.
+  let since = clock();
+
+  const size = (): number => uses.size + rates.size + blocks.size;
+
+  /** The time, after a look at `look` records of each kind. */
+  function begin(look: number): number {
+    const now = clock();
+    if (since === 0) since = now;
+    for (const table of tables) table.sweep(now, look);
+    return now;
+  }
+
+  function place(i: number, table: Table, index: number): void {
+    records.base[i] = index < 0 ? -1 : table.base(index);
+    if (index >= 0) records.cells[i] = table.cells(index);
+  }
+
+  /** Makes room for `adding` keys. The `kept` youngest rate quotas stay: they are charged in the same call. */
+  function makeRoom(adding: number, kept: number, now: number): void {
+    if (size() + adding <= maxKeys) return;
+    for (const table of tables) table.sweep(now, FULL_LOOK);
+    const excess = size() + adding - maxKeys;
+    if (excess > rates.size - kept) throw new GatepassError("ERR_STORE_FULL", "Cannot spend: the store in memory is full");
+    for (let left = excess; left > 0; left--) rates.remove(rates.oldest());
+  }
+
+  function chargeAll(quotas: readonly Quota[], { at: now, states }: SpendResult): void {
+    let adding = 0;
+    let kept = 0;
+    for (let i = 0; i < quotas.length; i++) {
+      const quota = quotas[i];
+      if (quota === undefined || quota.cost === 0) continue;
+      if ((records.base[i] ?? -1) < 0) adding += 1;
+      else if (!isUsesQuota(quota)) {
+        rates.touch(rates.find(quota.key, now));
+        kept += 1;
+      }
+    }
+    if (adding > 0) makeRoom(adding, kept, now);
+    for (let i = 0; i < quotas.length; i++) {
+      const quota = quotas[i];
+      const state = states[i];
+      if (quota === undefined || state === undefined || quota.cost === 0) continue;
+      if ((records.base[i] ?? -1) < 0) {
+        const table = isUsesQuota(quota) ? uses : rates;
+        place(i, table, table.add(quota.key));
+      }
+      const cells = records.cells[i];
+      if (cells !== undefined) charge(quota, cells, records.base[i] ?? 0, now, state);
+    }
+  }
+
+  function blockedUntil(key: string, now: number): number {
+    const index = blocks.size === 0 ? -1 : blocks.find(key, now);
+    return index < 0 ? 0 : (blocks.cells(index)[blocks.base(index)] ?? 0);
+  }
+
+  return {
+    consistency: "local",
+    get size() {
+      return size();
+    },
+    keys: () => tables.flatMap((table) => [...table.keys()]),
+    async spend(quotas) {
+      assertQuotas(quotas);
+      const now = begin(2 * quotas.length);
+      for (let i = 0; i < quotas.length; i++) {
+        const quota = quotas[i];
+        if (quota === undefined) continue;
+        const table = isUsesQuota(quota) ? uses : rates;
+        place(i, table, table.find(quota.key, now));
+        records.blocked[i] = blockedUntil(quota.key, now);
+      }
+      const result = decide(quotas, records, now, since);
+      if (result.ok) chargeAll(quotas, result);
+      return result;
+    },
+    async refund(quotas, at) {
+      assertQuotas(quotas);
+      const now = begin(1);
+      for (const quota of quotas) {
+        const table = isUsesQuota(quota) ? uses : rates;
+        const index = table.find(quota.key, now);
+        if (index >= 0 && giveBack(quota, table.cells(index), table.base(index), now, at) === "none") table.remove(index);
+      }
+    },
+    async block(key, expiresAt) {
+      assertInstant("expiresAt", expiresAt);
+      const now = begin(1);
+      let index = blocks.find(key, now);
+      if (expiresAt <= now) {
+        if (index >= 0) blocks.remove(index);
+        return;
+      }
+      if (index < 0) {
+        makeRoom(1, 0, now);
+        index = blocks.add(key);
+      }
+      const [cells, base] = [blocks.cells(index), blocks.base(index)];
+      cells[base] = Math.max(cells[base] ?? 0, expiresAt);
+    },
+    async sweep(max = 1000) {
+      assertInteger("max", max, 1);
+      const now = clock();
+      let removed = 0;
+      for (const table of tables) removed += table.sweep(now, table.span, max - removed);
+      return removed;
+    },
+  };
+}

@@ -1,0 +1,102 @@
+/**
+ * The sliding window, exact in both directions: at most `limit` units in any closed interval of length `window`, and whoever was refused
+ * waits at most 1.1 x `window`. A charge at t goes to sub-window b = floor(t / w), w = window / 10; everything stored from b - 10 on counts.
+ *
+ * It holds since an admission at t counted all of [t - window, t], for (b - 10) w <= t - window; and since a charge at u leaves
+ * at (floor(u / w) + 11) w, which is in (u + window, u + 1.1 window]. The grid is shifted for each key, so that a herd does not wake at once.
+ *
+ * A ring is a record of {@link RING} numbers in a Float64Array: when it dies (ms), the newest sub-window, and the counts of that one and
+ * the ten before it, each at its number modulo 11.
+ */
+
+/** Numbers in a ring. */
+export const RING = 13;
+const SUBS = 11;
+const NEWEST = 1;
+const COUNTS = 2;
+
+/** Length of a sub-window in ms: a tenth of `window` (s). */
+export function stepOf(window: number): number {
+  return window * 100;
+}
+
+/** How far (ms) the grid of `key` is shifted: the same in every process, different from key to key (FNV-1a). */
+export function shiftOf(key: string, window: number): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < key.length; i++) hash = Math.imul(hash ^ key.charCodeAt(i), 0x01000193);
+  return (hash >>> 0) % stepOf(window);
+}
+
+/** Units that count now. */
+export function unitsAt(cells: Float64Array, base: number, window: number, now: number): number {
+  let units = 0;
+  const newest = get(cells, base + NEWEST);
+  let slot = slotOf(newest);
+  for (let left = countedSubs(cells, base, window, now); left > 0; left--) {
+    units += get(cells, base + COUNTS + slot);
+    slot = slot === 0 ? SUBS - 1 : slot - 1;
+  }
+  return units;
+}
+
+/** The instant (ms) at which `units` of those that count now are free again, oldest first. */
+export function freeAt(cells: Float64Array, base: number, window: number, now: number, units: number): number {
+  const newest = get(cells, base + NEWEST);
+  let sub = newest - countedSubs(cells, base, window, now) + 1;
+  for (let left = units; sub < newest; sub++) {
+    left -= get(cells, base + COUNTS + slotOf(sub));
+    if (left <= 0) break;
+  }
+  return (sub + SUBS) * stepOf(window) + shiftIn(cells, base, window);
+}
+
+/** Adds `units` now. A record whose death is 0 is new, and gets the shift of `key`. */
+export function chargeRing(cells: Float64Array, base: number, key: string, window: number, now: number, units: number): void {
+  const step = stepOf(window);
+  const fresh = get(cells, base) === 0;
+  const shift = fresh ? shiftOf(key, window) : shiftIn(cells, base, window);
+  const sub = Math.floor((now - shift) / step);
+  const before = fresh ? sub - SUBS : get(cells, base + NEWEST);
+  for (let gone = Math.max(before + 1, sub - SUBS + 1); gone <= sub; gone++) cells[base + COUNTS + slotOf(gone)] = 0;
+  const newest = Math.max(before, sub);
+  // A clock that went back by more than the ring holds: what is charged now counts as if charged in the oldest sub-window that is kept,
+  // which is later than now, so nothing is forgotten too early.
+  const slot = base + COUNTS + slotOf(Math.max(sub, newest - SUBS + 1));
+  cells[slot] = get(cells, slot) + units;
+  cells[base + NEWEST] = newest;
+  cells[base] = (newest + SUBS) * step + shift;
+}
+
+/**
+ * Takes `units` out of the sub-window in which they were charged at `at`, while that one still counts; whether it did.
+ * Out of any other, an interval could hold more than `limit`: units charged late would leave with those charged early.
+ */
+export function refundRing(cells: Float64Array, base: number, window: number, now: number, at: number, units: number): boolean {
+  const newest = get(cells, base + NEWEST);
+  const sub = Math.floor((at - shiftIn(cells, base, window)) / stepOf(window));
+  if (!(sub <= newest && sub > newest - countedSubs(cells, base, window, now))) return false;
+  const slot = base + COUNTS + slotOf(sub);
+  const held = get(cells, slot);
+  if (held < units) return false;
+  cells[slot] = held - units;
+  return true;
+}
+
+/** How many of the ring's sub-windows count: all from floor(now / w) - 10 on, those after now (a clock that went back) too. */
+function countedSubs(cells: Float64Array, base: number, window: number, now: number): number {
+  const sub = Math.floor((now - shiftIn(cells, base, window)) / stepOf(window));
+  return Math.max(0, Math.min(SUBS, SUBS - (sub - get(cells, base + NEWEST))));
+}
+
+function shiftIn(cells: Float64Array, base: number, window: number): number {
+  return get(cells, base) - (get(cells, base + NEWEST) + SUBS) * stepOf(window);
+}
+
+function slotOf(sub: number): number {
+  const slot = sub % SUBS;
+  return slot < 0 ? slot + SUBS : slot;
+}
+
+function get(cells: Float64Array, index: number): number {
+  return cells[index] ?? 0;
+}
