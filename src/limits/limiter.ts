@@ -60,7 +60,8 @@ export function createLimiter(options: LimiterOptions): Limiter {
     const planned = await plan(who);
     const quotas = planned.quotas.map((quota) => ({ ...quota, cost }));
     try {
-      const spent = await store.spend(quotas);
+      const nothing = { ok: true, at: clock(), refused: null, retryAfter: 0, states: [] };
+      const spent = quotas.length > 0 ? await store.spend(quotas) : nothing;
       // At cost 0 nothing is refused, but `why` says what would be.
       const full = spent.states.some((state) => state.why !== undefined);
       const result = limitResult(planned, full ? { ...spent, ok: false } : spent, 0, store.consistency);

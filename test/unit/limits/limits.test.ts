@@ -1,0 +1,281 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { GatepassError } from "../../../src/errors.ts";
+import {
+  createLimiter,
+  degradedResult,
+  type LimitRule,
+  limitResult,
+  planLimits,
+  type Subjects,
+  validateRules,
+} from "../../../src/limits/index.ts";
+import type { RateStore, SpendResult } from "../../../src/store/contract.ts";
+import { memoryStore } from "../../../src/store/memory.ts";
+
+const request = new Request("http://game.example/api/scores");
+const minute: LimitRule = { name: "minute", limit: 15, window: 60, by: "ip" };
+const daily: LimitRule = { name: "daily", limit: 200, window: 86_400, by: "ip-prefix" };
+const known: Subjects = { ip: "203.0.113.7", "ip-prefix": "203.0.113" };
+
+describe("planLimits", () => {
+  it("charges each rule under a key of its own", () => {
+    const { quotas, rules, unknownAddress } = planLimits([minute, daily], known, request, "scores.write");
+    expect(quotas.map(({ limit, window }) => [limit, window])).toEqual([
+      [15, 60],
+      [200, 86_400],
+    ]);
+    expect(new Set(quotas.map((quota) => quota.key)).size).toBe(2);
+    expect(rules).toEqual([minute, daily]);
+    expect(unknownAddress).toBeUndefined();
+    const [other] = planLimits([minute], known, request, "scores.read").quotas;
+    expect(other?.key).not.toBe(quotas[0]?.key);
+  });
+
+  it("gives every address, and every combination, a bucket of its own", () => {
+    const text = fc.string({ minLength: 1, maxLength: 12 });
+    const both: LimitRule = { ...minute, by: ["device", "ip-prefix"] };
+    const key = (device: string, prefix: string): string | undefined =>
+      planLimits([both], { device, "ip-prefix": prefix }, request).quotas[0]?.key;
+    fc.assert(fc.property(text, text, text, text, (a, b, c, d) => (key(a, b) === key(c, d)) === (a === c && b === d)));
+  });
+
+  it("puts all unknown addresses into one bucket with a tenth of the limit, whatever else they say", () => {
+    const rules: LimitRule[] = [
+      minute,
+      daily,
+      { ...minute, name: "few", limit: 5 },
+      { ...minute, name: "mixed", by: ["device", "ip-prefix"] },
+    ];
+    const plan = planLimits(rules, { device: "a" }, request);
+    expect(plan.quotas.map((quota) => quota.limit)).toEqual([1, 20, 1, 1]);
+    expect(plan.rules.map((rule) => rule.limit)).toEqual([1, 20, 1, 1]);
+    expect(plan.unknownAddress).toBe(true);
+    // A stranger without an address that varies its device id must not get a bucket for each.
+    expect(planLimits(rules, { device: "b" }, request).quotas).toEqual(plan.quotas);
+    expect(planLimits(rules, {}, request).quotas).toEqual(plan.quotas);
+  });
+
+  it("leaves out a rule of which another subject is unknown or empty", () => {
+    const rules: LimitRule[] = [
+      minute,
+      { ...minute, name: "device", by: "device" },
+      { ...minute, name: "pair", by: ["user", "ip"] },
+      { ...minute, name: "own", by: () => undefined },
+    ];
+    expect(planLimits(rules, { ...known, device: "" }, request).rules).toEqual([minute]);
+  });
+
+  it("asks a function of the application's", () => {
+    const own: LimitRule = { ...minute, by: (asked, subjects) => `${new URL(asked.url).pathname}-${subjects.ip}` };
+    expect(planLimits([own], known, request).quotas).toHaveLength(1);
+  });
+});
+
+describe("limitResult", () => {
+  const plan = planLimits([minute, daily], known, request);
+  const spent = (part: Partial<SpendResult>): SpendResult => ({ ok: true, at: 1000, refused: null, retryAfter: 0, states: [], ...part });
+
+  it("is the tightest layer when all admit", () => {
+    const states = [
+      { remaining: 3, resetAt: 0 },
+      { remaining: 9, resetAt: 60_000 },
+      { remaining: 2, resetAt: 90_000 },
+    ];
+    expect(limitResult(plan, spent({ states }), 1, "exact")).toEqual({
+      success: true,
+      limit: 200,
+      remaining: 2,
+      reset: 90_000,
+      retryAfter: 0,
+      rule: "daily",
+      degraded: false,
+      accuracy: "exact",
+    });
+  });
+
+  it("is the refusing layer, even where another has as little left", () => {
+    const states = [
+      { remaining: 0, resetAt: 60_000 },
+      { remaining: 0, resetAt: 90_000, why: "full" as const },
+    ];
+    expect(limitResult(plan, spent({ ok: false, refused: 1, retryAfter: 30, states }), 0, "exact")).toMatchObject({
+      success: false,
+      rule: "daily",
+      retryAfter: 30,
+      reset: 90_000,
+    });
+  });
+
+  it("is a success where another limit of the same spend refused", () => {
+    const states = [
+      { remaining: 0, resetAt: 0, why: "full" as const },
+      { remaining: 5, resetAt: 1 },
+      { remaining: 5, resetAt: 1 },
+    ];
+    expect(limitResult(plan, spent({ ok: false, refused: 0, retryAfter: 30, states }), 1, "exact")).toMatchObject({
+      success: true,
+      retryAfter: 0,
+      rule: "minute",
+    });
+  });
+
+  it("is unlimited where no rule applies", () => {
+    expect(limitResult({ quotas: [], rules: [] }, spent({}), 0, "local")).toMatchObject({
+      success: true,
+      remaining: Number.POSITIVE_INFINITY,
+    });
+  });
+});
+
+describe("validateRules", () => {
+  const check =
+    (...rules: unknown[]): (() => void) =>
+    () =>
+      Reflect.apply(validateRules, undefined, ["scores.write", rules]);
+
+  it("accepts what stands together", () => {
+    expect(check(minute, daily)).not.toThrow();
+    expect(check({ ...minute, by: "email" }, daily)).not.toThrow();
+    expect(check({ ...minute, by: ["device", "ip-prefix"] }, { ...daily, by: "ip" })).not.toThrow();
+    expect(check({ ...minute, by: "player" })).not.toThrow();
+    expect(check({ ...minute, by: () => "x" })).not.toThrow();
+    expect(check()).not.toThrow();
+  });
+
+  it("refuses a rule on what the caller chooses without one by address: it varies the text and is never refused", () => {
+    for (const by of ["device", "email", "user", "phone", "account", ["user", "device"]]) {
+      expect(check({ ...minute, by }), String(by)).toThrow(TypeError);
+      expect(check({ ...minute, by }, { ...daily, by: "ip" }), String(by)).toThrow(/ip-prefix/);
+      expect(check({ ...minute, by }, { ...daily, by: [by, "ip-prefix"].flat() }), String(by)).toThrow(TypeError);
+    }
+    expect(check({ ...minute, by: ["email", "ip"] })).toThrow(TypeError);
+  });
+
+  it.each([
+    [{ ...minute, limit: 0 }, RangeError],
+    [{ ...minute, limit: 1.5 }, RangeError],
+    [{ ...minute, limit: Number.POSITIVE_INFINITY }, RangeError],
+    [{ ...minute, window: 0 }, RangeError],
+    [{ ...minute, window: "60" }, TypeError],
+    [{ ...minute, by: "cookie" }, TypeError],
+    [{ ...minute, by: [] }, TypeError],
+    [{ ...minute, by: undefined }, TypeError],
+    [{ ...minute, name: 'a";q=1' }, TypeError],
+    [{ ...minute, name: "" }, TypeError],
+    [{ ...minute, onStoreError: "maybe" }, TypeError],
+    [null, TypeError],
+  ])("refuses %j", (rule, error) => {
+    expect(check(rule)).toThrow(error);
+  });
+
+  it("refuses one name for two rules, and what is no list", () => {
+    expect(check(minute, { ...daily, name: "minute" })).toThrow(TypeError);
+    expect(() => Reflect.apply(validateRules, undefined, ["x", minute])).toThrow(TypeError);
+  });
+});
+
+describe("createLimiter", () => {
+  const setup = (rules: LimitRule[] = [{ ...minute, limit: 3 }, daily]) => {
+    let now = Date.UTC(2026, 0, 1);
+    const clock = (): number => now;
+    const store = memoryStore({ clock });
+    const tick = (seconds: number): void => {
+      now += seconds * 1000;
+    };
+    return { store, limiter: createLimiter({ store, rules, clock }), tick };
+  };
+
+  it("admits the limit, refuses the next, and admits who waited", async () => {
+    const { limiter, tick } = setup();
+    for (const left of [2, 1, 0])
+      expect(await limiter.limit(known)).toMatchObject({ success: true, remaining: left, limit: 3, rule: "minute" });
+    const refused = await limiter.limit(known);
+    expect(refused).toMatchObject({ success: false, remaining: 0, rule: "minute", degraded: false, accuracy: "local" });
+    expect(refused.retryAfter).toBeGreaterThan(0);
+    expect(refused.retryAfter).toBeLessThanOrEqual(66);
+    expect(await limiter.limit({ ip: "203.0.113.8" })).toMatchObject({ success: true });
+    tick(refused.retryAfter);
+    expect(await limiter.limit(known)).toMatchObject({ success: true });
+  });
+
+  it("charges nothing for a peek, and tells the truth in it", async () => {
+    const { limiter } = setup();
+    for (let i = 0; i < 9; i++) expect(await limiter.peek(known)).toMatchObject({ success: true, remaining: 3 });
+    for (let i = 0; i < 3; i++) await limiter.limit(known);
+    expect(await limiter.peek(known)).toMatchObject({ success: false, remaining: 0, rule: "minute" });
+  });
+
+  it("gives back once what one call charged", async () => {
+    const { limiter } = setup();
+    const first = await limiter.limit(known);
+    expect([await limiter.refund(first), await limiter.refund(first)]).toEqual([true, false]);
+    expect(await limiter.peek(known)).toMatchObject({ remaining: 3 });
+    await limiter.limit(known);
+    expect(await limiter.refund(await limiter.peek(known))).toBe(false);
+    expect(await limiter.refund({ ...first })).toBe(false);
+  });
+
+  it("takes one address in any spelling for one, and a made-up one for unknown", async () => {
+    const { limiter } = setup([{ ...minute, limit: 20 }]);
+    for (const ip of ["203.0.113.7", "::ffff:203.0.113.7", "64:ff9b::cb00:7107"]) await limiter.limit({ ip });
+    expect(await limiter.peek(known)).toMatchObject({ remaining: 17 });
+    await limiter.limit({ ip: "2001:db8::1" });
+    expect(await limiter.peek({ ip: "2001:db8:0:0:ffff::9" })).toMatchObject({ remaining: 19 });
+    expect(await limiter.peek({ ip: "20010db800000000" })).toMatchObject({ remaining: 19 });
+    await limiter.limit({ ip: "a" });
+    expect(await limiter.peek({ ip: "b" })).toMatchObject({ limit: 2, remaining: 1 });
+  });
+
+  it("blocks one client by one rule, and never the bucket of the unknown", async () => {
+    const { limiter, tick } = setup();
+    const until = Date.UTC(2026, 0, 1) + 60_000;
+    expect(await limiter.block(known, until)).toBe(true);
+    expect(await limiter.limit(known)).toMatchObject({ success: false, rule: "minute" });
+    expect(await limiter.limit({ ip: "203.0.113.8" })).toMatchObject({ success: true });
+    tick(61);
+    expect(await limiter.limit(known)).toMatchObject({ success: true });
+    expect(await limiter.block({}, until)).toBe(false);
+    await expect(limiter.block(known, until, "hourly")).rejects.toThrow(TypeError);
+  });
+
+  it("counts requests where it knows their subjects", async () => {
+    const store = memoryStore();
+    const rules = [{ ...minute, limit: 1 }];
+    const limiter = createLimiter({ store, rules, subjects: async () => ({ ip: "203.0.113.7" }) });
+    expect([(await limiter.limit(request)).success, (await limiter.limit(request)).success]).toEqual([true, false]);
+    await expect(createLimiter({ store, rules }).limit(request)).rejects.toThrow(TypeError);
+  });
+
+  it("admits exactly the limit of a crowd", async () => {
+    const { limiter } = setup([{ ...minute, limit: 7 }]);
+    const results = await Promise.all(Array.from({ length: 100 }, () => limiter.limit(known)));
+    expect(results.filter((result) => result.success)).toHaveLength(7);
+  });
+
+  it("fails closed when the store is down, unless every rule says otherwise", async () => {
+    const down = (error: Error): RateStore => ({ consistency: "exact", spend: () => Promise.reject(error) });
+    const unavailable = down(new GatepassError("ERR_STORE_UNAVAILABLE", "Cannot spend: no connection"));
+    const run = (store: RateStore, rules: LimitRule[], onStoreError?: "deny" | "allow") =>
+      createLimiter({ store, rules, ...(onStoreError && { onStoreError }) }).limit(known);
+    expect(await run(unavailable, [minute])).toMatchObject({ success: false, degraded: true, retryAfter: 5, rule: "minute" });
+    expect(await run(unavailable, [minute], "allow")).toMatchObject({ success: true, degraded: true });
+    expect(await run(unavailable, [minute, { ...daily, onStoreError: "deny" }], "allow")).toMatchObject({ success: false, rule: "daily" });
+    expect(await run(unavailable, [{ ...minute, onStoreError: "allow" }])).toMatchObject({ success: true, degraded: true });
+    await expect(run(down(new TypeError("a bug")), [minute], "allow")).rejects.toThrow("a bug");
+    expect(degradedResult({ quotas: [], rules: [] }, "deny", 5, "exact")).toMatchObject({ success: true });
+  });
+
+  it("needs a whole store to refund and to block", async () => {
+    const { store } = setup();
+    const limiter = createLimiter({ store: { consistency: "local", spend: (quotas) => store.spend(quotas) }, rules: [minute] });
+    await expect(limiter.block(known, 1)).rejects.toThrow(TypeError);
+    await expect(limiter.refund(await limiter.limit(known))).rejects.toThrow(TypeError);
+  });
+
+  it("charges nothing where no rule applies", async () => {
+    const { limiter, store } = setup([{ ...minute, by: "player" }]);
+    expect(await limiter.limit(known)).toMatchObject({ success: true, remaining: Number.POSITIVE_INFINITY });
+    expect(store.size).toBe(0);
+  });
+});
