@@ -22,16 +22,15 @@ export interface Accepted {
   testKey: boolean;
 }
 
-/** Codes by whose fault they are. What is not here is the token's fault: a new challenge. */
-const REASONS: [pattern: RegExp, reason: TurnstileReason][] = [
-  [/secret|^bad-request$|idempotency|widget-id/, "misconfigured"],
-  [/^timeout-or-duplicate$/, "expired_or_spent"],
-  [/^missing-input-response$/, "missing"],
-];
+/** Our configuration's or our code's fault; all others are the token's. */
+const OURS = /secret|bad-request|idempotency|widget-id/;
 
-/** The reason that an answer without success gives. */
+/** The reason that an answer without success gives; of several codes the one that we must mend comes first. */
 export function reasonOf(codes: readonly string[]): TurnstileReason {
-  return REASONS.find(([pattern]) => codes.some((code) => pattern.test(code)))?.[1] ?? "invalid";
+  const all = codes.join();
+  if (OURS.test(all)) return "misconfigured";
+  if (all.includes("timeout-or-duplicate")) return "expired_or_spent";
+  return all.includes("missing-input-response") ? "missing" : "invalid";
 }
 
 /** Looks at all that `success: true` does not say; the reason of a refusal, else what was found. */

@@ -17,15 +17,14 @@ export async function ask(send: typeof fetch, url: string, body: string, timeout
   let timer: ReturnType<typeof setTimeout> | undefined;
   // Raced as well, since an injected fetch may not look at the signal.
   const timeout = new Promise<Attempt>((resolve) => {
-    timer = setTimeout(() => {
-      resolve({ failed: "timeout", retry: true });
-      abort.abort();
-    }, timeoutMs);
+    timer = setTimeout(resolve, timeoutMs, { failed: "timeout", retry: true });
   });
   try {
     return await Promise.race([timeout, exchange(send, url, body, abort.signal)]);
   } finally {
     clearTimeout(timer);
+    // Whatever was not read (late, too long, a redirect's) is dropped. Not by cancelling the body: on one that was cloned, that waits for the clone.
+    abort.abort();
   }
 }
 
@@ -36,10 +35,7 @@ async function exchange(send: typeof fetch, url: string, body: string, signal: A
     const response = await send(url, { method: "POST", headers, body, redirect: "manual", signal });
     const { status } = response;
     // Browsers hide the status of a redirect: 0.
-    if (response.redirected || status < 200 || (status > 299 && status < 400)) {
-      await response.body?.cancel();
-      return NOTHING;
-    }
+    if (response.redirected || status < 200 || (status > 299 && status < 400)) return NOTHING;
     const text = await read(response);
     if (text === null) return NOTHING;
     const answer = parseJsonObject(text);
@@ -59,13 +55,14 @@ async function read(response: Response): Promise<string | null> {
   const decoder = new TextDecoder();
   let text = "";
   let size = 0;
-  // Leaving the loop cancels the stream.
-  for await (const chunk of response.body ?? []) {
-    size += chunk.length;
+  const reader = response.body?.getReader();
+  for (;;) {
+    const value = (await reader?.read())?.value;
+    if (value === undefined) return text + decoder.decode();
+    size += value.length;
     if (size > MAX_ANSWER) return null;
-    text += decoder.decode(chunk, { stream: true });
+    text += decoder.decode(value, { stream: true });
   }
-  return text + decoder.decode();
 }
 
 /** Only what looks like a code: whatever else an answer holds, a token say, is not repeated. */

@@ -56,11 +56,11 @@ export function createTurnstile(options: TurnstileOptions): Turnstile {
   must(
     "allowedHostnames",
     (allowTestKeys || hostnames.length > 0) && every(hostnames, /^[a-z0-9._-]+$/),
-    "expected one or more, bare and lower case",
+    "expected one or more bare names, lower case",
   );
   must("secret", allowTestKeys || every(secrets, NO_TEST_SECRET), "a test secret needs allowTestKeys");
   // Whoever answers decides who is human: no one but Cloudflare is asked by accident.
-  must("siteverifyUrl", allowTestKeys || url === SITEVERIFY_URL, "not Cloudflare's: needs allowTestKeys");
+  must("siteverifyUrl", allowTestKeys || url === SITEVERIFY_URL, "another one needs allowTestKeys");
   const range = (name: keyof TurnstileOptions, value: number, min: number, max: number): void => {
     if (!(Number.isInteger(value) && value >= min && value <= max)) throw new RangeError(`Invalid "${name}": expected ${min} to ${max}`);
   };
