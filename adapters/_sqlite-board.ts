@@ -1,0 +1,280 @@
+import { LEVELS } from "../src/protocol.ts";
+import type { ScoreBoard, ScoreEntry, ScoreRow, SubmitResult } from "../src/scores/board.ts";
+import {
+  assertEntry,
+  assertLimit,
+  bucketsOf,
+  type KeyRange,
+  keyOf,
+  keyRange,
+  levelNumber,
+  nextScore,
+  withRanks,
+} from "../src/scores/ranking.ts";
+import { randomId } from "../src/util/random.ts";
+import { assertTable, numberIn, openSqlite, type SqliteClient, type SqliteRow, type SqliteSession, textIn } from "./_sqlite.ts";
+import { boardTables, type Place, reconcile } from "./_sqlite-board-tables.ts";
+
+/** Options of {@link sqliteBoard}. */
+export interface SqliteBoardOptions {
+  /** Beginning of the tables' names, an identifier of at most 40 characters. Default `gatepass_board`. */
+  table?: string;
+  /** Milliseconds that a call waits for the database's lock, 1..60000. Default 2000. */
+  timeoutMs?: number;
+  /** Random bytes for row ids. Default `crypto.getRandomValues`. */
+  random?: (bytes: number) => Uint8Array;
+}
+
+/**
+ * A board in an SQLite file, shared by all processes that open it: `DatabaseSync` of node:sqlite, `Database` of bun:sqlite, better-sqlite3.
+ * Every submission, moderation and removal is one transaction, the histogram of ranks with it; a rank reads at most 256 rows for every
+ * 8 bits of the board's range. Tables are made with the first call. The client stays yours to close.
+ *
+ * @throws {TypeError} `client` has no `prepare` and `exec`
+ * @throws {RangeError} `table` or `timeoutMs`
+ *
+ * @example
+ * ```ts
+ * import { sqliteBoard } from "gatepass/adapters/sqlite";
+ * import { DatabaseSync } from "node:sqlite";
+ * const board = sqliteBoard(new DatabaseSync(":memory:"));
+ * console.assert((await board.top({ board: "main", period: "all", limit: 10 })).length === 0);
+ * ```
+ */
+export function sqliteBoard(client: SqliteClient, options: SqliteBoardOptions = {}): ScoreBoard {
+  const { table = "gatepass_board", timeoutMs, random } = options;
+  assertTable(table);
+  const tables = boardTables(table);
+  const database = openSqlite(client, { schema: tables.schema, code: "ERR_BOARD_UNAVAILABLE", timeoutMs });
+  const { list: LIST, row: ROW, seen: SEEN, ban: BAN, hist: HIST } = tables;
+  // Lists do not carry logs; `shown` is the level of a row that is shown, else -1: one index serves every minimum level.
+  const COLUMNS =
+    "id, r.list AS list, board, period, player, k, score, at, submission, level, flags, name, shown, log IS NOT NULL AS replay";
+  const FROM = `FROM ${ROW} r JOIN ${LIST} l ON l.list = r.list`;
+  const SORTED = `SELECT ${COLUMNS} ${FROM} WHERE r.list = ? AND shown = ?`;
+
+  function listOf(db: SqliteSession, board: string, period: string): number | undefined {
+    const found = db.get(`SELECT list FROM ${LIST} WHERE board = ? AND period = ?`, board, period);
+    return found && numberIn(found, "list");
+  }
+
+  function makeList(db: SqliteSession, board: string, period: string): number {
+    const known = listOf(db, board, period);
+    if (known !== undefined) return known;
+    db.run(`INSERT INTO ${LIST} (board, period) VALUES (?, ?)`, board, period);
+    return listOf(db, board, period) ?? 0;
+  }
+
+  const isBanned = (db: SqliteSession, player: string): boolean => db.get(`SELECT 1 FROM ${BAN} WHERE player = ?`, player) !== undefined;
+  const byId = (db: SqliteSession, id: string): SqliteRow | undefined => db.get(`SELECT ${COLUMNS}, log, hidden ${FROM} WHERE id = ?`, id);
+  const byPlayer = (db: SqliteSession, list: number, player: string): SqliteRow | undefined =>
+    db.get(`SELECT ${COLUMNS} ${FROM} WHERE player = ? AND r.list = ?`, player, list);
+
+  /** 1 and the number of shown rows with a better key: the buckets before its own, level by level. */
+  function rankOf(db: SqliteSession, { list, key }: Place, range = tables.rangeOf(db, list)): number {
+    const buckets = bucketsOf(key, range);
+    const values = buckets.flatMap((bucket, depth) => [list, depth, bucket - (depth === 0 ? bucket : bucket % 256), bucket]);
+    const parts = buckets.map(() => `SELECT n FROM ${HIST} WHERE list = ? AND depth = ? AND bucket >= ? AND bucket < ?`);
+    const row = db.get(`SELECT coalesce(sum(n), 0) AS better FROM (${parts.join(" UNION ALL ")})`, ...values);
+    return 1 + (row ? numberIn(row, "better") : 0);
+  }
+
+  /** Counts a row that is shown (by 1) or no longer shown (by -1). */
+  function count(db: SqliteSession, { list, key }: Place, by: 1 | -1, range: KeyRange): void {
+    for (const [depth, bucket] of bucketsOf(key, range).entries()) {
+      if (by > 0)
+        db.run(`INSERT INTO ${HIST} (list, depth, bucket, n) VALUES (?, ?, ?, 1) ON CONFLICT DO UPDATE SET n = n + 1`, list, depth, bucket);
+      else {
+        db.run(`UPDATE ${HIST} SET n = n - 1 WHERE list = ? AND depth = ? AND bucket = ?`, list, depth, bucket);
+        db.run(`DELETE FROM ${HIST} WHERE list = ? AND depth = ? AND bucket = ? AND n < 1`, list, depth, bucket);
+      }
+    }
+  }
+
+  /** Sets what a row shows, in the row and in the histogram. */
+  function show(db: SqliteSession, row: SqliteRow, shown: number): void {
+    const before = numberIn(row, "shown");
+    if (before === shown) return;
+    const place = placeOf(row);
+    if (before < 0 || shown < 0) count(db, place, shown < 0 ? -1 : 1, tables.rangeOf(db, place.list));
+    db.run(`UPDATE ${ROW} SET shown = ? WHERE id = ?`, shown, textIn(row, "id"));
+  }
+
+  function drop(db: SqliteSession, row: SqliteRow): void {
+    show(db, row, -1);
+    db.run(`DELETE FROM ${ROW} WHERE id = ?`, textIn(row, "id"));
+  }
+
+  /** Writes a player's row with its new score. */
+  function store(
+    db: SqliteSession,
+    entry: ScoreEntry,
+    list: number,
+    score: number,
+    key: number,
+    held: SqliteRow | undefined,
+    range: KeyRange,
+  ): void {
+    const level = levelNumber(entry.level);
+    const shown = held && numberIn(held, "shown") < 0 ? -1 : level;
+    const values = [key, score, entry.at, entry.submission, level, JSON.stringify(entry.flags), entry.name, entry.log ?? null, shown];
+    if (held) {
+      const sql = `UPDATE ${ROW} SET k = ?, score = ?, at = ?, submission = ?, level = ?, flags = ?, name = ?, log = ?, shown = ? WHERE id = ?`;
+      if (shown >= 0) count(db, placeOf(held), -1, range);
+      db.run(sql, ...values, textIn(held, "id"));
+    } else {
+      const names = "k, score, at, submission, level, flags, name, log, shown, id, list, player, hidden";
+      db.run(
+        `INSERT INTO ${ROW} (${names}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)`,
+        ...values,
+        randomId(random),
+        list,
+        entry.player,
+      );
+    }
+    if (shown >= 0) count(db, { list, key }, 1, range);
+  }
+
+  /** The best `limit` rows of the levels from `from` on; behind `after`, or before it (nearest first). */
+  function sorted(db: SqliteSession, list: number, limit: number, from: number, anchor?: SqliteRow, backwards = false): SqliteRow[] {
+    const found: SqliteRow[] = [];
+    const compare = backwards ? " AND (k, at, id) < (?, ?, ?)" : anchor ? " AND (k, at, id) > (?, ?, ?)" : "";
+    const values = anchor ? [numberIn(anchor, "k"), numberIn(anchor, "at"), textIn(anchor, "id")] : [];
+    const order = backwards ? "k DESC, at DESC, id DESC" : "k, at, id";
+    for (let level = from; level < LEVELS.length; level++) {
+      found.push(...db.all(`${SORTED}${compare} ORDER BY ${order} LIMIT ?`, list, level, ...values, limit));
+    }
+    return found.sort(backwards ? (a, b) => better(b, a) : better).slice(0, limit);
+  }
+
+  return {
+    async submit(entry, rules) {
+      assertEntry(entry, rules);
+      return database.write((db): SubmitResult => {
+        if (isBanned(db, entry.player)) return { status: "banned", id: "", rank: 0, best: false };
+        const range = reconcile(db, tables, entry.board, rules.order, keyRange(rules));
+        let answer: SubmitResult | undefined;
+        for (const period of rules.periods) {
+          const list = makeList(db, entry.board, period);
+          const held = byPlayer(db, list, entry.player);
+          let status: SubmitResult["status"] = "repeated";
+          if (db.get(`SELECT 1 FROM ${SEEN} WHERE list = ? AND submission = ?`, list, entry.submission) === undefined) {
+            db.run(`INSERT INTO ${SEEN} (list, submission) VALUES (?, ?)`, list, entry.submission);
+            const score = nextScore(held && { score: numberIn(held, "score"), at: numberIn(held, "at") }, entry, rules);
+            status = score === null ? "kept" : "stored";
+            if (score !== null) store(db, entry, list, score, keyOf(score, rules.order), held, range);
+          }
+          if (answer) continue;
+          const row = status === "stored" ? byPlayer(db, list, entry.player) : held;
+          answer = { status, id: "", rank: 0, best: false };
+          if (row) {
+            answer = { status, id: textIn(row, "id"), rank: rankOf(db, placeOf(row), range), best: row["submission"] === entry.submission };
+          }
+        }
+        return answer ?? { status: "kept", id: "", rank: 0, best: false };
+      });
+    },
+
+    async top({ board, period, limit, minLevel = "claimed" }) {
+      assertLimit("limit", limit);
+      return database.read((db) => {
+        const list = listOf(db, board, period);
+        const rows = list === undefined ? [] : sorted(db, list, limit, levelNumber(minLevel));
+        return withRanks(rows.map(toRow), (index) => index + 1);
+      });
+    },
+
+    async around(id, n) {
+      assertLimit("n", n, 0);
+      return database.read((db) => {
+        const row = byId(db, id);
+        if (row === undefined || numberIn(row, "shown") < 0) return [];
+        const list = numberIn(row, "list");
+        const rows = [...sorted(db, list, n, 0, row, true).reverse(), row, ...sorted(db, list, n, 0, row)];
+        return withRanks(rows.map(toRow), (index) => rankOf(db, placeOf(rows[index] ?? row)));
+      });
+    },
+
+    async find(id) {
+      return database.read((db) => {
+        const row = byId(db, id);
+        if (row === undefined) return null;
+        return { ...toRow(row), rank: rankOf(db, placeOf(row)), ...(typeof row["log"] === "string" ? { log: row["log"] } : {}) };
+      });
+    },
+
+    async ofPlayer({ board, period, player }) {
+      return database.read((db) => {
+        const list = listOf(db, board, period);
+        const row = list === undefined ? undefined : byPlayer(db, list, player);
+        return row ? { ...toRow(row), rank: rankOf(db, placeOf(row)) } : null;
+      });
+    },
+
+    async remove(id) {
+      return database.write((db) => {
+        const row = byId(db, id);
+        if (row) drop(db, row);
+        return row !== undefined;
+      });
+    },
+
+    async hide(id, hidden) {
+      return database.write((db) => {
+        const row = byId(db, id);
+        if (row === undefined) return false;
+        db.run(`UPDATE ${ROW} SET hidden = ? WHERE id = ?`, hidden ? 1 : 0, id);
+        show(db, row, hidden || isBanned(db, textIn(row, "player")) ? -1 : numberIn(row, "level"));
+        return true;
+      });
+    },
+
+    async ban(player, banned) {
+      await database.write((db) => {
+        db.run(banned ? `INSERT INTO ${BAN} (player) VALUES (?) ON CONFLICT DO NOTHING` : `DELETE FROM ${BAN} WHERE player = ?`, player);
+        for (const row of db.all(`SELECT ${COLUMNS} ${FROM} WHERE player = ? AND hidden = 0`, player)) {
+          show(db, row, banned ? -1 : numberIn(row, "level"));
+        }
+      });
+    },
+
+    async purge(player) {
+      return database.write((db) => {
+        const rows = db.all(`SELECT ${COLUMNS} ${FROM} WHERE player = ?`, player);
+        for (const row of rows) drop(db, row);
+        return rows.length;
+      });
+    },
+
+    async close() {
+      database.close();
+    },
+  };
+}
+
+function placeOf(row: SqliteRow): Place {
+  return { list: numberIn(row, "list"), key: numberIn(row, "k") };
+}
+
+function better(a: SqliteRow, b: SqliteRow): number {
+  const id = textIn(a, "id") < textIn(b, "id") ? -1 : 1;
+  return numberIn(a, "k") - numberIn(b, "k") || numberIn(a, "at") - numberIn(b, "at") || id;
+}
+
+function toRow(row: SqliteRow): Omit<ScoreRow, "rank"> {
+  const flags: unknown = JSON.parse(textIn(row, "flags"));
+  return {
+    id: textIn(row, "id"),
+    board: textIn(row, "board"),
+    period: textIn(row, "period"),
+    player: textIn(row, "player"),
+    score: numberIn(row, "score"),
+    at: numberIn(row, "at"),
+    submission: textIn(row, "submission"),
+    level: LEVELS[numberIn(row, "level")] ?? "claimed",
+    flags: Array.isArray(flags) ? flags.filter((flag) => typeof flag === "string") : [],
+    name: textIn(row, "name"),
+    hidden: numberIn(row, "shown") < 0,
+    replay: numberIn(row, "replay") === 1,
+  };
+}

@@ -1,0 +1,29 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { describe, expect, it } from "vitest";
+import { sqliteBoard } from "../../../adapters/_sqlite-board.ts";
+import { testBoard } from "../../../src/testing/board.ts";
+
+describe("sqliteBoard on a file", () =>
+  testBoard(
+    () => {
+      const folder = mkdtempSync(join(tmpdir(), "board-"));
+      const open: DatabaseSync[] = [];
+      const database = (): DatabaseSync => {
+        const one = new DatabaseSync(join(folder, "board.sqlite"));
+        open.push(one);
+        return one;
+      };
+      return {
+        board: sqliteBoard(database()),
+        reopen: () => sqliteBoard(database()),
+        dispose() {
+          for (const one of open) one.close();
+          rmSync(folder, { recursive: true });
+        },
+      };
+    },
+    { describe, it, expect },
+  ));
