@@ -66,7 +66,7 @@ export interface FastifyLike<Raw> {
 
 /** Bytes and milliseconds for which the rest of a refused body is still taken (and dropped): a connection closed at once would lose the answer. */
 const LINGER_BYTES = 1 << 20;
-const LINGER_MS = 2000;
+const LINGER_MS = 1000;
 
 /**
  * The handler. With a third argument (Express, Connect) paths that are not the gate's go on to `next`; otherwise they are 404.
@@ -230,16 +230,19 @@ async function send(response: Response, req: NodeRequest, res: NodeResponse): Pr
 
 async function pipe(body: ReadableStream<Uint8Array>, res: NodeResponse): Promise<void> {
   const reader = body.getReader();
-  res.once("close", () => reader.cancel().catch(ignore));
+  let wake = ignore;
+  res.once("close", () => {
+    reader.cancel().catch(ignore);
+    wake();
+  });
   for (;;) {
     const { done, value } = await reader.read();
     if (done || res.destroyed) break;
-    if (!res.write(value)) {
-      await new Promise<void>((resolve) => {
-        res.once("drain", resolve);
-        res.once("close", resolve);
-      });
-    }
+    if (res.write(value)) continue;
+    await new Promise<void>((resolve) => {
+      wake = resolve;
+      res.once("drain", resolve);
+    });
   }
   res.end();
 }

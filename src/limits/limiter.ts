@@ -8,7 +8,7 @@ import { validateRules } from "./validate.ts";
 /** Options of {@link createLimiter}. */
 export interface LimiterOptions {
   /** `block` and `refund` need a whole `Store`. */
-  store: RateStore | Store;
+  store: RateStore;
   rules: readonly LimitRule[];
   /** Who asks, for `limit(request)`. */
   subjects?(request: Request): Subjects | Promise<Subjects>;
@@ -108,7 +108,11 @@ function isStoreError(error: unknown): boolean {
 }
 
 /** @throws {TypeError} a store that counts rates alone */
-function whole(store: RateStore | Store): Store {
-  if ("refund" in store && "block" in store) return store;
+function whole(store: RateStore): Store {
+  if (isStore(store)) return store;
   throw new TypeError("Cannot refund or block: this store counts rates alone");
+}
+
+function isStore(store: RateStore): store is Store {
+  return "refund" in store && "block" in store;
 }
