@@ -1,0 +1,61 @@
+import { type ErrorCode, GatepassError } from "../errors.ts";
+import type { Claims, VerifiedClaims } from "./types.ts";
+
+/** What a token's claims are held against. */
+export interface Expected {
+  issuer: string | undefined;
+  audience: string | undefined;
+  /** Seconds. */
+  clockTolerance: number;
+  /** Seconds. */
+  maxTtl: number;
+}
+
+/** Characters that a `jti` may have. */
+export const MAX_JTI = 128;
+
+/**
+ * Checks the claims of a token whose MAC is right, `now` in seconds since the epoch. `key` is the position of the secret that verified.
+ *
+ * @throws {GatepassError} `ERR_TOKEN_CLAIM`, `ERR_TOKEN_NOT_YET`, `ERR_TOKEN_EXPIRED`
+ */
+export function checkClaims(claims: Claims, expected: Expected, now: number, key: number): VerifiedClaims {
+  const { issuer, audience, clockTolerance, maxTtl } = expected;
+  const { jti, iat, exp, nbf, iss, aud, v } = claims;
+  if (v !== undefined && v !== 1) throw refused("v");
+  if (typeof jti !== "string" || jti === "" || jti.length > MAX_JTI) throw refused("jti");
+  if (!isDate(iat)) throw refused("iat");
+  if (!isDate(exp) || exp - iat > maxTtl) throw refused("exp");
+  if (nbf !== undefined && !isDate(nbf)) throw refused("nbf");
+  if (!isText(iss) || (issuer !== undefined && iss !== issuer)) throw refused("iss");
+  if (!isAudience(aud) || (audience !== undefined && aud !== audience && !(Array.isArray(aud) && aud.includes(audience))))
+    throw refused("aud");
+  // Asked so that a clock that gives NaN lets nothing through.
+  const latest = now + clockTolerance;
+  if (!(iat <= latest && (nbf ?? iat) <= latest)) throw failed("ERR_TOKEN_NOT_YET", "it is not valid yet");
+  const earliest = now - clockTolerance;
+  if (!(earliest < exp && earliest - iat <= maxTtl)) throw failed("ERR_TOKEN_EXPIRED", "it has expired");
+  const verified: VerifiedClaims = { ...claims, jti, iat, exp, key };
+  return verified;
+}
+
+/** A NumericDate (RFC 7519): `1e999` is JSON too, and Infinity would never expire. */
+function isDate(value: unknown): value is number {
+  return typeof value === "number" && Number.isFinite(value);
+}
+
+function isText(value: unknown): value is string | undefined {
+  return value === undefined || typeof value === "string";
+}
+
+function isAudience(value: unknown): value is string | string[] | undefined {
+  return isText(value) || (Array.isArray(value) && value.every((one) => typeof one === "string"));
+}
+
+function refused(name: string): GatepassError {
+  return failed("ERR_TOKEN_CLAIM", `claim "${name}" is not as required`);
+}
+
+function failed(code: ErrorCode, why: string): GatepassError {
+  return new GatepassError(code, `Cannot verify the token: ${why}`);
+}

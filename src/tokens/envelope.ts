@@ -1,0 +1,76 @@
+import { GatepassError } from "../errors.ts";
+import { decodeBase64url, sextet } from "../util/base64url.ts";
+import { decodeUtf8 } from "../util/bytes.ts";
+import { parseJsonObject } from "../util/json.ts";
+import { MAX_KID } from "./keyring.ts";
+
+/** Characters of the longest token that is signed or looked at. */
+export const MAX_TOKEN = 4096;
+/** The one algorithm: what a token's header says is compared with it, never obeyed. */
+export const ALG = "HS256";
+
+// 32 bytes are 43 characters. Only the very end of the text matches `$` without the m flag, no newline before it.
+const SHAPE = /^([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]{43}$/;
+
+/** What a header may tell us before the MAC is checked. */
+export interface Header {
+  typ: string;
+  kid: string | undefined;
+}
+
+/**
+ * The header of a token whose outside is right: one spelling per token, no member that could ask for special treatment.
+ * Nothing of it is to be trusted yet.
+ *
+ * @throws {GatepassError} `ERR_TOKEN_MALFORMED`, `ERR_TOKEN_HEADER`
+ */
+export function openEnvelope(token: unknown): Header {
+  if (typeof token !== "string" || token.length > MAX_TOKEN) throw malformed();
+  const [, header = "", claims = ""] = SHAPE.exec(token) ?? [];
+  if (!isCanonical(header) || !isCanonical(claims) || !endsCanonically(token)) throw malformed();
+  const bytes = decodeBase64url(header);
+  const text = bytes && decodeUtf8(bytes);
+  const members = text === null ? null : parseJsonObject(text);
+  if (members === null) throw malformed();
+  const { alg, typ, kid, ...others } = members;
+  if (alg !== ALG || typeof typ !== "string" || !isKid(kid) || Object.keys(others).length > 0) {
+    throw new GatepassError("ERR_TOKEN_HEADER", "Cannot verify the token: its header is not one of ours");
+  }
+  return { typ, kid };
+}
+
+/** The claims of a verified payload. @throws {GatepassError} `ERR_TOKEN_MALFORMED` */
+export function openPayload(payload: Uint8Array): Record<string, unknown> {
+  const text = decodeUtf8(payload);
+  const claims = text === null ? null : parseJsonObject(text);
+  if (claims === null) throw malformed();
+  return claims;
+}
+
+/** Media types compare without case, and without the `application/` that a header may leave out (RFC 7515, section 4.1.9). */
+export function sameType(a: string, b: string): boolean {
+  return a === b || mediaType(a) === mediaType(b);
+}
+
+function mediaType(typ: string): string {
+  const lower = typ.toLowerCase();
+  return lower.includes("/") ? lower : `application/${lower}`;
+}
+
+function isKid(kid: unknown): kid is string | undefined {
+  return kid === undefined || (typeof kid === "string" && kid.length <= MAX_KID);
+}
+
+/** Whether base64url has a whole length and no unused bit set in its last character: a lax decoder reads several spellings as one token. */
+function isCanonical(segment: string): boolean {
+  const rest = segment.length % 4;
+  return segment !== "" && rest !== 1 && (rest === 0 || endsCanonically(segment, rest));
+}
+
+function endsCanonically(text: string, rest = 3): boolean {
+  return (sextet(text.charCodeAt(text.length - 1)) & (rest === 2 ? 15 : 3)) === 0;
+}
+
+function malformed(): GatepassError {
+  return new GatepassError("ERR_TOKEN_MALFORMED", "Cannot verify the token: it is malformed");
+}

@@ -1,0 +1,109 @@
+import type { ConfigProblem } from "../errors.ts";
+import { utf8 } from "../util/bytes.ts";
+import { importHmacKey } from "../util/hmac.ts";
+import type { Secret } from "./types.ts";
+
+/** One secret of a ring, and its key once somebody has needed it: a value, never a promise, which would belong to one request of a Worker. */
+export interface RingKey {
+  kid: string | undefined;
+  secret: Uint8Array<ArrayBuffer>;
+  hmac?: CryptoKey;
+}
+
+/** At least one secret. */
+export type Ring = [RingKey, ...RingKey[]];
+
+const MIN_BYTES = 32;
+/** Characters that a `kid` may have. */
+export const MAX_KID = 128;
+
+/**
+ * Checks secrets and copies them. The first signs, all verify.
+ *
+ * @throws {TypeError} no secret, or not text or bytes
+ * @throws {RangeError} under 32 bytes, white space at an end, text that is no Unicode, a `kid` twice or not of 1..128 characters
+ */
+export function parseRing(secrets: Secret | readonly Secret[]): Ring {
+  const [first, ...others] = listOf(secrets).map(parseSecret);
+  if (first === undefined) throw new TypeError('Invalid "secrets": expected at least one');
+  const ring: Ring = [first, ...others];
+  const kids = ring.flatMap(({ kid }) => kid ?? []);
+  if (new Set(kids).size < kids.length) throw new RangeError('Invalid "secrets": two have the same kid');
+  return ring;
+}
+
+/** The HMAC key of a ring's secret, imported once. */
+export async function hmacKey(entry: RingKey): Promise<CryptoKey> {
+  entry.hmac ??= await importHmacKey(entry.secret);
+  return entry.hmac;
+}
+
+/**
+ * A warning for each secret that looks as if a person had made it up. It finds what is obvious, no more: a secret that it passes is not thereby good.
+ *
+ * @throws {TypeError | RangeError} as `createTokens`
+ *
+ * @example
+ * ```ts
+ * import { weakSecrets } from "gatepass/tokens";
+ * console.assert(weakSecrets("correct horse battery staple, twice").length === 1);
+ * console.assert(weakSecrets(crypto.getRandomValues(new Uint8Array(32))).length === 0);
+ * ```
+ */
+export function weakSecrets(secrets: Secret | readonly Secret[]): ConfigProblem[] {
+  return listOf(secrets).flatMap((secret, i) => {
+    if (!looksGuessable(parseSecret(secret).secret)) return [];
+    const message = `Signing secret ${i + 1} looks guessable`;
+    return { code: "GP106", severity: "warning", message, fix: "Make one with: npx gatepass secret" };
+  });
+}
+
+function listOf(secrets: Secret | readonly Secret[]): readonly Secret[] {
+  return isList(secrets) ? secrets : [secrets];
+}
+
+function isList(secrets: Secret | readonly Secret[]): secrets is readonly Secret[] {
+  return Array.isArray(secrets);
+}
+
+function parseSecret(given: Secret): RingKey {
+  const named = typeof given === "object" && given !== null && "secret" in given;
+  const kid = named ? given.kid : undefined;
+  if (named && (typeof kid !== "string" || kid === "" || kid.length > MAX_KID)) {
+    throw new RangeError(`Invalid "kid": expected 1 to ${MAX_KID} characters`);
+  }
+  return { kid, secret: bytesOf(named ? given.secret : given) };
+}
+
+function bytesOf(secret: string | Uint8Array): Uint8Array<ArrayBuffer> {
+  if (typeof secret !== "string" && !(secret instanceof Uint8Array)) throw new TypeError('Invalid "secrets": expected text or bytes');
+  // A newline that a shell or a file left at the end makes a different key in one of two places.
+  if (typeof secret === "string" && secret !== secret.trim()) throw new RangeError('Invalid "secrets": white space at an end');
+  // Half a surrogate pair becomes U+FFFD: two such secrets would be one key.
+  if (typeof secret === "string" && /\p{Cs}/u.test(secret)) throw new RangeError('Invalid "secrets": not well-formed text');
+  const bytes = typeof secret === "string" ? utf8(secret) : new Uint8Array(secret);
+  if (bytes.length < MIN_BYTES) throw new RangeError(`Invalid "secrets": expected at least ${MIN_BYTES} bytes, got ${bytes.length}`);
+  return bytes;
+}
+
+/** What random bytes, base64, base32 and hexadecimal do not look like. */
+function looksGuessable(bytes: Uint8Array): boolean {
+  if (new Set(bytes).size < 9) return true;
+  const text = String.fromCharCode(...bytes.subarray(0, 1024));
+  const plain = text.replace(/[^A-Za-z0-9]/g, "");
+  if (plain.length < text.length * 0.75) return /^[\x20-\x7e]*\s[\x20-\x7e]*$/.test(text);
+  if (/\s|passw|secret|change.?me|example|default|placeholder/i.test(text)) return true;
+  let steps = 0;
+  let changes = 0;
+  for (let i = 1; i < plain.length; i++) {
+    if (Math.abs(plain.charCodeAt(i) - plain.charCodeAt(i - 1)) < 2) steps += 1;
+    if (kindOf(plain, i) !== kindOf(plain, i - 1)) changes += 1;
+  }
+  // Words keep to one case for long; keyboards invite runs like "1234" and "aaaa".
+  return changes < plain.length * 0.15 || steps > plain.length * 0.4;
+}
+
+function kindOf(text: string, at: number): number {
+  const char = text.charAt(at);
+  return char <= "9" ? 0 : char <= "Z" ? 1 : 2;
+}

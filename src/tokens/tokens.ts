@@ -1,0 +1,109 @@
+import { CompactSign, compactVerify } from "jose";
+import { GatepassError } from "../errors.ts";
+import { assertFunction, assertInteger, assertKeys, assertString } from "../util/assertions.ts";
+import { utf8 } from "../util/bytes.ts";
+import { randomId } from "../util/random.ts";
+import { checkClaims, MAX_JTI } from "./claims.ts";
+import { ALG, MAX_TOKEN, openEnvelope, openPayload, sameType } from "./envelope.ts";
+import { hmacKey, parseRing, type RingKey } from "./keyring.ts";
+import type { Claims, Tokens, TokensOptions } from "./types.ts";
+
+const OPTIONS = ["secrets", "issuer", "audience", "clockTolerance", "maxTtl", "clock", "random"];
+
+/**
+ * Signs and verifies tokens under a ring of secrets.
+ *
+ * @throws {TypeError} an option is missing, unknown or of the wrong type
+ * @throws {RangeError} a secret under 32 bytes, a `kid` twice, a `clockTolerance` outside 0..600, a `maxTtl` under 1
+ *
+ * @example
+ * ```ts
+ * import { createTokens } from "gatepass/tokens";
+ * const [old, fresh] = [crypto.getRandomValues(new Uint8Array(32)), crypto.getRandomValues(new Uint8Array(32))];
+ * const token = await createTokens({ secrets: { kid: "2026-10", secret: old } }).sign("invite+jwt", {}, { ttl: 60 });
+ * // After a rotation the old secret still verifies, and `key` tells which one it was.
+ * const ring = createTokens({ secrets: [{ kid: "2026-11", secret: fresh }, { kid: "2026-10", secret: old }] });
+ * console.assert((await ring.verify("invite+jwt", token)).key === 1);
+ * ```
+ */
+export function createTokens(options: TokensOptions): Tokens {
+  assertKeys("options", options, OPTIONS);
+  const { issuer, audience, clockTolerance = 5, maxTtl = 86_400, clock = Date.now, random } = options;
+  if (issuer !== undefined) assertString("issuer", issuer);
+  if (audience !== undefined) assertString("audience", audience);
+  assertInteger("clockTolerance", clockTolerance, 0, 600);
+  assertInteger("maxTtl", maxTtl, 1);
+  assertFunction("clock", clock);
+  if (random !== undefined) assertFunction("random", random);
+  const ring = parseRing(options.secrets);
+  const [first] = ring;
+  const expected = { issuer, audience, clockTolerance, maxTtl };
+
+  return {
+    async sign(typ, claims, { ttl }) {
+      assertType(typ);
+      assertInteger("ttl", ttl, 1, maxTtl);
+      const taken = ["v", "iat", "exp", "iss", "aud", "key"].find((name) => claims[name] !== undefined);
+      if (taken) throw new TypeError(`Cannot sign: claim "${taken}" is not the caller's`);
+      const { jti = randomId(random) } = claims;
+      assertString("jti", jti, 1, MAX_JTI);
+      const iat = Math.floor(clock() / 1000);
+      const payload = toJson({ ...claims, v: 1, jti, iat, exp: iat + ttl, iss: issuer, aud: audience });
+      const header = { alg: ALG, typ, ...(first.kid === undefined ? undefined : { kid: first.kid }) };
+      const token = await new CompactSign(utf8(payload)).setProtectedHeader(header).sign(await hmacKey(first));
+      if (token.length > MAX_TOKEN)
+        throw new RangeError(`Cannot sign: the token would have ${token.length} characters, ${MAX_TOKEN} at most`);
+      return token;
+    },
+
+    async verify(typ, token) {
+      assertType(typ);
+      const header = openEnvelope(token);
+      if (!sameType(header.typ, typ)) throw notOurs("it is of another kind");
+      // A token without a name may be of before the ring had names. One with a name is of that key or of nobody's.
+      const candidates = header.kid === undefined ? ring : ring.filter(({ kid }) => kid === header.kid);
+      if (candidates.length === 0) throw notOurs("its key is unknown");
+      for (const entry of candidates) {
+        const payload = await authentic(token, entry);
+        if (payload !== null) return checkClaims(openPayload(payload), expected, clock() / 1000, ring.indexOf(entry));
+      }
+      throw new GatepassError("ERR_TOKEN_SIGNATURE", "Cannot verify the token: its signature is wrong");
+    },
+  };
+}
+
+/** The payload of a token that `entry` signed, else null. jose's own error is dropped: its cause may quote the token. */
+async function authentic(token: string, entry: RingKey): Promise<Uint8Array | null> {
+  const key = await hmacKey(entry);
+  try {
+    return (await compactVerify(token, key)).payload;
+  } catch {
+    return null;
+  }
+}
+
+function assertType(typ: string): void {
+  assertString("typ", typ, 1, 127);
+  if (!/^[\w.+/-]+$/.test(typ)) throw new RangeError(`Invalid "typ": expected a media type, got ${JSON.stringify(typ)}`);
+}
+
+/** JSON that gives the same claims back: what JSON would drop or turn into null in silence is the caller's mistake. */
+function toJson(claims: Claims): string {
+  const json = JSON.stringify(claims);
+  if (!survives(claims)) throw new TypeError("Cannot sign: a claim does not survive JSON");
+  return json;
+}
+
+function survives(value: unknown): boolean {
+  if (typeof value === "number") return Number.isFinite(value);
+  if (typeof value !== "object" || value === null) return value === null || typeof value === "string" || typeof value === "boolean";
+  if (Array.isArray(value)) return value.every(survives);
+  const parent: unknown = Object.getPrototypeOf(value);
+  return (
+    (parent === null || parent === Object.prototype) && Object.values(value).every((member) => member === undefined || survives(member))
+  );
+}
+
+function notOurs(why: string): GatepassError {
+  return new GatepassError("ERR_TOKEN_HEADER", `Cannot verify the token: ${why}`);
+}
