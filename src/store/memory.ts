@@ -2,8 +2,8 @@ import { GatepassError } from "../errors.ts";
 import { assertFunction, assertInteger, assertKeys } from "../util/assertions.ts";
 import { isUsesQuota, type Quota, type SpendResult, type Store } from "./contract.ts";
 import { charge, createRecords, decide, giveBack, USES } from "./ledger.ts";
-import { createTable, type Table } from "./table.ts";
-import { assertInstant, assertQuotas } from "./validate.ts";
+import { Table } from "./table.ts";
+import { assertInstant, assertQuotas, MAX_QUOTAS } from "./validate.ts";
 import { RING } from "./window.ts";
 
 /** Records of each of the three kinds that a call to a full store looks at, besides 32 of each at most: 256 together. */
@@ -49,11 +49,12 @@ export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
   const { maxKeys = 200_000, clock = Date.now } = options;
   assertInteger("maxKeys", maxKeys, 1, 16_000_000);
   assertFunction("clock", clock);
-  const uses = createTable(USES);
-  const rates = createTable(RING, true);
-  const blocks = createTable(1);
+  const uses = new Table(USES);
+  const rates = new Table(RING, true);
+  const blocks = new Table(1);
   const tables = [uses, rates, blocks];
   const records = createRecords(false);
+  const found = new Int32Array(MAX_QUOTAS);
   // Workers' clock stands at 0 while a module is evaluated: there the store begins with its first call.
   let since = clock();
 
@@ -68,6 +69,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
   }
 
   function place(i: number, table: Table, index: number): void {
+    found[i] = index;
     records.base[i] = index < 0 ? -1 : table.base(index);
     if (index >= 0) records.cells[i] = table.cells(index);
   }
@@ -89,7 +91,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
       if (quota === undefined || quota.cost === 0) continue;
       if ((records.base[i] ?? -1) < 0) adding += 1;
       else if (!isUsesQuota(quota)) {
-        rates.touch(rates.find(quota.key, now));
+        rates.touch(found[i] ?? -1);
         kept += 1;
       }
     }
@@ -160,7 +162,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
       assertInteger("max", max, 1);
       const now = clock();
       let removed = 0;
-      for (const table of tables) removed += table.sweep(now, table.span, max - removed);
+      for (const table of tables) removed += table.sweep(now, maxKeys, max - removed);
       return removed;
     },
   };

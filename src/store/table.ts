@@ -5,146 +5,150 @@ const CHUNK = 1 << CHUNK_BITS;
  * Records of a few numbers under text keys. The numbers lie in Float64Arrays of a thousand records each: a record costs its numbers
  * and little more, growing copies nothing, and sweeping reads memory in its order. The first number of a record is when it dies (ms).
  */
-export interface Table {
-  readonly size: number;
-  /** Index of a key's record, -1 when there is none. A record that is dead at `now` is removed. */
-  find(key: string, now: number): number;
-  /** Makes a record of zeros, the youngest of all; its index stays until it is removed. */
-  add(key: string): number;
-  remove(index: number): void;
-  /** Makes a record the youngest; only where the table has an order. */
-  touch(index: number): void;
-  /** Index of the record whose touch is longest ago, -1 when empty. */
-  oldest(): number;
-  cells(index: number): Float64Array;
-  base(index: number): number;
-  /** Looks at the next `look` records and removes at most `max` dead ones; tells how many. */
-  sweep(now: number, look: number, max?: number): number;
-  /** How many records a full round of `sweep` looks at. */
-  readonly span: number;
-  keys(): IterableIterator<string>;
-}
-
-/** @param width numbers in a record @param ordered whether `touch` and `oldest` are needed: 8 bytes more a record */
-export function createTable(width: number, ordered = false): Table {
-  const indexes = new Map<string, number>();
-  const chunks: Float64Array[] = [];
+export class Table {
+  readonly #width: number;
+  readonly #order: Order | undefined;
+  readonly #indexes = new Map<string, number>();
+  readonly #chunks: Float64Array[] = [];
   /** Key of each record; of a free one, the next free index: a list that needs no memory of its own. */
-  const names: (string | number)[] = [];
-  const older = createLinks();
-  const younger = createLinks();
-  let free = -1;
-  let first = -1;
-  let last = -1;
-  let cursor = 0;
+  readonly #names: (string | number)[] = [];
+  #free = -1;
+  #cursor = 0;
 
-  const cells = (index: number): Float64Array => {
-    const chunk = chunks[index >> CHUNK_BITS];
-    if (chunk === undefined) throw new RangeError("Cannot read a record: no such index");
-    return chunk;
-  };
-  const base = (index: number): number => (index & (CHUNK - 1)) * width;
+  /** @param width numbers in a record @param ordered whether `touch` and `oldest` are needed: 8 bytes more a record */
+  constructor(width: number, ordered = false) {
+    this.#width = width;
+    this.#order = ordered ? new Order() : undefined;
+  }
 
-  function allocate(): number {
-    if (free >= 0) {
-      const index = free;
-      const next = names[index];
-      free = typeof next === "number" ? next : -1;
-      return index;
-    }
-    const index = names.length;
-    if ((index & (CHUNK - 1)) === 0) chunks.push(new Float64Array(CHUNK * width));
-    names.push(-1);
+  get size(): number {
+    return this.#indexes.size;
+  }
+
+  /** Index of a key's record, -1 when there is none. A record that is dead at `now` is removed. */
+  find(key: string, now: number): number {
+    const index = this.#indexes.get(key);
+    if (index === undefined) return -1;
+    if (this.#dies(index) > now) return index;
+    this.remove(index);
+    return -1;
+  }
+
+  /** Makes a record of zeros, the youngest of all; its index stays until it is removed. */
+  add(key: string): number {
+    const index = this.#allocate();
+    // A text put together from parts keeps the parts alive; joined anew it is one piece, 50 bytes less.
+    const name = [key.slice(0, 1), key.slice(1)].join("");
+    this.#names[index] = name;
+    this.#indexes.set(name, index);
+    this.#order?.append(index);
     return index;
   }
 
-  function link(index: number): void {
-    older.set(index, last);
-    younger.set(index, -1);
-    if (last < 0) first = index;
-    else younger.set(last, index);
-    last = index;
-  }
-
-  function unlink(index: number): void {
-    const before = older.get(index);
-    const after = younger.get(index);
-    if (before < 0) first = after;
-    else younger.set(before, after);
-    if (after < 0) last = before;
-    else older.set(after, before);
-  }
-
-  function remove(index: number): void {
-    const key = names[index];
+  remove(index: number): void {
+    const key = this.#names[index];
     if (typeof key !== "string") return;
-    indexes.delete(key);
-    names[index] = free;
-    free = index;
-    if (ordered) unlink(index);
-    // Zeros: what is found here later begins anew.
-    const at = base(index);
-    cells(index).fill(0, at, at + width);
+    this.#indexes.delete(key);
+    this.#names[index] = this.#free;
+    this.#free = index;
+    this.#order?.take(index);
+    // Zeros: what is made here later begins anew.
+    const at = this.base(index);
+    this.cells(index).fill(0, at, at + this.#width);
   }
 
-  return {
-    get size() {
-      return indexes.size;
-    },
-    get span() {
-      return names.length;
-    },
-    find(key, now) {
-      const index = indexes.get(key);
-      if (index === undefined) return -1;
-      if ((cells(index)[base(index)] ?? 0) > now) return index;
-      remove(index);
-      return -1;
-    },
-    add(key) {
-      const index = allocate();
-      // A text put together from parts keeps the parts alive; joined anew it is one piece, 50 bytes less.
-      const name = [key.slice(0, 1), key.slice(1)].join("");
-      names[index] = name;
-      indexes.set(name, index);
-      if (ordered) link(index);
+  /** Makes a record the youngest. */
+  touch(index: number): void {
+    if (this.#order === undefined || index === this.#order.last) return;
+    this.#order.take(index);
+    this.#order.append(index);
+  }
+
+  /** Index of the record whose touch is longest ago, -1 when there is none. */
+  oldest(): number {
+    return this.#order?.first ?? -1;
+  }
+
+  /** Where a record lies. */
+  cells(index: number): Float64Array {
+    const chunk = this.#chunks[index >> CHUNK_BITS];
+    if (chunk === undefined) throw new RangeError("Cannot read a record: no such index");
+    return chunk;
+  }
+
+  /** Where in its cells a record begins. */
+  base(index: number): number {
+    return (index & (CHUNK - 1)) * this.#width;
+  }
+
+  /** Looks at the next `look` records (at most all) and removes at most `max` dead ones; tells how many. */
+  sweep(now: number, look: number, max: number = look): number {
+    const before = this.#indexes.size;
+    const slots = this.#names.length;
+    for (let left = Math.min(look, slots); left > 0 && before - this.#indexes.size < max; left--) {
+      if (this.#cursor >= slots) this.#cursor = 0;
+      const index = this.#cursor++;
+      if (this.#dies(index) <= now) this.remove(index);
+    }
+    return before - this.#indexes.size;
+  }
+
+  keys(): IterableIterator<string> {
+    return this.#indexes.keys();
+  }
+
+  #dies(index: number): number {
+    return this.cells(index)[this.base(index)] ?? 0;
+  }
+
+  #allocate(): number {
+    const index = this.#free;
+    if (index >= 0) {
+      const next = this.#names[index];
+      this.#free = typeof next === "number" ? next : -1;
       return index;
-    },
-    remove,
-    touch(index) {
-      if (!ordered || index === last) return;
-      unlink(index);
-      link(index);
-    },
-    oldest: () => first,
-    cells,
-    base,
-    sweep(now, look, max = look) {
-      const before = indexes.size;
-      for (let left = Math.min(look, names.length); left > 0 && before - indexes.size < max; left--) {
-        if (cursor >= names.length) cursor = 0;
-        const index = cursor++;
-        if ((cells(index)[base(index)] ?? 0) <= now) remove(index);
-      }
-      return before - indexes.size;
-    },
-    keys: () => indexes.keys(),
-  };
+    }
+    const slot = this.#names.length;
+    if ((slot & (CHUNK - 1)) === 0) this.#chunks.push(new Float64Array(CHUNK * this.#width));
+    this.#names.push(-1);
+    return slot;
+  }
 }
 
-/** Indexes by index, 4 bytes each. */
-function createLinks(): { get(index: number): number; set(index: number, value: number): void } {
-  const chunks: Int32Array[] = [];
-  return {
-    get: (index) => chunks[index >> CHUNK_BITS]?.[index & (CHUNK - 1)] ?? -1,
-    set(index, value) {
-      const at = index >> CHUNK_BITS;
-      let chunk = chunks[at];
-      if (chunk === undefined) {
-        chunk = new Int32Array(CHUNK);
-        chunks[at] = chunk;
-      }
-      chunk[index & (CHUNK - 1)] = value;
-    },
-  };
+/** A list of indexes, oldest first, doubly linked. */
+class Order {
+  first = -1;
+  last = -1;
+  readonly #links: Int32Array[] = [];
+
+  append(index: number): void {
+    this.#set(index, 0, this.last);
+    this.#set(index, 1, -1);
+    if (this.last < 0) this.first = index;
+    else this.#set(this.last, 1, index);
+    this.last = index;
+  }
+
+  take(index: number): void {
+    const older = this.#get(index, 0);
+    const younger = this.#get(index, 1);
+    if (older < 0) this.first = younger;
+    else this.#set(older, 1, younger);
+    if (younger < 0) this.last = older;
+    else this.#set(younger, 0, older);
+  }
+
+  #get(index: number, side: 0 | 1): number {
+    return this.#links[index >> CHUNK_BITS]?.[(index & (CHUNK - 1)) * 2 + side] ?? -1;
+  }
+
+  #set(index: number, side: 0 | 1, value: number): void {
+    const at = index >> CHUNK_BITS;
+    let links = this.#links[at];
+    if (links === undefined) {
+      links = new Int32Array(CHUNK * 2);
+      this.#links[at] = links;
+    }
+    links[(index & (CHUNK - 1)) * 2 + side] = value;
+  }
 }

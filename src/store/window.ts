@@ -93,8 +93,8 @@ function shiftIn(cells: Float64Array, base: number, window: number): number {
 }
 
 function slotOf(sub: number): number {
-  const slot = sub % SUBS;
-  return slot < 0 ? slot + SUBS : slot;
+  // As `%`, but not below 0, and several times as fast beyond 32 bits.
+  return sub - Math.floor(sub / SUBS) * SUBS;
 }
 
 function get(cells: Float64Array, index: number): number {
