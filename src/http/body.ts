@@ -1,3 +1,4 @@
+import { concatBytes } from "../util/bytes.ts";
 import { Refusal } from "./refusal.ts";
 
 /** Nesting that JSON may have: our bodies have two levels; a bomb of brackets must not reach anything recursive. */
@@ -29,7 +30,7 @@ export async function readBody(request: Request, maxBytes: number, timeoutMs = 1
   try {
     for (;;) {
       const { done, value } = await Promise.race([reader.read(), stalled]);
-      if (done) return join(chunks, size);
+      if (done) return concatBytes(...chunks);
       size += value.byteLength;
       if (size > maxBytes) throw new Refusal("BODY_TOO_LARGE");
       chunks.push(value);
@@ -49,50 +50,27 @@ export async function readBody(request: Request, maxBytes: number, timeoutMs = 1
  */
 export async function readJson(request: Request, maxBytes: number, timeoutMs?: number): Promise<unknown> {
   const type = request.headers.get("content-type");
-  if (type !== null && !/^application\/json\s*(;\s*charset\s*=\s*("utf-8"|utf-8)\s*)?;?\s*$/i.test(type)) throw refuseType(request);
+  if (type !== null && !/^application\/json\s*(;\s*charset\s*=\s*("utf-8"|utf-8)\s*)?;?\s*$/i.test(type)) {
+    request.body?.cancel().catch(ignore);
+    throw new Refusal("UNSUPPORTED_MEDIA_TYPE");
+  }
   const bytes = await readBody(request, maxBytes, timeoutMs);
-  if (bytes.length === 0) throw new Refusal("BODY_INVALID");
-  if (type === null) throw new Refusal("UNSUPPORTED_MEDIA_TYPE");
-  if (depth(bytes) > MAX_DEPTH) throw new Refusal("BODY_INVALID");
+  if (bytes.length > 0 && type === null) throw new Refusal("UNSUPPORTED_MEDIA_TYPE");
   try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    assertFlat(text);
+    return JSON.parse(text);
   } catch {
     throw new Refusal("BODY_INVALID");
   }
 }
 
-function refuseType(request: Request): Refusal {
-  if (!request.bodyUsed) request.body?.cancel().catch(ignore);
-  return new Refusal("UNSUPPORTED_MEDIA_TYPE");
-}
-
 function ignore(): void {}
 
-function join(chunks: readonly Uint8Array[], size: number): Uint8Array {
-  const [first] = chunks;
-  if (first && chunks.length === 1) return first;
-  const bytes = new Uint8Array(size);
-  let offset = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, offset);
-    offset += chunk.length;
+function assertFlat(text: string): void {
+  let depth = 0;
+  for (const bracket of text.replace(/"(?:[^"\\]|\\.)*"/g, "").match(/[[{}\]]/g) ?? []) {
+    depth += bracket === "[" || bracket === "{" ? 1 : -1;
+    if (depth > MAX_DEPTH) throw new RangeError("Cannot read the body: nested too deep");
   }
-  return bytes;
-}
-
-/** The deepest nesting of JSON text, brackets inside strings left out. */
-function depth(bytes: Uint8Array): number {
-  let open = 0;
-  let deepest = 0;
-  let inText = false;
-  for (let i = 0; i < bytes.length; i++) {
-    const byte = bytes[i];
-    if (inText) {
-      if (byte === 0x5c) i += 1;
-      else if (byte === 0x22) inText = false;
-    } else if (byte === 0x22) inText = true;
-    else if (byte === 0x5b || byte === 0x7b) deepest = Math.max(deepest, ++open);
-    else if (byte === 0x5d || byte === 0x7d) open -= 1;
-  }
-  return deepest;
 }

@@ -29,10 +29,9 @@ export function clientAddress(option: ClientIpOption | undefined): (request: Req
   return (request, platform) => {
     const ip = find(request, platform);
     const address = ip && canonicalIp(ip);
-    if (!ip || !address || address === WORKER_TO_WORKER) {
-      return { address: undefined, ip: undefined, ipPrefix: undefined, ipPrefixText: undefined };
-    }
-    return { address, ip: ipKey(ip), ipPrefix: ipPrefix(ip), ipPrefixText: ipPrefixText(ip) };
+    return ip && address && address !== WORKER_TO_WORKER
+      ? { address, ip: ipKey(ip), ipPrefix: ipPrefix(ip), ipPrefixText: ipPrefixText(ip) }
+      : { address: undefined, ip: undefined, ipPrefix: undefined, ipPrefixText: undefined };
   };
 }
 
@@ -41,22 +40,16 @@ export function clientAddress(option: ClientIpOption | undefined): (request: Req
  * The function returns true once: when its first 100 requests came from one address and said that they were forwarded for several.
  */
 export function watchSingleAddress(): (request: Request, address: string | undefined) => boolean {
-  let seen = 0;
-  let first: string | undefined;
+  const addresses = new Set<string>();
   const forwarded = new Set<string>();
+  let seen = 0;
   return (request, address) => {
     if (seen >= 100 || address === undefined) return false;
-    first ??= address;
-    if (address !== first) {
-      seen = 100;
-      return false;
-    }
-    const from = ["x-forwarded-for", "forwarded", "cf-connecting-ip", "x-real-ip"]
-      .map((name) => request.headers.get(name))
-      .find((text) => text);
+    seen = addresses.add(address).size > 1 ? 100 : seen + 1;
+    const { headers } = request;
+    const from = headers.get("x-forwarded-for") ?? headers.get("forwarded") ?? headers.get("cf-connecting-ip");
     if (from && forwarded.size < 2) forwarded.add(from.slice(0, 100));
-    seen += 1;
-    return seen === 100 && forwarded.size > 1;
+    return seen === 100 && addresses.size + forwarded.size > 2 && addresses.size < 2;
   };
 }
 
@@ -78,7 +71,7 @@ function finder(option: ClientIpOption | undefined): Finder {
     if ("trustedProxies" in option) return proxied(option.trustedProxies, option.source);
     if ("header" in option && /^[\w-]+$/.test(option.header)) return (request) => one(request.headers.get(option.header));
   }
-  throw new TypeError('Cannot read the client address: "clientIp" is "socket", "cloudflare", { trustedProxies }, { header } or a function');
+  throw invalid('expected "socket", "cloudflare", { trustedProxies }, { header } or a function');
 }
 
 /** A single entry; a list means that somebody else's text is in there too. */
@@ -99,8 +92,7 @@ function cloudflare(): Finder {
 
 function proxied(proxies: readonly string[], source: string = "x-forwarded-for"): Finder {
   if (!Array.isArray(proxies) || proxies.length === 0) throw new TypeError('Cannot trust proxies: "trustedProxies" is a list of CIDRs');
-  if (source !== "x-forwarded-for" && source !== "forwarded")
-    throw new TypeError('Cannot trust proxies: "source" is "x-forwarded-for" or "forwarded"');
+  if (source !== "x-forwarded-for" && source !== "forwarded") throw invalid('"source" is "x-forwarded-for" or "forwarded"');
   const trusted = proxies.map(cidr);
   return (request, platform) => {
     let client = peerOf(platform);
@@ -119,10 +111,14 @@ function proxied(proxies: readonly string[], source: string = "x-forwarded-for")
 }
 
 function cidr(text: string): Cidr {
-  const range = typeof text === "string" ? parseCidr(text) : null;
-  if (!range) throw new TypeError(`Cannot trust proxies: "${text}" is not an address or a CIDR`);
-  if (range.bits === 0) throw new TypeError(`Cannot trust proxies: "${text}" trusts everybody, and with it every header`);
+  const range = parseCidr(String(text));
+  if (!range) throw invalid(`"${text}" is no CIDR`);
+  if (range.bits === 0) throw invalid(`"${text}" trusts everybody, and with it every header`);
   return range;
+}
+
+function invalid(why: string): TypeError {
+  return new TypeError(`Invalid "clientIp": ${why}`);
 }
 
 /** Elements of a list, last first. Quotes are matched from the right too, so that an open quote of the client swallows no element after it. */

@@ -33,7 +33,7 @@ const REQUEST_HEADERS = ["authorization", "content-type", ...Object.values(HEADE
 export function createCors(options: CorsOptions = {}): Cors {
   const list = new Set((options.allowedOrigins ?? []).map(exactOrigin));
   const publicHost = options.publicUrl === undefined ? undefined : parse(options.publicUrl);
-  if (publicHost === null) throw new TypeError(`Cannot allow origins: "publicUrl" is not a URL: "${options.publicUrl}"`);
+  if (publicHost === null) throw new TypeError(`Invalid "publicUrl": "${options.publicUrl}"`);
 
   const check = (request: Request): OriginCheck => {
     const origin = request.headers.get("origin");
@@ -75,12 +75,8 @@ function sameHost(origin: URL, us: URL | null | undefined): boolean {
 }
 
 function parse(text: string): URL | null {
-  try {
-    const url = new URL(text);
-    return url.protocol === "http:" || url.protocol === "https:" ? url : null;
-  } catch {
-    return null;
-  }
+  const url = URL.canParse(text) ? new URL(text) : null;
+  return url && /^https?:$/.test(url.protocol) ? url : null;
 }
 
 /** An origin in the one spelling that browsers send, and nothing else: no `null`, no path, no list. */
@@ -92,7 +88,7 @@ function exact(origin: string): URL | null {
 function exactOrigin(origin: string): string {
   // Web views have schemes of their own, e.g. capacitor://localhost.
   if (typeof origin !== "string" || !(exact(origin) || /^(?!https?:)[a-z][a-z\d+.-]*:\/\/[a-z\d.-]+(:\d+)?$/.test(origin))) {
-    throw new TypeError(`Cannot allow the origin "${origin}": write it as browsers send it, e.g. "https://game.example"`);
+    throw new TypeError(`Invalid "allowedOrigins": write "${origin}" as browsers send it, e.g. "https://game.example"`);
   }
   return origin;
 }

@@ -46,16 +46,12 @@ export function canonicalIp(address: string | Ip): string | null {
 
 /** Key for `ip` limits: an IPv4 address dotted, an IPv6 /64 as 16 hex digits; undefined when it is no address. */
 export function ipKey(address: string | Ip): string | undefined {
-  const ip = read(address);
-  if (!ip) return undefined;
-  return ip.version === 4 ? ip.bytes.join(".") : hex(ip.bytes, 8);
+  return leading(address, 4, 8);
 }
 
 /** Key for `ip-prefix` limits: an IPv4 /24 as `a.b.c`, an IPv6 /48 as 12 hex digits; undefined when it is no address. */
 export function ipPrefix(address: string | Ip): string | undefined {
-  const ip = read(address);
-  if (!ip) return undefined;
-  return ip.version === 4 ? ip.bytes.slice(0, 3).join(".") : hex(ip.bytes, 6);
+  return leading(address, 3, 6);
 }
 
 /** The prefix for people and events: `203.0.113.0/24` or `2001:db8:1::/48`; undefined when it is no address. */
@@ -68,12 +64,13 @@ export function ipPrefixText(address: string | Ip): string | undefined {
 
 /** Reads `address/bits`, or an address alone (all its bits); null when it is neither. Bits behind the prefix do not count. */
 export function parseCidr(text: string): Cidr | null {
-  const [address = "", length, ...rest] = text.split("/");
+  const [, address = "", length] = /^([^/%]+)(?:\/(\d|[1-9]\d{1,2}))?$/.exec(text) ?? [];
   const raw = parseRaw(address);
-  if (!raw || rest.length > 0 || address.includes("%") || (length !== undefined && !/^(0|[1-9]\d{0,2})$/.test(length))) return null;
-  const bits = length === undefined ? raw.bytes.length * 8 : Number(length);
-  if (bits > raw.bytes.length * 8) return null;
-  return carriesV4(raw.bytes) && bits >= 96 ? { version: 4, bytes: raw.bytes.slice(12), bits: bits - 96 } : { ...raw, bits };
+  if (!raw) return null;
+  const all = raw.bytes.length * 8;
+  const bits = length === undefined ? all : Number(length);
+  if (bits > all) return null;
+  return bits >= 96 && carriesV4(raw.bytes) ? { version: 4, bytes: raw.bytes.slice(12), bits: bits - 96 } : { ...raw, bits };
 }
 
 /** Whether an address lies in a range. */
@@ -89,6 +86,12 @@ function read(address: string | Ip): Ip | null {
   return typeof address === "string" ? parseIp(address) : address;
 }
 
+function leading(address: string | Ip, v4: number, v6: number): string | undefined {
+  const ip = read(address);
+  if (!ip) return undefined;
+  return ip.version === 4 ? ip.bytes.slice(0, v4).join(".") : hex(ip.bytes.slice(0, v6));
+}
+
 function parseRaw(text: string): Ip | null {
   if (text.length > 100) return null;
   const v4 = parseV4(text);
@@ -102,48 +105,29 @@ function parseV4(text: string): Uint8Array | null {
   return parts.some((part) => part > 255) ? null : Uint8Array.from(parts);
 }
 
+/** The platform's URL parser reads IPv6 and spells it as RFC 5952 does. */
 function parseV6(text: string): Ip | null {
-  let address = text.replace(/%[\w.~-]+$/, "");
-  const dotted = /:(\d[\d.]*)$/.exec(address)?.[1];
-  if (dotted?.includes(".")) {
-    const v4 = parseV4(dotted);
-    if (!v4) return null;
-    const tail = hex(v4, 4);
-    address = `${address.slice(0, -dotted.length)}${tail.slice(0, 4)}:${tail.slice(4)}`;
-  }
-  const [left = "", right, ...more] = address.split("::");
-  const head = groups(left);
-  const tail = groups(right ?? "");
-  const missing = 8 - (head?.length ?? 0) - (tail?.length ?? 0);
-  if (!head || !tail || more.length > 0 || (right === undefined ? missing !== 0 : missing < 1)) return null;
-  const all = [...head, ...new Array<number>(missing).fill(0), ...tail];
-  return { version: 6, bytes: Uint8Array.from(all.flatMap((group) => [group >> 8, group & 0xff])) };
+  const address = text.replace(/%[\w.~-]+$/, "");
+  if (!/^[\da-f:.]+$/i.test(address) || !URL.canParse(`http://[${address}]`)) return null;
+  const [left = [], right] = inUrl(address)
+    .split("::")
+    .map((half) => (half ? half.split(":") : []));
+  const groups = right ? [...left, ...new Array<string>(8 - left.length - right.length).fill("0"), ...right] : left;
+  return { version: 6, bytes: Uint8Array.from(groups.flatMap((group) => [Number.parseInt(group, 16) >> 8, Number.parseInt(group, 16)])) };
 }
 
-function groups(text: string): number[] | null {
-  if (text === "") return [];
-  const parts = text.split(":");
-  return parts.every((part) => /^[\da-fA-F]{1,4}$/.test(part)) ? parts.map((part) => Number.parseInt(part, 16)) : null;
+function inUrl(address: string): string {
+  return new URL(`http://[${address}]`).hostname.slice(1, -1);
 }
 
 function carriesV4(bytes: Uint8Array): boolean {
-  const head = hex(bytes, 12);
-  return bytes.length === 16 && (head === "00000000000000000000ffff" || head === "0064ff9b0000000000000000");
+  return /^(0{20}ffff|0064ff9b0{16})/.test(hex(bytes));
 }
 
-function hex(bytes: Uint8Array, length: number): string {
-  let text = "";
-  for (const byte of bytes.subarray(0, length)) text += byte.toString(16).padStart(2, "0");
-  return text;
+function hex(bytes: Uint8Array): string {
+  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 function formatIp({ version, bytes }: Ip): string {
-  if (version === 4) return bytes.join(".");
-  const parts: string[] = [];
-  for (let i = 0; i < 16; i += 2) parts.push((((bytes[i] ?? 0) << 8) | (bytes[i + 1] ?? 0)).toString(16));
-  const text = parts.join(":");
-  // RFC 5952: the longest run of two or more zero groups, the first of equals.
-  let longest = "";
-  for (const [run] of text.matchAll(/(?<![\da-f])0(?::0)+(?![\da-f])/g)) if (run.length > longest.length) longest = run;
-  return longest ? text.replace(new RegExp(`(?:^|:)\\b${longest}\\b(?::|$)`), "::") : text;
+  return version === 4 ? bytes.join(".") : inUrl(hex(bytes).replace(/.{4}(?=.)/g, "$&:"));
 }

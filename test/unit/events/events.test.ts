@@ -50,7 +50,7 @@ describe("an event", () => {
   it("drops undefined, unknown and ill-typed fields", () => {
     const event = recorder().emit({
       outcome: "maybe",
-      reason: "made_up",
+      reason: "Made up",
       code: "ERR_TOKEN_EXPIRED",
       player: undefined,
       name: "Robert",
