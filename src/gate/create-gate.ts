@@ -4,7 +4,7 @@ import { checkOptions } from "./admission.ts";
 import { findProblems } from "./check.ts";
 import { type Core, createCore, merge } from "./core.ts";
 import { runAll, runJob } from "./jobs.ts";
-import type { Admission, Gate, GateOptions, ProtectOptions } from "./types.ts";
+import type { Admission, Gate, GateOptions, ProtectOptions, Sessions } from "./types.ts";
 
 /**
  * The gate: sessions for solved Turnstile challenges, limits, and the routes of its features, as one `fetch` handler.
@@ -79,6 +79,7 @@ function gateOf<Env>(coreOf: (platform: Platform) => Core, coreFor: (env: unknow
     const admission = await core.protect(core.visit(request, platform), options);
     return admission.ok ? admission : { ...admission, response: core.cors.apply(admission.response, request) };
   };
+  const here = (): Sessions => coreOf(NOWHERE).kernel.sessions;
   return {
     handle,
     async fetch(request, second, third) {
@@ -114,8 +115,10 @@ function gateOf<Env>(coreOf: (platform: Platform) => Core, coreFor: (env: unknow
         }
       }
     },
-    get sessions() {
-      return coreOf(NOWHERE).kernel.sessions;
+    sessions: {
+      exchange: async (token, context) => here().exchange(token, context),
+      verify: async (token) => here().verify(token),
+      revoke: async (jti) => here().revoke(jti),
     },
     run: async (job) => runJob(coreOf(NOWHERE), job),
     scheduled: async (_controller, env) => runAll(coreOf({ ...NOWHERE, env })),

@@ -168,7 +168,8 @@ export function createSessions(settings: Settings, keys: Keys | undefined, turns
       limit,
       cost,
       expiresAt: (authTime + counted) * 1000,
-      issuedAt: authTime * 1000,
+      // To the second, as the claim has it: a store that began within this one has forgotten nothing of it.
+      issuedAt: authTime * 1000 + 999,
     }),
     // The solve was before now (by a clock that may be ahead): this outlives every token of it.
     revoke: (jti) => store.block(usesKey("jti", jti), clock() + (counted + resolved.clockTolerance) * 1000),
