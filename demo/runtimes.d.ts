@@ -6,13 +6,22 @@ declare namespace Deno {
   ): unknown;
 }
 
+declare namespace Bun {
+  function serve(options: { hostname: string; port: number; fetch(request: Request, server: unknown): Promise<Response> }): {
+    port: number;
+  };
+}
+
 declare module "bun:sqlite" {
+  interface Statement {
+    run(...values: (string | number | null)[]): unknown;
+    get(...values: (string | number | null)[]): unknown;
+    all(...values: (string | number | null)[]): unknown[];
+  }
   export class Database {
-    constructor(path: string, options?: { create?: boolean; readwrite?: boolean });
+    constructor(path: string);
     exec(sql: string): unknown;
-    // biome-ignore lint/suspicious/noExplicitAny: the driver's own shape
-    prepare(sql: string): any;
-    close(): void;
+    prepare(sql: string): Statement;
   }
 }
 

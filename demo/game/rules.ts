@@ -30,9 +30,9 @@ export const SPARK_POINTS = 10;
 export const STAR_POINTS = 50;
 /** How far the ember reaches on each ring: the same distance to the eye, so fewer units further out. */
 export const REACH: readonly number[] = [112, 64, 46];
-/** Least distance between two objects of a ring: after a hit there is always time to leave. */
+/** Least distance of new ash from all else on its ring: after a hit there is always time to leave. */
 const SPACING = 384;
-/** Least distance from the ember at which an object appears, in front and behind. */
+/** Least distance of new ash from the ember, in front and behind. */
 const CLEAR = 256;
 /** Of 16 objects that are no stars, how many are ash: at the start, and from two thirds of the run on. */
 const ASH_EARLY = 4;
@@ -206,16 +206,17 @@ function spawn(ember: Ember, rng: Rng, tick: number): void {
   const thing = ember.things.find(({ kind }) => kind === NONE);
   if (thing === undefined) return;
   const ashes = tick * 3 < MAX_TICKS * 2 ? ASH_EARLY : ASH_LATE;
-  const kind = rng.nextInt(16) < ashes ? ASH : SPARK;
+  const roll = rng.nextInt(16);
   const place = findPlace(ember, rng);
-  thing.kind = isStarTick(tick) ? STAR : kind;
+  // Where it is too crowded for ash there is a spark instead: nobody is hit without a way round.
+  thing.kind = isStarTick(tick) ? STAR : roll < ashes && place.room >= SPACING ? ASH : SPARK;
   thing.ring = place.ring;
   thing.angle = place.angle;
   thing.born = tick;
 }
 
 /** Somewhere with room on its ring and not right before the ember; if sixteen tries find none, the roomiest of them. */
-function findPlace(ember: Ember, rng: Rng): { ring: number; angle: number } {
+function findPlace(ember: Ember, rng: Rng): { ring: number; angle: number; room: number } {
   let best = { ring: 0, angle: 0, room: -1 };
   for (let attempt = 0; attempt < 16 && best.room < SPACING; attempt++) {
     const ring = rng.nextInt(RINGS);

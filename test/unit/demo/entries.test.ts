@@ -1,0 +1,156 @@
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { Miniflare } from "miniflare";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { MAX_SCORE } from "../../../demo/game/rules.ts";
+import { buildDemo, readBoard, type Send, startDemo, writeScore } from "../../helpers/demo.ts";
+import { root } from "../../helpers/sources.ts";
+
+const folder = mkdtempSync(`${tmpdir()}/ember-ring-`);
+beforeAll(buildDemo);
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** What each of the four entries does, through HTTP. */
+async function checkEntry(send: Send): Promise<void> {
+  const page = await send("/");
+  const html = await page.text();
+  expect(page.status).toBe(200);
+  expect(page.headers.get("content-type")).toBe("text/html; charset=utf-8");
+  expect(html).toContain('data-mode="development"');
+  expect(html).toContain('data-script-url="/turnstile/v0/api.js"');
+  expect(html).not.toContain("{{");
+  const policy = page.headers.get("content-security-policy") ?? "";
+  expect(policy).toContain("default-src 'none'");
+  expect(policy).toContain("script-src 'self' https://challenges.cloudflare.com");
+  expect(policy).not.toContain("unsafe");
+  // Nothing inline, nothing from elsewhere: the policy would stop it.
+  expect(html).not.toMatch(/<style|style="|\son\w+="|<script(?![^>]*\ssrc="\/)|(src|href)="(https?:)?\/\//);
+
+  for (const [path, type] of [
+    ["/main.js", "text/javascript; charset=utf-8"],
+    ["/style.css", "text/css; charset=utf-8"],
+    ["/favicon.svg", "image/svg+xml"],
+  ] as const) {
+    const answer = await send(path);
+    expect(answer.status, path).toBe(200);
+    expect(answer.headers.get("content-type")).toBe(type);
+    expect((await answer.text()).length).toBeGreaterThan(100);
+    const again = await send(path, { headers: { "if-none-match": answer.headers.get("etag") ?? "" } });
+    expect(again.status).toBe(304);
+  }
+  for (const path of ["/nothing", "/404", "/constructor", "/../package.json", "/index.html"]) {
+    const answer = await send(path);
+    expect(answer.status, path).toBe(404);
+    expect(await answer.text()).toContain("Back to the light");
+  }
+  expect((await send("/", { method: "POST", body: "x" })).status).toBe(405);
+  expect(await (await send("/api/nothing")).json()).toEqual({ error: "NOT_FOUND" });
+
+  const written = await writeScore(send, 4210, "Wren");
+  expect(written.statuses).toEqual([200, 200, 200, 201]);
+  expect(written.receipt).toMatchObject({ rank: 1, best: true });
+  expect(await readBoard(send)).toEqual(["Wren 4210"]);
+  expect((await writeScore(send, MAX_SCORE + 1, "Too much")).statuses[2]).toBe(422);
+  expect(await readBoard(send)).toEqual(["Wren 4210"]);
+}
+
+const through =
+  (url: string): Send =>
+  (path, init) =>
+    fetch(url + path, init);
+
+describe("the demo's entries", () => {
+  for (const runtime of ["node", "bun"] as const) {
+    it(`${runtime}: page and writes, and the board survives a restart`, async () => {
+      const env = { DEMO_DB: `${folder}/${runtime}/board.sqlite` };
+      const first = await startDemo(runtime, env);
+      try {
+        await checkEntry(through(first.url));
+      } finally {
+        await first.stop();
+      }
+      const second = await startDemo(runtime, env);
+      try {
+        expect(await readBoard(through(second.url))).toEqual(["Wren 4210"]);
+        expect((await writeScore(through(second.url), 4211, "Juno")).receipt).toMatchObject({ rank: 1 });
+        expect(await readBoard(through(second.url))).toEqual(["Juno 4211", "Wren 4210"]);
+      } finally {
+        await second.stop();
+      }
+    }, 60_000);
+  }
+
+  it("deno: page and writes", async () => {
+    const demo = await startDemo("deno");
+    try {
+      await checkEntry(through(demo.url));
+    } finally {
+      await demo.stop();
+    }
+  }, 60_000);
+
+  it("Worker: page and writes in workerd", async () => {
+    const worker = new Miniflare({
+      modules: true,
+      scriptPath: `${root}dist/demo/worker.js`,
+      compatibilityDate: "2026-04-01",
+      bindings: { NODE_ENV: "development" },
+    });
+    try {
+      const url = await worker.ready;
+      await checkEntry(through(`http://localhost:${url.port}`));
+    } finally {
+      await worker.dispose();
+    }
+  }, 60_000);
+
+  it("production starts with everything that it needs, or not at all; the emulator is not there", async () => {
+    const start = (env: Record<string, string>): string => {
+      try {
+        const options = { cwd: root, env: { PATH: process.env["PATH"] ?? "", PORT: "0", DEMO_DB: `${folder}/prod.sqlite`, ...env }, timeout: 20_000 };
+        return execFileSync(process.execPath, ["demo/node.ts"], { ...options, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+      } catch (error) {
+        return error instanceof Error && "stderr" in error ? String(error.stderr) : "";
+      }
+    };
+    expect(start({ NODE_ENV: "production" })).toContain("TURNSTILE_SITE_KEY");
+    const env = {
+      TURNSTILE_SECRET_KEY: "0x4AAAAAAAa_secret_of_the_tests",
+      TURNSTILE_SITE_KEY: "0x4AAAAAAAsitekey",
+      SESSION_SIGNING_SECRET: "a signing secret of the tests, at least 32 bytes",
+    };
+    expect(start(env)).toMatch(/hostname/i);
+    const demo = await startDemo("node", { ...env, PUBLIC_HOSTNAMES: "ember.example", DEMO_DB: `${folder}/prod.sqlite` });
+    try {
+      const html = await (await fetch(`${demo.url}/`)).text();
+      expect(html).toContain('data-mode="production"');
+      expect(html).toContain('data-sitekey="0x4AAAAAAAsitekey"');
+      expect(html).toContain('data-script-url=""');
+      expect((await fetch(`${demo.url}/turnstile/v0/api.js`)).status).toBe(404);
+      expect((await fetch(`${demo.url}/turnstile/control/counts`, { method: "POST" })).status).toBe(405);
+    } finally {
+      await demo.stop();
+    }
+  }, 60_000);
+
+  it("the emulator answers to this machine's own name only", async () => {
+    const demo = await startDemo("node", { DEMO_DB: `${folder}/own.sqlite` });
+    try {
+      const { port } = new URL(demo.url);
+      const { request } = await import("node:http");
+      const status = (host: string): Promise<number | undefined> =>
+        new Promise((resolve, reject) => {
+          const asked = request({ port, host: "127.0.0.1", path: "/turnstile/v0/api.js", headers: { host } }, (answer) => {
+            answer.resume();
+            resolve(answer.statusCode);
+          });
+          asked.on("error", reject).end();
+        });
+      expect(await status(`localhost:${port}`)).toBe(200);
+      expect(await status("ember.example")).toBe(404);
+    } finally {
+      await demo.stop();
+    }
+  });
+});
