@@ -252,18 +252,13 @@ function linger(req: NodeRequest, res: NodeResponse): void {
   if (req.complete || req.destroyed) return;
   let left = LINGER_BYTES;
   let timer: ReturnType<typeof setTimeout> | undefined;
-  const stop = (): void => {
-    if (!req.complete) req.destroy();
-  };
   req.on("data", (chunk) => {
     left -= chunk.length;
-    if (left >= 0) req.resume();
-    else if (res.writableFinished) stop();
-    else req.pause();
+    if (left < 0) req.pause();
+    else req.resume();
   });
   res.once("finish", () => {
-    if (left < 0) stop();
-    else if (!req.complete) timer = setTimeout(stop, LINGER_MS);
+    if (!req.complete) timer = setTimeout(() => req.complete || req.destroy(), LINGER_MS);
   });
   req.on("close", () => clearTimeout(timer));
   req.on("error", ignore);

@@ -84,8 +84,8 @@ function cloudflare(): Finder {
   const ranges = CLOUDFLARE_RANGES.map(cidr);
   return (request, platform) => {
     const peer = peerOf(platform);
-    // Whoever reaches the origin directly may write any CF-Connecting-IP: only the edge's own word counts.
-    if (platform.kind === "workers" || !peer || !ranges.some((range) => inCidr(peer, range))) return peer;
+    // Whoever reaches the origin directly may write any CF-Connecting-IP: only the edge's own word counts. (On Workers it is the peer.)
+    if (!peer || !ranges.some((range) => inCidr(peer, range))) return peer;
     return one(request.headers.get("cf-connecting-ip"));
   };
 }

@@ -246,6 +246,14 @@ describe("under Express", () => {
     }
   });
 
+  it("drops the length of what was read, which is not the length of what is written", async () => {
+    const listener = parsing(
+      answerWith((request) => jsonResponse(200, { length: request.headers.get("content-length") })),
+      (bytes) => JSON.parse(bytes.toString()),
+    );
+    expect(await (await send(listener, "application/json", `${" ".repeat(9000)}{}`)).json()).toEqual({ length: null });
+  });
+
   it("counts such a body too, and writes a parsed form as a form", async () => {
     expect(
       (

@@ -107,6 +107,11 @@ describe("limitResult", () => {
     });
   });
 
+  it("is of two that refuse the one with the longest wait, which the store names", () => {
+    const full = { remaining: 0, resetAt: 60_000, why: "full" as const };
+    expect(limitResult(plan, spent({ ok: false, refused: 1, retryAfter: 30, states: [full, full] }), 0, "exact").rule).toBe("daily");
+  });
+
   it("is a success where another limit of the same spend refused", () => {
     const states = [
       { remaining: 0, resetAt: 0, why: "full" as const },
