@@ -1,0 +1,75 @@
+import { isGatepassError } from "../errors.ts";
+import { eventReasonOfToken } from "../events/index.ts";
+import type { EventReason } from "../events/types.ts";
+import { LEVELS, type Level, type PublicCode, TYP } from "../protocol.ts";
+import type { UsesQuota } from "../store/contract.ts";
+import { usesKey } from "../store/index.ts";
+import type { Tokens } from "../tokens/types.ts";
+
+/** Seconds that a commitment lives: a name has to be typed. */
+export const COMMITMENT_TTL = 900;
+
+/** What a commitment says: this player reached this score, at this time, and the server knows it this well. */
+export interface CommitmentClaims {
+  score: number;
+  /** Milliseconds since the epoch: when it was reached, by the server's clock; decides ties and periods. */
+  ts: number;
+  /** The game, or the board where no game is known. */
+  game: string;
+  board: string;
+  /** The player, who alone may submit it. */
+  sub: string;
+  level: Level;
+  /** Id of the verified run. */
+  run?: string;
+  /** What was odd about the run. */
+  flags?: readonly string[];
+}
+
+/** A commitment whose MAC and times were checked. */
+export interface Commitment extends CommitmentClaims {
+  jti: string;
+  /** Seconds since the epoch. */
+  iat: number;
+  /** Seconds since the epoch. */
+  exp: number;
+}
+
+/** Signs a commitment (`gp-score+jwt`). */
+export function signCommitment(tokens: Tokens, claims: CommitmentClaims): Promise<string> {
+  return tokens.sign(TYP.commitment, { ...claims }, { ttl: COMMITMENT_TTL });
+}
+
+/** Reads a commitment, or tells why it is none. */
+export async function readCommitment(
+  tokens: Tokens | undefined,
+  token: string,
+): Promise<{ ok: true; commitment: Commitment } | { ok: false; code: PublicCode; reason: EventReason }> {
+  const invalid = (reason: EventReason) => ({ ok: false, code: "COMMITMENT_INVALID", reason }) as const;
+  if (!tokens) return invalid("misconfigured");
+  try {
+    const { jti, iat, exp, score, ts, game, board, sub, level, run, flags = [] } = await tokens.verify(TYP.commitment, token);
+    // Whoever has the secret may sign; what it signs must still have the shape of a commitment.
+    const known = LEVELS.find((one) => one === level);
+    if (!isCount(score) || !isCount(ts) || !isText(game) || !isText(board) || !isText(sub) || !known) return invalid("token_claim");
+    if ((run !== undefined && !isText(run)) || !Array.isArray(flags) || !flags.every(isText)) return invalid("token_claim");
+    return { ok: true, commitment: { jti, iat, exp, score, ts, game, board, sub, level: known, flags, ...(run !== undefined && { run }) } };
+  } catch (error) {
+    if (!isGatepassError(error)) throw error;
+    const reason = eventReasonOfToken(error.code);
+    return error.code === "ERR_TOKEN_EXPIRED" ? { ok: false, code: "COMMITMENT_EXPIRED", reason } : invalid(reason);
+  }
+}
+
+/** What makes a commitment count once. It lives as long as the commitment can be accepted, by the slowest clock. `clockTolerance` in seconds. */
+export function commitmentQuota({ jti, iat, exp }: Commitment, clockTolerance: number): UsesQuota {
+  return { key: usesKey("score", jti), limit: 1, expiresAt: (exp + 2 * clockTolerance) * 1000, issuedAt: iat * 1000 };
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value);
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === "string" && value !== "" && value.length <= 128;
+}

@@ -1,0 +1,149 @@
+import { utf8 } from "../util/bytes.ts";
+import { sha256Sync } from "../util/sha256.ts";
+
+/** Where the names on a board come from. */
+export type NameRule = "generated" | "typed" | NameOptions;
+
+/** Names in detail. */
+export interface NameOptions {
+  /** Take the name that was sent, where one was. Default true. */
+  typed?: boolean;
+  /**
+   * Asked for each typed name, after the request was charged: false refuses it with NAME_INVALID (the commitment stays good). `folded` is `foldName(name)`:
+   * compare it with folded words or names.
+   */
+  filter?(name: string, folded: string): boolean | Promise<boolean>;
+  /** The name of a player who typed none. Default {@link generatedName}. */
+  generate?(player: string): string;
+}
+
+/** Code points and UTF-8 bytes that a typed name has at most. */
+const MAX_POINTS = 32;
+const MAX_BYTES = 128;
+
+/**
+ * A typed name as it is stored: NFKC, white space at the ends gone and inside of it made one space; null when it cannot be a name.
+ *
+ * Refused are: nothing to see; more than 32 code points or 128 bytes; controls; lone surrogates; marks that turn the direction of text (a name could
+ * rearrange the row that it stands in); characters that show nothing (two names would look alike); more than 2 combining marks in a row (they paint over the rows
+ * above and below); private characters.
+ *
+ * @example
+ * ```ts
+ * import { cleanName } from "gatepass/scores";
+ * console.assert(cleanName("  Zoë ") === "Zoë");
+ * console.assert(cleanName("\u202Egnirts") === null && cleanName("\u3164") === null);
+ * ```
+ */
+export function cleanName(text: string): string | null {
+  // No name of 32 code points was ever written in more.
+  if (text.length > 4 * MAX_BYTES || FORBIDDEN.test(text)) return null;
+  const name = text.normalize("NFKC").trim().replace(/\s+/gu, " ");
+  // Normalising makes some characters into others, and into more.
+  if (FORBIDDEN.test(name) || [...name].length > MAX_POINTS || utf8(name).length > MAX_BYTES) return null;
+  const visible = name.replace(INVISIBLE, "");
+  if (/\p{M}{3}/u.test(visible) || !/[^\p{M}\p{Z}\u2800]/u.test(visible)) return null;
+  return name;
+}
+
+/** Ignorable characters without which some scripts and emoji cannot be written: joiners, and the two variation selectors. */
+const INVISIBLE = /\p{Join_Control}|[\uFE0E\uFE0F]/gu;
+const FORBIDDEN =
+  /[\p{Cc}\p{Cs}\p{Co}\p{Zl}\p{Zp}\p{Noncharacter_Code_Point}\p{Bidi_Control}]|(?!\p{Join_Control}|[\uFE0E\uFE0F])\p{Default_Ignorable_Code_Point}/u;
+
+/**
+ * What a name looks like: one text for all spellings that a person cannot tell apart. For filters and comparisons, never to be shown.
+ *
+ * @example
+ * ```ts
+ * import { foldName } from "gatepass/scores";
+ * console.assert(foldName("Аdm1n") === foldName("ADMIN")); // the first A is Cyrillic
+ * ```
+ */
+export function foldName(name: string): string {
+  const letters = name.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase().normalize("NFKD").replace(/\p{M}/gu, "");
+  const twins = twinsOf();
+  let folded = "";
+  for (const letter of letters) folded += twins.get(letter) ?? letter;
+  return folded
+    .replace(/[^\p{L}\p{N}]/gu, "")
+    .replace(/rn/g, "m")
+    .replace(/vv/g, "w");
+}
+
+/** Each line: a letter, and the lower-case letters, digits and signs that pass for it. */
+const TWINS = `a аαɑ4@ ∂ª|b вβьƅ8ß|c сϲƈ¢©(<|d ԁɗđð|e еεєɛ3€ə|f ƒϝ|g ɡցǥ6|h һнħ|i іιl1!ıїɪӏłƚ¡|j јʝ|k кκќ|m м|n пηŋɲñ|o оοσ0øօөѳ°|p рρþ|q ԛգ9
+r гяɾɼ|s ѕꜱ5$§|t тτ7+ŧ|u υцμսʋ|v νѵ|w ԝωшщѡɯ|x хχ×|y уγүўɣ¥|z ʐ2ʒзƶ|ae æ|oe œ`;
+
+let twinTable: Map<string, string> | undefined;
+function twinsOf(): Map<string, string> {
+  if (twinTable) return twinTable;
+  twinTable = new Map([["|", "i"]]);
+  for (const entry of TWINS.split(/[|\n]/)) {
+    const [letter = "", others = ""] = entry.split(" ");
+    for (const other of others) twinTable.set(other, letter);
+  }
+  return twinTable;
+}
+
+/**
+ * Two words for a player, the same ones each time. Other players may share them: there are 16,384. Whoever can guess a player's id can compute its name;
+ * the ids that gatepass makes cannot be guessed, an application's account numbers can: give such a board a `generate` of its own.
+ *
+ * @example
+ * ```ts
+ * import { generatedName } from "gatepass/scores";
+ * console.assert(/^[A-Z][a-z]+ [A-Z][a-z]+$/.test(generatedName("some player")));
+ * ```
+ */
+export function generatedName(player: string): string {
+  const [first = 0, second = 0] = sha256Sync(utf8(`name\0${player}`));
+  return `${wordAt(ADJECTIVES, first)} ${wordAt(NOUNS, second)}`;
+}
+
+function wordAt(words: string, index: number): string {
+  const list = words.split(/\s+/);
+  const word = list[index % list.length] ?? "";
+  return word.charAt(0).toUpperCase() + word.slice(1);
+}
+
+const ADJECTIVES = `agile amber ample ancient arctic autumn azure balanced bold brave breezy bright brisk bronze calm candid careful cheerful
+chilly clever cloudy coastal copper coral cosmic cozy crimson crisp curious daring dawn deft distant dreamy dusky eager early earnest easy
+emerald endless fabled fair faithful famous fearless fleet floral fluent frosty gallant gentle gilded glad gleaming golden graceful grand
+happy hardy hazel hidden honest humble icy indigo ivory jade jolly jovial keen kind lively lofty loyal lucky lunar marble mellow merry
+mighty misty modest mossy nimble noble northern opal patient peaceful pearly placid playful plucky polished polite proud quick quiet
+radiant rapid rosy ruby rustic sable sandy scarlet serene shiny silent silver snowy solar spry starry steady stellar sunny swift tidal
+tranquil velvet vivid wandering warm whimsical wise witty`;
+const NOUNS = `acorn albatross alder antelope arrow aspen aurora badger bamboo beacon beaver birch bison bluebird breeze brook canyon caribou
+cedar cello cheetah cliff clover comet condor cosmos coyote crane cricket crystal cypress dolphin dragonfly drum dune eagle echo elk ember
+falcon feather fern finch firefly fjord flamingo flint forest fox galaxy gazelle gecko geyser glacier grove gull harbor harp hawk hazelnut
+heron hill horizon hummingbird ibis island jaguar juniper kestrel kite koala lagoon lantern lark laurel lemur leopard lighthouse lily lynx
+magpie maple marlin marten meadow meteor mountain nebula newt oak ocean orca orchid osprey otter owl panda panther pebble pelican penguin
+pine planet plover puffin quail quartz rabbit raven reef river robin salmon seal sequoia sparrow spruce starling stork summit swallow
+tiger tulip walnut willow wren yak zebra`;
+
+/** A board's names, ready to use. */
+export interface Namer {
+  typed: boolean;
+  /** The name to store; null: refused. */
+  nameOf(typed: string | undefined, player: string): Promise<string | null>;
+}
+
+/** What a rule means. @throws {TypeError} not a rule */
+export function createNamer(rule: NameRule = "generated"): Namer {
+  if (rule !== "generated" && rule !== "typed" && typeof rule !== "object") {
+    throw new TypeError('Invalid "names": expected "generated", "typed" or an object');
+  }
+  const { typed = true, filter, generate = generatedName } = rule === "generated" ? { typed: false } : rule === "typed" ? {} : rule;
+  return {
+    typed,
+    async nameOf(name, player) {
+      if (!typed || name === undefined) {
+        const made = cleanName(generate(player));
+        if (made === null) throw new TypeError('Cannot name the player: "generate" did not answer a name');
+        return made;
+      }
+      return filter && !(await filter(name, foldName(name))) ? null : name;
+    },
+  };
+}
