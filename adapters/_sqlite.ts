@@ -116,7 +116,7 @@ export function openSqlite(client: SqliteClient, { schema, code, timeoutMs = 200
         job.attempt();
       } catch (error) {
         if (isBusy(error) && !closed) {
-          for (let late = queue[0]; late !== undefined && late.deadline <= performance.now() + 25; late = queue[0]) {
+          for (let late = queue[0]; late !== undefined && late.deadline <= performance.now() + 50; late = queue[0]) {
             late.fail(error);
             queue.shift();
           }

@@ -77,6 +77,7 @@ export function charge(quota: Quota, cells: Float64Array, base: number, now: num
 /** Gives back one charge, if it is still there. What is left: `none` (the record may go), `some`, or `same` when nothing was given back. */
 export function giveBack(quota: Quota, cells: Float64Array, base: number, now: number, at: number): "none" | "some" | "same" {
   const cost = quota.cost ?? 1;
+  if (cost === 0) return "same";
   if (!isUsesQuota(quota)) {
     if (!refundRing(cells, base, quota.window, now, at, cost)) return "same";
     return unitsAt(cells, base, quota.window, now) === 0 ? "none" : "some";

@@ -5,3 +5,4 @@
  */
 
 export { type EventRecorder, eventRecorder } from "./events.ts";
+export { type StoreUnderTest, testStore } from "./store.ts";

@@ -1,0 +1,64 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { describe, expect, it } from "vitest";
+import { sqliteStore } from "../../../adapters/sqlite.ts";
+import { type StoreUnderTest, testStore } from "../../../src/testing/store.ts";
+
+const TIMEOUT = 300;
+
+describe("sqliteStore on node:sqlite in memory", () => {
+  testStore(() => underTest(":memory:"), { describe, it, expect });
+});
+
+describe("sqliteStore on a node:sqlite file", () => {
+  testStore(
+    () => {
+      const folder = mkdtempSync(join(tmpdir(), "gatepass-store-"));
+      return underTest(join(folder, "store.db"), () => rmSync(folder, { recursive: true }));
+    },
+    { describe, it, expect },
+  );
+});
+
+function underTest(path: string, remove?: () => void): StoreUnderTest {
+  let time = 1_750_000_000_000;
+  const clock = (): number => time;
+  const open: DatabaseSync[] = [];
+  const connect = (): DatabaseSync => {
+    const database = new DatabaseSync(path);
+    // The suite makes thousands of commits; what a power cut would do to them is not its question.
+    database.exec("PRAGMA synchronous = OFF");
+    open.push(database);
+    return database;
+  };
+  const first = connect();
+  const store = sqliteStore(first, { clock, timeoutMs: TIMEOUT });
+  const shared: Partial<StoreUnderTest> = {
+    another: () => sqliteStore(connect(), { clock, timeoutMs: TIMEOUT }),
+    hang() {
+      const other = connect();
+      other.exec("BEGIN EXCLUSIVE");
+      return () => other.exec("ROLLBACK");
+    },
+  };
+  return {
+    store,
+    advance(ms) {
+      time += ms;
+    },
+    dump: () =>
+      first
+        .prepare("SELECT key FROM gatepass_store")
+        .all()
+        .map((row) => String(row["key"])),
+    timeoutMs: TIMEOUT,
+    ...(path === ":memory:" ? {} : shared),
+    async dispose() {
+      await store.close();
+      for (const database of open) database.close();
+      remove?.();
+    },
+  };
+}
