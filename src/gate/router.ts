@@ -33,7 +33,7 @@ export function createRouter(
   const entries = new Map<string, Entry>();
   for (const { route, feature } of routes) {
     const pattern = (route.base === false ? "" : basePath) + route.path;
-    if (!/^(\/(:[a-z]\w*|[A-Za-z0-9_~.-]+))+$/i.test(pattern)) throw new TypeError(`Feature "${feature}": not a path: "${pattern}"`);
+    if (!/^(\/(:[a-z]\w*|[\w~.-]+))+$/i.test(route.path)) throw new TypeError(`Feature "${feature}": not a path: "${pattern}"`);
     const shape = pattern.replace(/:\w+/g, ":");
     let entry = entries.get(shape);
     if (!entry) {

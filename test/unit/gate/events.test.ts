@@ -1,0 +1,146 @@
+import { describe, expect, it } from "vitest";
+import { optionsFromEnv } from "../../../src/gate/index.ts";
+import type { FeatureFactory } from "../../../src/gate/types.ts";
+import { memoryStore } from "../../../src/store/index.ts";
+import { ADDRESS, bearer, codeOf, emulated, kit, ORIGIN, SECRET } from "./kit.ts";
+
+describe("events", () => {
+  it("tell the story of an attack without a token, a secret or an address in it", async () => {
+    const at = kit({ session: { uses: 1 } });
+    const solved = at.mint(undefined, { ephemeralId: "x:an-ephemeral-id-of-a-device" });
+    const answers: Response[] = [];
+    const keep = async (answer: Promise<Response>): Promise<Response> => {
+      const response = await answer;
+      answers.push(response.clone());
+      return response;
+    };
+    const { sessionToken, playerToken } = await (await keep(at.exchange(solved))).json();
+    await keep(at.write(bearer(sessionToken)));
+    await keep(at.write(bearer(sessionToken)));
+    await keep(at.write({ "x-gatepass-session": `${sessionToken}x` }));
+    await keep(at.write({ "x-turnstile-token": solved }));
+    await keep(at.exchange("made-up-token-of-an-attacker-0123456789-0123456789"));
+    await keep(at.exchange(at.mint(), {}, { origin: "https://evil.example" }));
+    const types = at.types();
+    for (const type of [
+      "config_warning",
+      "turnstile_token_received",
+      "turnstile_siteverify_success",
+      "turnstile_siteverify_failed",
+      "session_issued",
+      "session_rejected",
+      "session_replay_detected",
+    ] as const) {
+      expect(types).toContain(type);
+    }
+    const log = JSON.stringify(at.events);
+    for (const leak of [solved, sessionToken, playerToken, SECRET, emulated.secret, ADDRESS, "an-ephemeral-id", "made-up-token"]) {
+      expect(log).not.toContain(leak);
+    }
+    for (const event of at.events)
+      expect(event).toMatchObject({ v: 1, at: at.now(), outcome: expect.stringMatching(/^(allow|deny|error|info)$/) });
+    expect(at.events.find(({ type }) => type === "session_issued")).toMatchObject({
+      route: "POST /api/session",
+      ip_prefix: "203.0.113.0/24",
+      action: "score_submit",
+      session: expect.stringMatching(/^[\w-]{22}$/),
+      player: expect.stringMatching(/^[\w-]{22}$/),
+      ephemeral_id: expect.stringMatching(/^[\w-]{22}$/),
+    });
+    for (const answer of answers) {
+      const text = `${JSON.stringify([...answer.headers])}${await answer.text()}`;
+      for (const leak of [solved, SECRET, emulated.secret, ADDRESS]) expect(text).not.toContain(leak);
+    }
+  });
+
+  it("warn of the configuration once, at the first request and not before", async () => {
+    const at = kit({ mode: "monitor", secrets: "correct horse battery staple and more" });
+    expect(at.events).toEqual([]);
+    await at.write();
+    await at.write();
+    const warnings = at.events.filter(({ type }) => type === "config_warning");
+    expect(warnings.map(({ reason }) => reason)).toEqual(["mode_monitor", "test_keys_allowed", "memory_store", "low_entropy_secret"]);
+    expect(JSON.stringify(warnings)).not.toContain("horse");
+  });
+
+  it("warn once of addresses that nobody knows, which share one small bucket", async () => {
+    const at = kit({ clientIp: () => undefined, limits: { session: [{ name: "session", limit: 30, window: 60, by: "ip" }] } });
+    for (let i = 0; i < 3; i++) expect((await at.exchange(at.mint())).status).toBe(200);
+    expect(await codeOf(await at.exchange(at.mint()))).toEqual([429, "RATE_LIMITED"]);
+    expect(at.events.filter(({ reason }) => reason === "client_address_unknown")).toHaveLength(1);
+  });
+
+  it("warn of a proxy that was not configured, and of a store whose clock is wrong", async () => {
+    const at = kit({ store: memoryStore({ clock: () => 4e12 }) });
+    for (let i = 0; i < 100; i++)
+      await at.gate.fetch(new Request(`${ORIGIN}/api/read/1`, { headers: { "x-forwarded-for": `198.51.100.${i}` } }));
+    const reasons = at.events.filter(({ type }) => type === "config_warning").map(({ reason }) => reason);
+    expect(reasons.filter((reason) => reason === "single_address")).toHaveLength(1);
+    expect(reasons.filter((reason) => reason === "clock_skew")).toHaveLength(1);
+  });
+});
+
+describe("check", () => {
+  it("finds what is wrong: options, the store's own word, the features', and a check that fails", async () => {
+    const feature: FeatureFactory = () => ({
+      name: "mine",
+      check: () => [{ code: "GP900", severity: "warning", message: "Mine", fix: "Yours" }],
+    });
+    const broken: FeatureFactory = () => ({ name: "broken", check: () => Promise.reject(new Error("no")) });
+    const at = kit({ onStoreError: "allow", turnstile: { ...emulated, onUnavailable: "degraded" }, features: [feature, broken] });
+    const problems = await at.gate.check();
+    expect(problems.map(({ code }) => code)).toEqual(["GP103", "GP104", "GP109", "GP110", "GP900", "GP120"]);
+    for (const problem of problems) {
+      expect(Object.keys(problem).sort()).toEqual(["code", "fix", "message", "severity"]);
+      expect(problem.message).toMatch(/^[A-Z].*[^.]$/);
+    }
+  });
+
+  it("finds nothing where nothing is wrong", async () => {
+    const exact = { ...memoryStore(), consistency: "exact" as const };
+    const at = kit({ store: exact, turnstile: { secret: "0x4AAAAAAA-a-real-secret", allowedHostnames: ["game.example"] } });
+    expect(await at.gate.check()).toEqual([]);
+  });
+});
+
+describe("optionsFromEnv", () => {
+  it("reads the variables and leaves out what is not set", () => {
+    expect(
+      optionsFromEnv({
+        SESSION_SIGNING_SECRET: "first-secret, second-secret",
+        TURNSTILE_SECRET_KEY: "0xA",
+        TURNSTILE_SITE_KEY: "0xB",
+        TURNSTILE_ENFORCE: "FALSE",
+        SESSION_TTL_SEC: "600",
+        ALLOWED_ORIGINS: "https://a.example,https://b.example,",
+        PATH: "/bin",
+      }),
+    ).toEqual({
+      secrets: ["first-secret", "second-secret"],
+      turnstile: { secret: ["0xA"], sitekey: "0xB" },
+      session: { ttl: 600 },
+      mode: "monitor",
+      allowedOrigins: ["https://a.example", "https://b.example"],
+    });
+    expect(optionsFromEnv({})).toEqual({ turnstile: { secret: [] } });
+    for (const [value, mode] of [
+      ["true", "enforce"],
+      ["1", "enforce"],
+      ["0", "monitor"],
+      ["monitor", "monitor"],
+      ["off", "off"],
+    ]) {
+      expect(optionsFromEnv({ TURNSTILE_ENFORCE: value }).mode).toBe(mode);
+    }
+  });
+
+  it.each([
+    { TURNSTILE_ENFORCE: "yes please" },
+    { TURNSTILE_ENFORCE: "constructor" },
+    { SESSION_TTL_SEC: "5 minutes" },
+    { SESSION_TTL_SEC: "-1" },
+    { TURNSTILE_SECRET_KEY: { get: 1 } },
+  ])("refuses %o: a misspelt switch must not open the gate", (env) => {
+    expect(() => optionsFromEnv(env)).toThrow(TypeError);
+  });
+});
