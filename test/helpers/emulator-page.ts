@@ -1,5 +1,7 @@
 import type { Browser, Frame, Page } from "playwright-core";
-import { createTurnstileEmulator, type EmulatorOptions, type TurnstileEmulator } from "../../src/emulator/index.ts";
+import { afterAll, afterEach, beforeAll } from "vitest";
+import { createTurnstileEmulator, EMULATOR_SECRET, type EmulatorOptions, type TurnstileEmulator } from "../../src/emulator/index.ts";
+import { launchBrowser } from "./browser.ts";
 import { type Served, serve } from "./serve.ts";
 
 /** A page of one origin that embeds the emulator of another. */
@@ -12,6 +14,12 @@ export interface EmulatorPage {
   thrown: string[];
   /** Renders into `#a` (or `into`) with every callback recorded; the id. */
   render(params?: Record<string, unknown>, into?: string): Promise<string>;
+  /** Calls a method of `turnstile` in the page: what it returned (null for nothing), or the code of the TurnstileError it threw. */
+  call(method: string, ...args: unknown[]): Promise<unknown>;
+  /** Whether the emulator said something with `part` in it. */
+  warned(part: string): boolean;
+  /** What siteverify says of a token. */
+  verify(token: unknown): Promise<Record<string, unknown>>;
   /** What the callbacks were called with so far: `["callback", token, false]`. */
   calls(): Promise<unknown[][]>;
   /** Waits until the callback `name` was called `times` (1) times; the arguments of the last call. */
@@ -39,6 +47,34 @@ export interface PageSetup extends EmulatorOptions {
 
 const strict = (emulator: string): string =>
   `default-src 'none'; script-src 'nonce-n1' ${emulator}; frame-src ${emulator}; style-src 'none'; require-trusted-types-for 'script'`;
+
+/** Pages for the tests of a suite, in one browser, each closed after its test. `once`: one page for all tests that leave nothing behind. */
+export function emulatorPages(): { visit(setup?: PageSetup): Promise<EmulatorPage>; once(): Promise<EmulatorPage> } {
+  let browser: Browser;
+  let shared: EmulatorPage | undefined;
+  const open: EmulatorPage[] = [];
+  beforeAll(async () => {
+    browser = await launchBrowser();
+  });
+  afterEach(async () => {
+    await Promise.all(open.splice(0).map((page) => page.close()));
+  });
+  afterAll(async () => {
+    await shared?.close();
+    await browser?.close();
+  });
+  return {
+    visit: async (setup) => {
+      const page = await openEmulatorPage(browser, setup);
+      open.push(page);
+      return page;
+    },
+    once: async () => {
+      shared ??= await openEmulatorPage(browser);
+      return shared;
+    },
+  };
+}
 
 export async function openEmulatorPage(browser: Browser, setup: PageSetup = {}): Promise<EmulatorPage> {
   const {
@@ -72,6 +108,13 @@ export async function openEmulatorPage(browser: Browser, setup: PageSetup = {}):
     said,
     thrown,
     render: (params = {}, into = "#a") => page.evaluate(RENDER, { into, params }),
+    call: (method, ...args) => page.evaluate(CALL, { method, args }),
+    warned: (part) => said.some((line) => line.startsWith("[Turnstile emulator] ") && line.includes(part)),
+    verify: async (response) => {
+      const headers = { "content-type": "application/json" };
+      const body = JSON.stringify({ secret: EMULATOR_SECRET, response });
+      return (await emulator.fetch("https://emulator.example/turnstile/v0/siteverify", { method: "POST", headers, body })).json();
+    },
     calls: () => recorded(page),
     called: async (name, times = 1) => {
       // Asked from here: the page's policy forbids what waitForFunction does, and its clock may stand still.
@@ -104,6 +147,14 @@ export async function challengeFrame(page: Page): Promise<Frame> {
 
 const RECORD = `window.recorded = [];
 window.record = (name, result) => (...values) => { window.recorded.push([name, ...values]); return result; };`;
+
+const CALL = ({ method, args }: { method: string; args: unknown[] }): unknown => {
+  try {
+    return Reflect.get(window, "turnstile")[method](...args) ?? null;
+  } catch (error) {
+    return error instanceof Error && error.name === "TurnstileError" && "code" in error ? error.code : String(error);
+  }
+};
 
 const RENDER = (asked: { into: string; params: Record<string, unknown> }): string => {
   const record: (name: string, result?: unknown) => unknown = Reflect.get(window, "record");
