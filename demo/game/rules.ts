@@ -30,10 +30,8 @@ export const SPARK_POINTS = 10;
 export const STAR_POINTS = 50;
 /** How far the ember reaches on each ring: the same distance to the eye, so fewer units further out. */
 export const REACH: readonly number[] = [112, 64, 46];
-/** Least distance of new ash from all else on its ring: after a hit there is always time to leave. */
+/** Least distance of new ash from the ember and from all else on its ring: after a hit there is always time to leave. */
 const SPACING = 384;
-/** Least distance of new ash from the ember, in front and behind. */
-const CLEAR = 256;
 /** Of 16 objects that are no stars, how many are ash: at the start, and from two thirds of the run on. */
 const ASH_EARLY = 4;
 const ASH_LATE = 6;
@@ -221,7 +219,7 @@ function findPlace(ember: Ember, rng: Rng): { ring: number; angle: number; room:
   for (let attempt = 0; attempt < 16 && best.room < SPACING; attempt++) {
     const ring = rng.nextInt(RINGS);
     const angle = rng.nextInt(TURN_UNITS);
-    let room = ring === ember.ring ? distance(ember.angle, angle) + SPACING - CLEAR : SPACING;
+    let room = ring === ember.ring ? distance(ember.angle, angle) : SPACING;
     for (const other of ember.things) {
       if (other.kind !== NONE && other.ring === ring) room = Math.min(room, distance(other.angle, angle));
     }

@@ -14,10 +14,8 @@ export interface Board {
   reveal(id: string): Promise<void>;
 }
 
-/** Today's period, as the gate names it: a UTC date. */
-export function today(now: number = Date.now()): string {
-  return new Date(now).toISOString().slice(0, 10);
-}
+/** Today's period, as the gate names it: the server's own day, in UTC. */
+export const TODAY = "day";
 
 export function createBoard(client: Client): Board {
   const rows = element("rows", HTMLOListElement);
@@ -28,7 +26,7 @@ export function createBoard(client: Client): Board {
   let asked = 0;
 
   const query = (around?: string): Promise<Answer> =>
-    client.scores({ board: BOARD, period: period === "all" ? "all" : today(), limit: 10, ...(around === undefined ? {} : { around }) });
+    client.scores({ board: BOARD, period: period === "all" ? "all" : TODAY, limit: 10, ...(around === undefined ? {} : { around }) });
 
   async function refresh(): Promise<void> {
     asked += 1;

@@ -2,7 +2,7 @@
 import type { Client } from "gatepass/client";
 import { BOARD } from "../board-name.ts";
 import type { Ember } from "../game/rules.ts";
-import { type Board, today } from "./board.ts";
+import { type Board, TODAY } from "./board.ts";
 import { element, points } from "./dom.ts";
 import { codeOf, troubleOf } from "./trouble.ts";
 
@@ -90,17 +90,17 @@ export function createResult(
   async function worthy(candidate: number): Promise<boolean> {
     if (candidate <= 0) return false;
     if (await client.qualifies(candidate, BOARD)) return true;
-    const { scores } = await client.scores({ board: BOARD, period: today(), limit: 10 });
+    const { scores } = await client.scores({ board: BOARD, period: TODAY, limit: 10 });
     return scores.length < 10 || scores.some((row) => row.score < candidate);
   }
 
   async function best(): Promise<number | undefined> {
-    const { me } = await client.scores({ board: BOARD, period: today(), limit: 1 });
+    const { me } = await client.scores({ board: BOARD, period: TODAY, limit: 1 });
     return me?.score;
   }
 
   async function consolation(candidate: number): Promise<string> {
-    const { scores } = await client.scores({ board: BOARD, period: today(), limit: 10 });
+    const { scores } = await client.scores({ board: BOARD, period: TODAY, limit: 10 });
     const last = scores.at(-1);
     if (candidate === 0 || !last) return "The sparks got away. They will be back in a moment.";
     return `${points(last.score - candidate + 1)} more and today's board would have had you. One more minute?`;
@@ -118,7 +118,7 @@ export function createResult(
       storage.set(NAME_KEY, typed);
       if (turn === run) {
         form.hidden = true;
-        title.textContent = receipt.rank === 1 ? "Top of the board!" : `Number ${receipt.rank} today`;
+        title.textContent = receipt.rank === 1 ? "Top of the board!" : `Number ${receipt.rank} of all time`;
         verdict.textContent = receipt.best ? "Signed. There you are." : "Signed, though your earlier best stands.";
       }
       await board.reveal(receipt.id);

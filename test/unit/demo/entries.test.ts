@@ -108,7 +108,11 @@ describe("the demo's entries", () => {
   it("production starts with everything that it needs, or not at all; the emulator is not there", async () => {
     const start = (env: Record<string, string>): string => {
       try {
-        const options = { cwd: root, env: { PATH: process.env["PATH"] ?? "", PORT: "0", DEMO_DB: `${folder}/prod.sqlite`, ...env }, timeout: 20_000 };
+        const options = {
+          cwd: root,
+          env: { PATH: process.env["PATH"] ?? "", PORT: "0", DEMO_DB: `${folder}/prod.sqlite`, ...env },
+          timeout: 20_000,
+        };
         return execFileSync(process.execPath, ["demo/node.ts"], { ...options, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
       } catch (error) {
         return error instanceof Error && "stderr" in error ? String(error.stderr) : "";

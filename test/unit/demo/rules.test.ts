@@ -183,7 +183,7 @@ describe("things", () => {
         }
       }
     }
-    expect(closest.ember).toBeGreaterThanOrEqual(256);
+    expect(closest.ember).toBeGreaterThanOrEqual(384);
     // Wider than the reach to both sides and what the ember covers in a tenth of a second, at its fastest on the innermost ring.
     expect(closest.ash).toBeGreaterThanOrEqual(2 * 112 + 6 * 19);
   });
@@ -302,15 +302,15 @@ describe("the module", () => {
     });
     expect(ends).toMatchInlineSnapshot(`
       [
-        "1090 3821396334",
-        "730 795558533",
-        "6380 978071066",
-        "1070 4017970323",
-        "1160 3123777522",
-        "2740 3354876912",
-        "1260 480020641",
-        "740 1475188843",
-        "5580 569904397",
+        "1450 4202482308",
+        "910 207585842",
+        "5710 12979736",
+        "650 1772498615",
+        "590 2908499105",
+        "6410 2412042008",
+        "1070 3852268486",
+        "730 1084380679",
+        "3140 1562103930",
       ]
     `);
   });
