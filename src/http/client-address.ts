@@ -27,11 +27,10 @@ const WORKER_TO_WORKER = "2a06:98c0:3600::103";
 export function clientAddress(option: ClientIpOption | undefined): (request: Request, platform: Platform) => ClientAddress {
   const find = finder(option);
   return (request, platform) => {
-    const ip = find(request, platform);
-    const address = ip && canonicalIp(ip);
-    return ip && address && address !== WORKER_TO_WORKER
-      ? { address, ip: ipKey(ip), ipPrefix: ipPrefix(ip), ipPrefixText: ipPrefixText(ip) }
-      : { address: undefined, ip: undefined, ipPrefix: undefined, ipPrefixText: undefined };
+    const found = find(request, platform) ?? "";
+    // No text is an address of nobody: every part is undefined.
+    const from = canonicalIp(found) === WORKER_TO_WORKER ? "" : found;
+    return { address: canonicalIp(from) ?? undefined, ip: ipKey(from), ipPrefix: ipPrefix(from), ipPrefixText: ipPrefixText(from) };
   };
 }
 
@@ -91,7 +90,7 @@ function cloudflare(): Finder {
 }
 
 function proxied(proxies: readonly string[], source: string = "x-forwarded-for"): Finder {
-  if (!Array.isArray(proxies) || proxies.length === 0) throw new TypeError('Cannot trust proxies: "trustedProxies" is a list of CIDRs');
+  if (!Array.isArray(proxies) || proxies.length === 0) throw invalid('"trustedProxies" is a list of CIDRs');
   if (source !== "x-forwarded-for" && source !== "forwarded") throw invalid('"source" is "x-forwarded-for" or "forwarded"');
   const trusted = proxies.map(cidr);
   return (request, platform) => {

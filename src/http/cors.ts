@@ -1,5 +1,5 @@
 import { HEADER } from "../protocol.ts";
-import { refusalResponse } from "./refusal.ts";
+import { refusalResponse, withHeaders } from "./refusal.ts";
 
 /** Options of {@link createCors}. */
 export interface CorsOptions {
@@ -45,8 +45,9 @@ export function createCors(options: CorsOptions = {}): Cors {
 
   const apply = (response: Response, request: Request): Response => {
     const { origin, allowed } = check(request);
-    const fields: [string, string][] = [];
-    if (!/(^|[\s,])(origin|\*)([\s,]|$)/i.test(response.headers.get("vary") ?? "")) fields.push(["vary", "Origin"]);
+    const vary = response.headers.get("vary");
+    const fields: [string, string][] = [["vary", vary ? `${vary}, Origin` : "Origin"]];
+    if (vary && /(^|[\s,])(origin|\*)([\s,]|$)/i.test(vary)) fields.pop();
     if (origin !== null && allowed) {
       fields.push(["access-control-allow-origin", origin], ["access-control-expose-headers", "RateLimit, RateLimit-Policy, Retry-After"]);
     }
@@ -91,16 +92,4 @@ function exactOrigin(origin: string): string {
     throw new TypeError(`Invalid "allowedOrigins": write "${origin}" as browsers send it, e.g. "https://game.example"`);
   }
   return origin;
-}
-
-function withHeaders(response: Response, fields: readonly [string, string][]): Response {
-  const set = (to: Response): Response => {
-    for (const [name, value] of fields) name === "vary" ? to.headers.append(name, value) : to.headers.set(name, value);
-    return to;
-  };
-  try {
-    return set(response);
-  } catch {
-    return set(new Response(response.body, response));
-  }
 }

@@ -4,5 +4,5 @@ export { type Cors, type CorsOptions, createCors, type OriginCheck } from "./cor
 export { type CspDirectives, contentSecurityPolicy } from "./csp.ts";
 export { detectPlatform } from "./platform.ts";
 export { rateHeaders } from "./rate-headers.ts";
-export { jsonResponse, Refusal, type RefusalExtra, refusalResponse } from "./refusal.ts";
+export { jsonResponse, Refusal, type RefusalExtra, refusalResponse, withHeaders } from "./refusal.ts";
 export type { ClientIpOption, PeerInfo, Platform, RequestInfo } from "./types.ts";

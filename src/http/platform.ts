@@ -13,16 +13,12 @@ export function detectPlatform(request: Request, second?: unknown, third?: unkno
     const settled = promise.catch(() => undefined);
     if (waiter) waiter.waitUntil(settled);
   };
-  if (onWorkers(request)) {
-    return { kind: "workers", env: second, peer: request.headers.get("cf-connecting-ip") ?? undefined, waitUntil };
-  }
-  if (hasMethod(second, "requestIP")) return { kind: "bun", env: undefined, peer: field(second.requestIP(request), "address"), waitUntil };
-  if (isObject(second) && "remoteAddr" in second)
-    return { kind: "deno", env: undefined, peer: field(second.remoteAddr, "hostname"), waitUntil };
-  if (isObject(second) && "peer" in second && third === undefined) {
-    return { kind: "node", env: undefined, peer: field(second, "peer"), waitUntil };
-  }
-  return { kind: "unknown", env: second, peer: undefined, waitUntil };
+  const of = (kind: Platform["kind"], peer?: string, env?: unknown): Platform => ({ kind, env, peer, waitUntil });
+  if (onWorkers(request)) return of("workers", request.headers.get("cf-connecting-ip") ?? undefined, second);
+  if (hasMethod(second, "requestIP")) return of("bun", field(second.requestIP(request), "address"));
+  if (isObject(second) && "remoteAddr" in second) return of("deno", field(second.remoteAddr, "hostname"));
+  if (isObject(second) && "peer" in second && third === undefined) return of("node", field(second, "peer"));
+  return of("unknown", undefined, second);
 }
 
 function onWorkers(request: Request): boolean {

@@ -57,3 +57,16 @@ export function jsonResponse(status: number, body: unknown, headers?: HeadersIni
   all.set("x-content-type-options", "nosniff");
   return new Response(JSON.stringify(body), { status, headers: all });
 }
+
+/** Sets headers on a response, or on its copy where they cannot change (a redirect, a fetched answer). */
+export function withHeaders(response: Response, headers: Iterable<readonly [string, string]>): Response {
+  const set = (to: Response): Response => {
+    for (const [name, value] of headers) to.headers.set(name, value);
+    return to;
+  };
+  try {
+    return set(response);
+  } catch {
+    return set(new Response(response.body, response));
+  }
+}

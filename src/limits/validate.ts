@@ -1,9 +1,9 @@
-import { assertFunction, assertInteger, assertOneOf } from "../util/assertions.ts";
+import { assertInteger, assertOneOf } from "../util/assertions.ts";
 import type { LimitRule, Subject, SubjectName } from "./types.ts";
 
-const SUBJECTS: readonly SubjectName[] = ["ip", "ip-prefix", "device", "user", "email", "phone", "account", "session", "player", "route"];
 /** What the caller writes itself: a stranger has as many of these as it likes. */
 const CHOSEN: readonly Subject[] = ["device", "user", "email", "phone", "account"];
+const SUBJECTS: readonly SubjectName[] = ["device", "user", "email", "phone", "account", "ip", "ip-prefix", "session", "player", "route"];
 
 /** The subjects of a rule as a list. */
 export function subjectsOf(rule: LimitRule): readonly Subject[] {
@@ -17,32 +17,26 @@ export function subjectsOf(rule: LimitRule): readonly Subject[] {
  * @throws {RangeError} `limit` or `window` not an integer from 1
  */
 export function validateRules(name: string, rules: readonly LimitRule[]): void {
-  const fail = (why: string): never => {
-    throw new TypeError(`Cannot set the limit "${name}": ${why}`);
+  const label = `limits: "${name}"`;
+  const check = (ok: boolean, why: string): void => {
+    if (!ok) throw new TypeError(`Invalid "${label}": ${why}`);
   };
-  if (!Array.isArray(rules)) fail("its rules are not a list");
+  check(Array.isArray(rules), "expected a list of rules");
   const seen = new Set<string>();
   for (const rule of rules) {
-    if (typeof rule !== "object" || rule === null) fail("a rule is not an object");
-    if (typeof rule.name !== "string" || !/^[\w.-]{1,40}$/.test(rule.name))
-      fail(`a rule's name is not 1 to 40 of A-Z a-z 0-9 . _ -: "${rule.name}"`);
-    if (seen.has(rule.name)) fail(`two rules are named "${rule.name}"`);
+    check(typeof rule?.name === "string" && /^[\w.-]{1,40}$/.test(rule.name), "a rule's name is 1 to 40 of A-Z a-z 0-9 . _ -");
+    check(!seen.has(rule.name), `two rules are named "${rule.name}"`);
     seen.add(rule.name);
-    const label = `limit "${name}", rule "${rule.name}"`;
     assertInteger(`${label}: limit`, rule.limit, 1);
     assertInteger(`${label}: window`, rule.window, 1, 31_536_000);
-    if (rule.onStoreError !== undefined) assertOneOf(`${label}: onStoreError`, rule.onStoreError, ["deny", "allow"]);
+    assertOneOf(`${label}: onStoreError`, rule.onStoreError ?? "deny", ["deny", "allow"]);
     const by = subjectsOf(rule);
-    if (!Array.isArray(by) || by.length === 0) fail(`the rule "${rule.name}" counts by nothing`);
-    for (const subject of by)
-      typeof subject === "string" ? assertOneOf(`${label}: by`, subject, SUBJECTS) : assertFunction(`${label}: by`, subject);
+    check(by.length > 0, `the rule "${rule.name}" counts by nothing`);
+    for (const subject of by) if (typeof subject !== "function") assertOneOf(`${label}: by`, subject, SUBJECTS);
     // A stranger that only varies its own text would never be refused, and fill the store with a key for each text.
     const among = (allowed: readonly Subject[], of: readonly Subject[]): boolean => of.every((subject) => allowed.includes(subject));
-    const beside = (allowed: readonly Subject[]): boolean => rules.some((other) => among(allowed, subjectsOf(other)));
-    if (among(CHOSEN, by) && !beside(["ip-prefix"]))
-      fail(`the rule "${rule.name}" counts what the caller chooses; add a rule by "ip-prefix"`);
-    if (by.some((subject) => CHOSEN.includes(subject)) && !beside(["ip", "ip-prefix"])) {
-      fail(`the rule "${rule.name}" counts what the caller chooses, too; add a rule by "ip" or "ip-prefix" alone`);
-    }
+    const beside = (...allowed: Subject[]): boolean => rules.some((other) => among(allowed, subjectsOf(other)));
+    const ok = among(CHOSEN, by) ? beside("ip-prefix") : !by.some((one) => CHOSEN.includes(one)) || beside("ip", "ip-prefix");
+    check(ok, `the rule "${rule.name}" counts what the caller chooses; add a rule by "ip-prefix" alone`);
   }
 }

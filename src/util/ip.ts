@@ -12,7 +12,7 @@ export interface Cidr extends Ip {
 }
 
 /** Cloudflare's edge: https://www.cloudflare.com/ips-v4 and /ips-v6. A stale list can only withhold trust. */
-export const CLOUDFLARE_RANGES: readonly string[] = (
+export const CLOUDFLARE_RANGES: readonly string[] = /* @__PURE__ */ (
   "173.245.48.0/20 103.21.244.0/22 103.22.200.0/22 103.31.4.0/22 141.101.64.0/18 108.162.192.0/18 190.93.240.0/20 188.114.96.0/20 " +
   "197.234.240.0/22 198.41.128.0/17 162.158.0.0/15 104.16.0.0/13 104.24.0.0/14 172.64.0.0/13 131.0.72.0/22 " +
   "2400:cb00::/32 2606:4700::/32 2803:f800::/32 2405:b500::/32 2405:8100::/32 2a06:98c0::/29 2c0f:f248::/32"
@@ -29,13 +29,10 @@ export function parseIp(text: string): Ip | null {
 
 /** The host and port of `a.b.c.d`, `a.b.c.d:80`, `2001:db8::1`, `[2001:db8::1]` or `[2001:db8::1]:80`; null for anything else. The host is not checked. */
 export function parseHostPort(text: string): { host: string; port?: number } | null {
-  const match = /^(?:\[([^[\]]*)\]|([^[\]:]*))(?::(\d{1,5}))?$/.exec(text);
-  if (!match) return /^[^[\]]*:[^[\]]*:[^[\]]*$/.test(text) ? { host: text } : null;
-  const host = match[1] ?? match[2];
-  if (!host || (match[1] !== undefined && !host.includes(":"))) return null;
-  if (match[3] === undefined) return { host };
-  const port = Number(match[3]);
-  return port > 65_535 ? null : { host, port };
+  const [, bracketed, bare, digits] = /^(?:\[([^[\]]*:[^[\]]*)\]|([^[\]:]+))(?::(\d{1,5}))?$/.exec(text) ?? [];
+  const host = bracketed ?? bare ?? (/^[^[\]]*:[^[\]]*:[^[\]]*$/.test(text) ? text : undefined);
+  const port = Number(digits ?? 0);
+  return host === undefined || port > 65_535 ? null : { host, ...(digits && { port }) };
 }
 
 /** The one spelling of an address (RFC 5952); null when it is none. */
