@@ -21,6 +21,7 @@
  *
  * @module
  */
+import { assertKeys } from "../util/assertions.ts";
 import { randomBytes } from "../util/random.ts";
 import { API_SCRIPT, FRAME_SCRIPT } from "./api.gen.ts";
 import { challenge } from "./challenge.ts";
@@ -30,7 +31,7 @@ import { siteverify } from "./siteverify.ts";
 import type { EmulatorState } from "./state.ts";
 import { createTokenBook } from "./tokens.ts";
 import type { EmulatorOptions, TurnstileEmulator } from "./types.ts";
-import { EMULATOR_WIDGETS, TEST_SITEKEYS } from "./widgets.ts";
+import { assertWidgets, EMULATOR_WIDGETS, TEST_SITEKEYS } from "./widgets.ts";
 
 export type * from "./types.ts";
 export { EMULATOR_SECRET, EMULATOR_SITEKEY, EMULATOR_WIDGETS } from "./widgets.ts";
@@ -40,13 +41,12 @@ export { EMULATOR_SECRET, EMULATOR_SITEKEY, EMULATOR_WIDGETS } from "./widgets.t
  * a server passes `fetch` (or the URL as `siteverifyUrl`) to its Turnstile. Its answers carry `metadata.emulator: true`, which a gate accepts
  * only with `allowTestKeys`.
  *
- * @throws {TypeError} no widget, two widgets with one sitekey, or a fault that does not exist
+ * @throws {TypeError} an option, a widget or a fault that cannot be
  */
 export function createTurnstileEmulator(options: EmulatorOptions = {}): TurnstileEmulator {
+  assertKeys("emulator", options, ["clock", "widgets", "faults", "random"]);
   const { clock = Date.now, widgets = EMULATOR_WIDGETS, faults = [], random = randomBytes } = options;
-  const keys = widgets.map(({ sitekey }) => sitekey);
-  if (keys.length === 0 || new Set(keys).size < keys.length)
-    throw new TypeError('Invalid "widgets": expected one or more, each sitekey once');
+  assertWidgets(widgets);
   let offset = 0;
   const now = (): number => clock() + offset;
   const state: EmulatorState = {

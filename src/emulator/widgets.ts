@@ -1,3 +1,4 @@
+import { assertKeys, assertOneOf } from "../util/assertions.ts";
 import type { EmulatorWidget } from "./types.ts";
 
 /** Sitekey of the widget for demos and tests: invisible, passes, on every hostname. */
@@ -36,4 +37,18 @@ export const TEST_SECRETS: ReadonlyMap<string, string | undefined> = /* @__PURE_
 /** Whether a page of this hostname may use the widget: an entry covers its sub-domains. */
 export function hostnameAllowed(widget: EmulatorWidget, hostname: string): boolean {
   return widget.hostnames?.some((entry) => hostname === entry || hostname.endsWith(`.${entry}`)) ?? true;
+}
+
+/** @throws {TypeError} none, a sitekey twice or one that no page could render, a secret that two widgets have, a URL for a hostname */
+export function assertWidgets(widgets: readonly EmulatorWidget[]): void {
+  for (const widget of widgets) {
+    assertKeys("widget", widget, ["sitekey", "secrets", "mode", "hostnames", "interactive", "disabled"]);
+    assertOneOf("mode", widget.mode ?? "managed", ["managed", "non-interactive", "invisible"]);
+    if (!/^[0-9A-Za-z_-]{3,100}$/.test(widget.sitekey)) throw new TypeError('Invalid "sitekey": expected 3 to 100 of [0-9A-Za-z_-]');
+    if (widget.hostnames?.some((name) => !/^[a-z0-9._-]+$/.test(name))) throw new TypeError('Invalid "hostnames": expected bare names');
+  }
+  const keys = widgets.flatMap(({ sitekey, secrets }) => [sitekey, ...secrets]);
+  if (keys.length === 0 || new Set(keys).size < keys.length) {
+    throw new TypeError('Invalid "widgets": expected one or more, each sitekey and each secret once');
+  }
 }

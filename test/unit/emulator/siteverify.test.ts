@@ -197,9 +197,20 @@ describe("control", () => {
     expect(() => fault({ kind: "html", time: 3 })).toThrow(TypeError);
     expect(() => fault({ kind: "html", times: Number.NaN })).toThrow(TypeError);
     expect(() => setup({ faults: [{ kind: "delay", ms: Number.NaN }] })).toThrow(TypeError);
-    expect(() => setup({ widgets: [] })).toThrow(TypeError);
-    const twice = { sitekey: "0x4A", secrets: [] };
-    expect(() => setup({ widgets: [twice, twice] })).toThrow(TypeError);
+    const create = (options: unknown): unknown => Reflect.apply(createTurnstileEmulator, undefined, [options]);
+    const widget = { sitekey: "0x4A", secrets: ["a"] };
+    for (const widgets of [
+      [],
+      [widget, widget],
+      [widget, { sitekey: "0x4B", secrets: ["a"] }],
+      [{ ...widget, sitekey: "no key" }],
+      [{ ...widget, mode: "visible" }],
+      [{ ...widget, hostnames: ["http://localhost"] }],
+      [{ ...widget, hostname: "localhost" }],
+    ]) {
+      expect(() => create({ widgets }), JSON.stringify(widgets)).toThrow(TypeError);
+    }
+    expect(() => create({ widget: [] })).toThrow(TypeError);
   });
 
   it("does over HTTP what it does in the process, counts what happened, and is closed to foreign pages", async () => {
