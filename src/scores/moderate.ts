@@ -58,7 +58,7 @@ export function moderationRoutes({ store, moderators }: Settled): Route[] {
 async function authorise(ctx: RouteContext, moderators: readonly string[]): Promise<Response | undefined> {
   const admission = await ctx.admit({ open: true, limits: ["moderation"] });
   if (!admission.ok) return admission.response;
-  const bearer = /^bearer +(\S+) *$/i.exec(ctx.request.headers.get("authorization") ?? "")?.[1] ?? "";
+  const bearer = /^bearer +(.+)$/i.exec(ctx.request.headers.get("authorization") ?? "")?.[1] ?? "";
   if (await isOneOf(bearer, moderators)) {
     await admission.undo();
     return undefined;

@@ -42,7 +42,9 @@ export function cleanName(text: string): string | null {
   // Normalising makes some characters into others, and into more.
   if (FORBIDDEN.test(name) || [...name].length > MAX_POINTS || utf8(name).length > MAX_BYTES) return null;
   const visible = name.replace(INVISIBLE, "");
-  if (/\p{M}{3}/u.test(visible) || !/[^\p{M}\p{Z}\u2800]/u.test(visible)) return null;
+  // As typed, too: normalising hides one of a stack in the letter below it.
+  const stacked = [visible, text.replace(INVISIBLE, "")].some((one) => /\p{M}{3}/u.test(one));
+  if (stacked || !/[^\p{M}\p{Z}\u2800]/u.test(visible)) return null;
   return name;
 }
 

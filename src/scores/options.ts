@@ -79,7 +79,10 @@ export function settle(options: ScoresOptions, signs: boolean): Settled {
     if (!Array.isArray(moderation.tokens) || moderation.tokens.length === 0)
       throw new TypeError('Invalid "moderation.tokens": expected a list');
     // Short enough to be guessed is too short; the limit on failures only slows one address down.
-    for (const token of moderation.tokens) assertString("moderation.tokens", token, 32, 1024);
+    for (const token of moderation.tokens) {
+      assertString("moderation.tokens", token, 32, 1024);
+      if (!/^[!-~]([ -~]*[!-~])$/.test(token)) throw new TypeError('Invalid "moderation.tokens": one of them cannot be sent in a header');
+    }
   }
   return { store, boards: all, first, moderators: moderation?.tokens, cache, action };
 }

@@ -21,6 +21,14 @@ export function periodsOf(ms: number): [all: "all", week: string, day: string] {
   return ["all", `${year}-W${String(week).padStart(2, "0")}`, day];
 }
 
+/** Whether a text is a period key that `periodsOf` could have made. */
+export function isPeriod(text: string): boolean {
+  if (text === "all" || /^\d{4}-W(0[1-9]|[1-4]\d|5[0-3])$/.test(text)) return true;
+  const ms = /^\d{4}-\d\d-\d\d$/.test(text) ? Date.parse(text) : Number.NaN;
+  // There is a reader of dates to whom the 30th of February is the 2nd of March.
+  return !Number.isNaN(ms) && isoDay(ms) === text;
+}
+
 function isoDay(ms: number): string {
   const text = Number.isFinite(ms) && Math.abs(ms) <= 8.64e15 ? new Date(ms).toISOString() : "";
   if (!/^\d{4}-/.test(text)) throw new RangeError("Cannot name the periods: not an instant of the years 0 to 9999");

@@ -2,7 +2,7 @@ import type { Route, RouteContext } from "../gate/types.ts";
 import { HEADER, PATH, type PublicScore, type ScoresAnswer } from "../protocol.ts";
 import type { ScoreRow } from "./board.ts";
 import type { Board, Settled } from "./options.ts";
-import { periodsOf } from "./periods.ts";
+import { isPeriod, periodsOf } from "./periods.ts";
 import { levelNumber } from "./ranking.ts";
 
 /** What `GET /scores` was asked for. */
@@ -53,18 +53,16 @@ async function rowsOf({ store }: Settled, query: Query, own: string | undefined)
 
 function readQuery(ctx: RouteContext, settled: Settled): Query | Response {
   const { searchParams } = ctx.url;
-  const name = searchParams.get("board");
-  const board = name === null ? settled.first : settled.boards.get(name);
+  const [name, asked = "all", limit = "10", around] = ["board", "period", "limit", "around"].map(
+    (key) => searchParams.get(key) ?? undefined,
+  );
+  const board = name === undefined ? settled.first : settled.boards.get(name);
   if (!board) return ctx.refuse("NOT_FOUND");
   const [, week, day] = periodsOf(ctx.kernel.clock());
-  const asked = searchParams.get("period") ?? "all";
   const period = asked === "week" ? week : asked === "day" ? day : asked;
-  const limit = searchParams.get("limit") ?? "10";
-  const around = searchParams.get("around") ?? undefined;
-  const valid =
-    /^(all|\d{4}-W\d\d|\d{4}-\d\d-\d\d)$/.test(period) &&
-    /^([1-9]\d?|100)$/.test(limit) &&
-    (around === undefined || /^[\w-]{1,64}$/.test(around));
+  const keys = [...searchParams.keys()];
+  const once = new Set(keys).size === keys.length;
+  const valid = once && isPeriod(period) && /^([1-9]\d?|100)$/.test(limit) && /^[\w-]{1,64}$/.test(around ?? "me");
   return valid ? { board, period, limit: Number(limit), around } : ctx.refuse("BODY_INVALID");
 }
 

@@ -26,7 +26,7 @@ interface Claim {
   proof: Commitment | undefined;
 }
 
-type Refuse = (code: PublicCode, reason: EventReason, more?: { player?: string; details?: unknown }) => Response;
+type Refuse = (code: PublicCode, reason: EventReason, player?: string) => Response;
 
 /** `POST /commitments`: signs that this player claims this score now. */
 export function commitRoute(settled: Settled): Route {
@@ -67,7 +67,7 @@ export function submitRoute(settled: Settled): Route {
       const { proof } = claim;
       // Before the spend: somebody else's attempt must not use a commitment up.
       const holder = proof && (await ctx.session());
-      if (proof && holder && holder.sub !== proof.sub) return refuse("WRONG_PLAYER", "wrong_player", { player: holder.sub });
+      if (proof && holder && holder.sub !== proof.sub) return refuse("WRONG_PLAYER", "wrong_player", holder.sub);
       const quota = proof && commitmentQuota(proof, kernel.options.clockTolerance);
       const once = { code: "COMMITMENT_USED", reason: "commitment_used" } as const;
       const admission = await ctx.admit({
@@ -86,9 +86,9 @@ export function submitRoute(settled: Settled): Route {
       };
       const player = admission.level === "none" && proof ? proof.sub : admission.player;
       if (player === undefined) throw new TypeError("Cannot submit the score: the admission names no player");
-      if (proof && player !== proof.sub) return keep(refuse("WRONG_PLAYER", "wrong_player", { player }));
+      if (proof && player !== proof.sub) return keep(refuse("WRONG_PLAYER", "wrong_player", player));
       const name = await undoing(admission, claim.board.namer.nameOf(claim.name, player));
-      if (name === null) return keep(refuse("NAME_INVALID", "name", { player, details: { name: "refused" } }));
+      if (name === null) return keep(refuse("NAME_INVALID", "name", player));
       return undoing(admission, write(ctx, settled, claim, { player, name }, refuse, admission));
     },
   };
@@ -98,12 +98,12 @@ export function submitRoute(settled: Settled): Route {
 async function readClaim(ctx: RouteContext, settled: Settled, refuse: Refuse): Promise<Claim | Response> {
   const given = await ctx.body(submissionSchema);
   const name = given.name === undefined ? undefined : cleanName(given.name);
-  if (name === null) return refuse("NAME_INVALID", "name", { details: { name: "invalid" } });
+  if (name === null) return refuse("NAME_INVALID", "name");
   if (!("commitment" in given)) {
     const found = check(settled, given.board, given.score, "claimed", refuse);
     if (found instanceof Response) return found;
     if (found.require === "commitment") {
-      return refuse("COMMITMENT_INVALID", "commitment_required", { details: { commitment: "required" } });
+      return refuse("COMMITMENT_INVALID", "commitment_required");
     }
     return { board: found, score: given.score, name, proof: undefined };
   }
@@ -119,7 +119,7 @@ function check(settled: Settled, name: string | undefined, score: number, level:
   const found = name === undefined ? settled.first : settled.boards.get(name);
   if (!found) return refuse("NOT_FOUND", "invalid");
   const { min, max } = found.rules;
-  if (score < min || score > max) return refuse("SCORE_INVALID", "score_bounds", { details: { score: { min, max } } });
+  if (score < min || score > max) return refuse("SCORE_INVALID", "score_bounds");
   return levelNumber(level) < levelNumber(found.minLevel) ? refuse("LEVEL_TOO_LOW", "level") : found;
 }
 
@@ -133,8 +133,8 @@ async function write(
   admission: Admitted,
 ): Promise<Response> {
   const { status, ...receipt } = await settled.store.submit(entryOf(ctx, claim, player, name), rulesOf(ctx, claim));
-  if (status === "banned") return refuse("PLAYER_BANNED", "player_banned", { player });
-  if (receipt.id === "") return refuse("COMMITMENT_USED", "commitment_used", { player });
+  if (status === "banned") return refuse("PLAYER_BANNED", "player_banned", player);
+  if (receipt.id === "") return refuse("COMMITMENT_USED", "commitment_used", player);
   if (status === "repeated") return ctx.respond(200, receipt);
   const { claims, degraded, dryRun } = admission;
   ctx.emit("score_accepted", {
@@ -163,7 +163,7 @@ async function again(
   if (!admission.ok) return admission.response;
   const { states } = await kernel.store.spend([{ ...commitmentQuota(proof, kernel.options.clockTolerance), cost: 0 }]);
   // Over, or older than a store that forgot what was spent before it started: nobody can say that it was used.
-  if (states[0]?.why !== "full") return refuse("COMMITMENT_EXPIRED", "expired", { player });
+  if (states[0]?.why !== "full") return refuse("COMMITMENT_EXPIRED", "expired", player);
   const row = await settled.store.ofPlayer({ board: board.name, period: "all", player });
   const entry = entryOf(ctx, claim, player, "");
   if (row && (row.submission === proof.jti || nextScore(row, entry, rulesOf(ctx, claim)) === null)) {
@@ -172,7 +172,7 @@ async function again(
   // Charged but not seen on the board: written this instant by a twin of this request, removed since, or lost between store and board, where the
   // player must not pay for it. The board takes each submission once, so that asking it again is safe.
   const name = await board.namer.nameOf(claim.name, player);
-  if (name === null) return refuse("NAME_INVALID", "name", { player, details: { name: "refused" } });
+  if (name === null) return refuse("NAME_INVALID", "name", player);
   return write(ctx, settled, claim, { player, name }, refuse, admission);
 }
 
@@ -188,9 +188,9 @@ function rulesOf({ kernel }: RouteContext, { board, proof }: Claim): Board["rule
 
 /** Refuses, and says so in an event: never with a name in it. */
 function rejector(ctx: RouteContext): Refuse {
-  return (code, reason, { player, details } = {}) => {
+  return (code, reason, player) => {
     ctx.emit("score_rejected", { outcome: "deny", code, reason, ...(player !== undefined && { player }) });
-    return ctx.refuse(code, details === undefined ? {} : { details });
+    return ctx.refuse(code);
   };
 }
 
