@@ -48,11 +48,12 @@ export interface NodeRequest {
 export interface NodeResponse {
   statusCode: number;
   readonly headersSent: boolean;
-  readonly writableFinished: boolean;
+  readonly writableEnded: boolean;
   readonly destroyed: boolean;
   setHeader(name: string, value: string | string[]): unknown;
   write(chunk: Uint8Array): boolean;
-  end(chunk?: Uint8Array): unknown;
+  end(): unknown;
+  end(chunk: Uint8Array): unknown;
   once(event: string, listener: () => void): unknown;
   destroy(): unknown;
 }
@@ -137,7 +138,7 @@ function toRequest(req: NodeRequest, res: NodeResponse, parsed: unknown): Reques
   if (!url || /^(trace|track|connect)$/i.test(method)) return null;
   const gone = new AbortController();
   res.once("close", () => {
-    if (!res.writableFinished) gone.abort();
+    if (!res.writableEnded) gone.abort();
   });
   const init: RequestInit & { duplex?: "half" } = { method, headers, signal: gone.signal, duplex: "half" };
   const body = bodyOf(req, headers, parsed);

@@ -1,4 +1,5 @@
 import { createServer, request as httpRequest, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { connect as connectHttp2, createServer as createHttp2Server } from "node:http2";
 import { connect } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { type NodeGate, toNode } from "../../../adapters/node.ts";
@@ -303,6 +304,27 @@ it("serves Fastify's request and reply", async () => {
   });
   const response = await fetch(`${url}/api/x`, { method: "POST", body: '{"a":1}', headers: { "content-type": "application/json" } });
   expect([Object(await response.json()).body, hijacked]).toEqual([{ a: 1 }, 1]);
+});
+
+it("serves HTTP/2 as well", async () => {
+  const server = createHttp2Server((req, res) => toNode(echo())(req, res));
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  const session = connectHttp2(`http://127.0.0.1:${typeof address === "object" ? address?.port : 0}`);
+  const ask = async (path: string, body?: string): Promise<string> => {
+    const headers = { ":path": path, ...(body !== undefined && { ":method": "POST", "content-type": "application/json" }) };
+    const stream = session.request(headers, { endStream: body === undefined });
+    if (body !== undefined) stream.end(body);
+    let text = "";
+    for await (const chunk of stream) text += chunk;
+    return text;
+  };
+  const host = `127.0.0.1:${typeof address === "object" ? address?.port : 0}`;
+  expect(JSON.parse(await ask("/api/x?a=1"))).toMatchObject({ href: `http://${host}/api/x?a=1`, address: "127.0.0.1" });
+  expect(JSON.parse(await ask("/api/x", '{"a":1}'))).toMatchObject({ body: { a: 1 } });
+  expect(await ask("/api/x", "x".repeat(9000))).toBe('{"error":"BODY_TOO_LARGE"}');
+  session.destroy();
+  server.close();
 });
 
 describe("hostile requests on a raw socket", () => {
