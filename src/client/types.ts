@@ -1,6 +1,9 @@
-import type { PublicScore, ScoreReceipt } from "../protocol.ts";
+import type { PublicCode, PublicScore, ScoreReceipt } from "../protocol.ts";
 
-/** What the client is doing. */
+/**
+ * What the client is doing: `loading` the script or a challenge, `ready` after a success, `interactive` while a person is asked,
+ * `blocked` when script or frame did not come up, `failed` when the challenge or the gate refused. The next call tries again.
+ */
 export type ClientState = "idle" | "loading" | "ready" | "interactive" | "blocked" | "failed" | "closed";
 
 /** Options of `createClient`. */
@@ -14,19 +17,22 @@ export interface ClientOptions {
   action?: string;
   /** Where the widget goes. Default: a layer of the client's own, shown only when a person is asked. */
   container?: HTMLElement | string;
+  /** What the layer is called, to the eye and to a screen reader. Default `Security check`. */
+  label?: string;
   /** CSP nonce for the script tag. */
   nonce?: string;
   /** Default Cloudflare's api.js; another only for the emulator. */
   scriptUrl?: string;
-  /** Seconds before expiry at which a session is renewed, default 45. */
+  /** Seconds before expiry at which a session is renewed, default 45 (never before half of its life). */
   refreshBefore?: number;
-  /** Milliseconds until the first sign of life of a challenge, default 12000 (120000 once a person is asked). */
+  /** Milliseconds until the first sign of life of script or challenge, default 12000 (120000 once a person is asked). */
   watchdogMs?: number;
   theme?: "auto" | "light" | "dark";
   language?: string;
   /** Keeps the player token between visits; without it every visit is a new player. */
   player?: { load(): string | null; save(token: string): void };
   fetch?: typeof fetch;
+  /** Told of each state, in a microtask of its own: what it throws reaches nobody's challenge. */
   onState?(state: ClientState): void;
 }
 
@@ -35,26 +41,42 @@ export interface ScoreSubmission {
   score: number;
   name?: string;
   board?: string;
-  /** Commit first, then submit (asked by boards with `require: "commitment"`). Default: commit when the server asks. */
+  /** What `commit` gave: submitted in the score's place. Default: commit when the board asks for it. */
   commitment?: string;
 }
 
-/** The browser's side of a gate. */
+/** The `cause` of an `ERR_CLIENT_REFUSED`: what the gate answered. */
+export interface Refusal {
+  /** HTTP status. */
+  status: number;
+  /** A public code (a later gate may know more of them); empty when the answer was not the gate's but a proxy's, say. */
+  code: PublicCode | (string & {});
+  /** Seconds until it may be tried again. */
+  retryAfter: number | undefined;
+  /** With 422: which of our own fields. */
+  details: unknown;
+}
+
+/** The browser's side of a gate. Every promise rejects with a GatepassError `ERR_CLIENT_*`, `fetch` also as `fetch` does. */
 export interface Client {
   readonly state: ClientState;
   /** Mints the session early, so that the first write is instant. */
   start(): Promise<void>;
-  /** One fresh Turnstile token, never handed out twice. */
+  /** One fresh Turnstile token, never handed out twice. At most 8 wait in line, the next is `ERR_CLIENT_BUSY`. */
   token(options?: { action?: string; cdata?: string; signal?: AbortSignal }): Promise<string>;
-  /** A session token with at least `minLife` seconds to live; memory only; single flight. */
+  /**
+   * A session token with at least `minLife` seconds (5) to live; memory only; single flight.
+   * An empty string while the gate runs dry (`monitor`, `off`): then no credential is needed.
+   */
   session(options?: { minLife?: number }): Promise<string>;
-  /** No challenge and no refresh starts while held; call the result to release. */
+  /** No challenge and no refresh starts while held: who needs one waits for the release. Call the result to release. */
   hold(): () => void;
-  /** As `fetch`, with the session on our own origins, one refresh and one retry. */
+  /** As `fetch`, with the session on our own origins, one refresh and one retry. Reads take a session along only if there is one. */
   fetch(input: string | URL | Request, init?: RequestInit): Promise<Response>;
+  /** Has the gate sign a score, to be submitted within 15 minutes (once a name is typed). */
   commit(entry: { score: number; board?: string }): Promise<string>;
   submitScore(entry: ScoreSubmission): Promise<ScoreReceipt>;
-  /** Whether a score would enter the top `limit` (10): a courtesy before a name is asked for, not security. */
+  /** Whether a score would enter the top 10: a courtesy before a name is asked for, not security. */
   qualifies(score: number, board?: string): Promise<boolean>;
   scores(query?: {
     board?: string;
@@ -62,5 +84,6 @@ export interface Client {
     limit?: number;
     around?: string;
   }): Promise<{ scores: PublicScore[]; me?: PublicScore | null }>;
+  /** Ends everything: pending promises reject with `ERR_CLIENT_CLOSED`; no timer, listener or node stays. */
   close(): void;
 }

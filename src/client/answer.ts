@@ -1,0 +1,23 @@
+import type { GatepassError } from "../errors.ts";
+import { failure } from "./state.ts";
+import type { Refusal } from "./types.ts";
+
+/** An answer of the gate, read. */
+export interface Answer {
+  response: Response;
+  /** The JSON; an empty object when there was none, as in a proxy's error page. */
+  data: Record<string, unknown>;
+}
+
+/** Reads an answer to its end. */
+export async function read(response: Response): Promise<Answer> {
+  return { response, data: Object(await response.json().catch(() => {})) };
+}
+
+/** The error for an answer that is not what was asked for. */
+export function refused({ response, data }: Answer): GatepassError {
+  const { status, headers } = response;
+  const { error = "", details } = data;
+  const cause: Refusal = { status, code: `${error}`, retryAfter: Number(headers.get("retry-after")) || undefined, details };
+  return failure("REFUSED", `${status} ${error}`, cause);
+}

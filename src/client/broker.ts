@@ -1,0 +1,122 @@
+import { GatepassError } from "../errors.ts";
+import { createLayer } from "./layer.ts";
+import { load, release } from "./loader.ts";
+import { after, type Context, failure, race, sleep } from "./state.ts";
+import { createWidget, isRetryable, type Widget } from "./widget.ts";
+
+/** Mints Turnstile tokens, one after another. */
+export interface Broker {
+  /** One token for one caller. `always`: also when the queue is full, for the session's, which everybody waits for. */
+  mint(wish?: { action?: string; cdata?: string; signal?: AbortSignal }, always?: boolean): Promise<string>;
+  /**
+   * A hold has begun or ended, or the page comes back. `gone`: it goes, and what is under way starts anew afterwards,
+   * for a frame does not survive the back-forward cache.
+   */
+  update(gone?: boolean): void;
+  close(): void;
+}
+
+/** How many may wait, the running one included. */
+const QUEUE = 8;
+/** Milliseconds before the one new widget. */
+const PAUSE = 1000;
+
+export function createBroker(context: Context): Broker {
+  const { closing } = context;
+  const layer = createLayer(context);
+  let waiting = 0;
+  let tail: Promise<void> | undefined;
+  let wake = (): void => {};
+  let away = false;
+  let active: Widget | undefined;
+  let spare: Widget | undefined;
+
+  /** Whether a challenge may start, and a promise of it. */
+  const isOpen = (): boolean => !context.held && !away;
+  const opened = async (): Promise<void> => {
+    while (!isOpen()) {
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+    }
+  };
+  const stop = (): void => {
+    active?.drop();
+    spare?.drop();
+  };
+
+  async function serve(signal: AbortSignal, action: string, cdata: string | undefined): Promise<string> {
+    if (navigator.onLine === false) throw failure("OFFLINE");
+    context.enter("loading");
+    try {
+      const api = await load(context, signal);
+      // A game may have begun while the script was loading.
+      await race(opened(), signal);
+      const render = (): Widget => createWidget(api, layer, context, action, cdata);
+      const isDefault = action === context.action && !cdata;
+      active = isDefault && spare?.usable() ? spare : render();
+      if (active === spare) spare = undefined;
+      const token = await race(active.run(), signal);
+      // In a later task: Turnstile may still be using it.
+      await sleep(0, signal);
+      active.drop();
+      signal.throwIfAborted();
+      context.enter("ready");
+      // One ahead, so that the next token comes sooner; it executes nothing yet.
+      if (isDefault && isOpen() && !document.hidden) spare = render();
+      return token;
+    } catch (error) {
+      await sleep(0, signal);
+      active?.drop();
+      if (signal.aborted) context.enter("idle");
+      throw error;
+    }
+  }
+
+  return {
+    async mint({ action = context.action, cdata, signal = closing } = {}, always) {
+      if (!always && waiting >= QUEUE) throw failure("BUSY");
+      const own = new AbortController();
+      const cancels = [signal, closing].map((one) => after(one, () => own.abort(failure("ABORTED", one.reason))));
+      const turn = tail;
+      let done = (): void => {};
+      tail = new Promise((resolve) => {
+        done = resolve;
+      });
+      waiting++;
+      try {
+        await race(Promise.resolve(turn), own.signal);
+        for (let tries = 0; ; ) {
+          await race(opened(), own.signal);
+          try {
+            return await serve(own.signal, action, cdata);
+          } catch (reason) {
+            own.signal.throwIfAborted();
+            if (away) continue;
+            const error = reason instanceof GatepassError ? reason : failure("CONFIG", reason);
+            if (tries++ || !isRetryable(error)) {
+              context.enter(/SCRIPT|BLOCKED/.test(error.code) ? "blocked" : "failed");
+              throw error;
+            }
+            await sleep(PAUSE, own.signal);
+          }
+        }
+      } finally {
+        for (const cancel of cancels) cancel();
+        waiting--;
+        Promise.resolve(turn).then(done);
+      }
+    },
+    update(gone = false) {
+      away = gone;
+      if (gone) stop();
+      layer.show();
+      wake();
+    },
+    close() {
+      stop();
+      layer.close();
+      release(context);
+    },
+  };
+}

@@ -1,0 +1,145 @@
+/**
+ * The browser's side of a gate: solves a Turnstile challenge that nobody sees, keeps the session in memory, and sends it with every write.
+ *
+ * @example
+ * ```ts
+ * import { createClient } from "gatepass/client";
+ *
+ * const client = createClient({ sitekey: "0x4AAAAAAAexample", baseUrl: "https://game.example/api" });
+ * async function gameOver(score: number): Promise<string> {
+ *   if (!(await client.qualifies(score))) return "Not this time";
+ *   const { rank } = await client.submitScore({ score, name: "Ada" });
+ *   return `You are number ${rank}`;
+ * }
+ * console.assert(client.state === "idle" && typeof gameOver === "function");
+ * client.close();
+ * ```
+ *
+ * @module
+ */
+import { BASE_PATH, SCORE_ACTION } from "../protocol.ts";
+import { createBroker } from "./broker.ts";
+import { createFetch, post } from "./http.ts";
+import { createScores } from "./scores.ts";
+import { createSessions } from "./session.ts";
+import { type Context, failure, race } from "./state.ts";
+import type { Client, ClientOptions, ClientState } from "./types.ts";
+
+export { type ErrorCode, GatepassError, isGatepassError } from "../errors.ts";
+export type { PublicScore, ScoreReceipt } from "../protocol.ts";
+export type { Client, ClientOptions, ClientState, Refusal, ScoreSubmission } from "./types.ts";
+
+/** What each option may be, as text; an option that is not here does not exist. */
+const OPTION =
+  /^(sitekey=[\w-]{3,100}|action=[\w-]{1,32}|theme=(auto|light|dark)|(refreshBefore|watchdogMs)=\d.*|(baseUrl|label|nonce|scriptUrl|language|container|origins|player|fetch|onState)=.+)$/s;
+
+/**
+ * A client: one widget per token, one challenge per session, nothing stored by itself. Nothing is loaded before the first call that needs it,
+ * so it may be created anywhere; two clients on one page share the script.
+ *
+ * Errors are GatepassErrors: `ERR_CLIENT_SCRIPT` and `ERR_CLIENT_BLOCKED` (script or frame did not come up), `ERR_CLIENT_TIMEOUT`,
+ * `ERR_CLIENT_CHALLENGE`, `ERR_CLIENT_UNSUPPORTED`, `ERR_CLIENT_CONFIG` (the `cause` is Turnstile's number or error), `ERR_CLIENT_OFFLINE`,
+ * `ERR_CLIENT_BUSY`, `ERR_CLIENT_ABORTED`, `ERR_CLIENT_CLOSED` and `ERR_CLIENT_REFUSED` (the `cause` is a {@link Refusal}). After any of them
+ * but the last but one the next call starts afresh.
+ *
+ * @throws {TypeError} an option that does not exist or has a value it cannot have
+ *
+ * @example
+ * ```ts
+ * import { createClient } from "gatepass/client";
+ *
+ * const client = createClient({ sitekey: "0x4AAAAAAAexample", onState: (state) => console.log(state) });
+ * const release = client.hold(); // a game begins: no challenge, no refresh
+ * release();
+ * client.close();
+ * console.assert(client.state === "closed");
+ * ```
+ */
+export function createClient(options: ClientOptions): Client {
+  for (const [name, value] of Object.entries<unknown>({ ...options, sitekey: options.sitekey ?? "" })) {
+    if (value !== undefined && !OPTION.test(`${name}=${value}`)) throw new TypeError(`Invalid option "${name}"`);
+  }
+  const { baseUrl = BASE_PATH, origins = [], action = SCORE_ACTION, watchdogMs = 12_000, onState } = options;
+  const ours = origins.map((origin) => new URL(origin).origin);
+  const base = baseUrl.replace(/\/$/, "");
+  const send: typeof fetch = (input, init) => (options.fetch ?? fetch)(input, init);
+  const ending = new AbortController();
+  const closing = ending.signal;
+  let state: ClientState = "idle";
+  const context: Context = {
+    options,
+    action,
+    watchdog: watchdogMs,
+    closing,
+    held: 0,
+    enter(next) {
+      if (next === state || state === "closed") return;
+      state = next;
+      // Never inside Turnstile's callback: an exception there would break the widget, and `close()` would remove it while it is in use.
+      queueMicrotask(() => onState?.(next));
+    },
+  };
+  const broker = createBroker(context);
+  const sessions = createSessions(context, broker, (path, body) => post(context, send, base + path, body));
+  /** Whatever is under way ends with the client. */
+  const open =
+    <A extends unknown[], T>(work: (...given: A) => Promise<T>): ((...given: A) => Promise<T>) =>
+    async (...given) => {
+      closing.throwIfAborted();
+      return race(work(...given), closing);
+    };
+  const isOurs = (url: string): boolean => {
+    const { origin } = new URL(url);
+    return ours.includes(origin) || origin === new URL(base, document.baseURI).origin;
+  };
+  const guarded = createFetch(isOurs, send, sessions, broker);
+  const { scores, commit, submitScore, qualifies } = createScores(base, guarded);
+  // Not where pages are only rendered.
+  if (typeof document === "object") {
+    const wake = ({ type }: Event): void => {
+      if (/^page/.test(type)) broker.update(type === "pagehide");
+      sessions.tick();
+    };
+    // That of visibility bubbles up to the window.
+    for (const type of ["pagehide", "pageshow", "online", "visibilitychange"]) addEventListener(type, wake, { signal: closing });
+  }
+
+  return {
+    get state() {
+      return state;
+    },
+    start: open(async () => {
+      const { error, left } = await sessions.get();
+      // A gate without sessions is as ready as it gets.
+      if (error && left() < Number.POSITIVE_INFINITY) throw error;
+    }),
+    token: open((wish) => broker.mint(wish)),
+    session: open(async ({ minLife } = {}) => {
+      const { error, token = "" } = await sessions.get(minLife);
+      if (error) throw error;
+      return token;
+    }),
+    fetch: open(guarded),
+    scores: open(scores),
+    commit: open(commit),
+    submitScore: open(submitScore),
+    qualifies: open(qualifies),
+    hold() {
+      let held = 1;
+      context.held++;
+      broker.update();
+      return () => {
+        context.held -= held;
+        held = 0;
+        broker.update();
+        sessions.tick(true);
+      };
+    },
+    close() {
+      context.enter("closed");
+      ending.abort(failure("CLOSED"));
+      sessions.close();
+      broker.close();
+    },
+  };
+}

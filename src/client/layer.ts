@@ -1,0 +1,55 @@
+import type { Context } from "./state.ts";
+
+/** The place for widgets: seen only while a person is asked. */
+export interface Layer {
+  /** A new slot for one widget. @throws {Error} no such container */
+  slot(): HTMLElement;
+  /** Whether a person is asked. While the client is held nobody is: never a box in the middle of a game. */
+  show(asked?: boolean): void;
+  close(): void;
+}
+
+/** In the page's container, or else in a fixed, labelled layer above everything. */
+export function createLayer(context: Context): Layer {
+  const { container, label = "Security check" } = context.options;
+  let root: HTMLElement | undefined;
+  let note: HTMLElement | undefined;
+  let asked = false;
+  const show: Layer["show"] = (now = asked) => {
+    asked = now;
+    if (!root || !note) return;
+    const seen = now && !context.held;
+    root.style.visibility = seen ? "visible" : "hidden";
+    // Set only now, so that the live region is read out.
+    note.textContent = seen ? label : "";
+  };
+  return {
+    slot() {
+      if (!root?.isConnected) {
+        const place = typeof container === "string" ? document.querySelector(container) : (container ?? document.body);
+        if (!place) throw new Error("The container is not in the page");
+        root?.remove();
+        root = div(place);
+        note = div(root);
+        root.setAttribute("role", "dialog");
+        root.setAttribute("aria-label", label);
+        root.setAttribute("aria-live", "polite");
+        // Properties, not a style attribute: a CSP without 'unsafe-inline' lets them pass.
+        if (!container) {
+          root.style.cssText =
+            "position:fixed;z-index:2147483647;left:50%;bottom:1em;transform:translate(-50%);background:#fff;color:#000;text-align:center";
+        }
+        show();
+      }
+      return div(root);
+    },
+    show,
+    close: () => root?.remove(),
+  };
+}
+
+function div(parent: Element): HTMLElement {
+  const element = document.createElement("div");
+  parent.append(element);
+  return element;
+}

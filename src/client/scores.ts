@@ -1,0 +1,52 @@
+import { GatepassError } from "../errors.ts";
+import { type CommitmentAnswer, PATH, type ScoreReceipt, type ScoresAnswer } from "../protocol.ts";
+import { read, refused } from "./answer.ts";
+import { json, offline } from "./http.ts";
+import type { Client } from "./types.ts";
+
+/** How long the list is that a score may enter. */
+const TOP = 10;
+
+/** The board's part of the client. */
+export function createScores(base: string, fetch: Client["fetch"]): Pick<Client, "commit" | "submitScore" | "qualifies" | "scores"> {
+  /** The answer, when it has the member `key`. @throws {GatepassError} ERR_CLIENT_REFUSED, ERR_CLIENT_OFFLINE */
+  async function ask<T extends object>(key: keyof T & string, path: string, init?: RequestInit): Promise<T> {
+    const is = (data: object): data is T => key in data;
+    try {
+      const answer = await read(await fetch(base + path, init));
+      if (answer.response.ok && is(answer.data)) return answer.data;
+      throw refused(answer);
+    } catch (error) {
+      throw offline(error);
+    }
+  }
+  // Through JSON: without what is undefined.
+  const scores: Client["scores"] = (query = {}) =>
+    ask<ScoresAnswer>("scores", `${PATH.scores}?${new URLSearchParams(JSON.parse(JSON.stringify(query)))}`);
+  const commit: Client["commit"] = async ({ score, board }) =>
+    (await ask<CommitmentAnswer>("commitment", PATH.commitments, json({ score, board }))).commitment;
+  return {
+    scores,
+    commit,
+    async submitScore({ score, name, board, commitment }) {
+      const submit = (proof?: string): Promise<ScoreReceipt> =>
+        ask<ScoreReceipt>("id", PATH.scores, json(proof ? { name, commitment: proof } : { name, score }));
+      if (!commitment && !board) {
+        try {
+          return await submit();
+        } catch (error) {
+          // Some boards take signed scores only.
+          if (!(error instanceof GatepassError) || Object(error.cause).code !== "COMMITMENT_INVALID") throw error;
+        }
+      }
+      return submit(commitment ?? (await commit({ score, ...(board && { board }) })));
+    },
+    async qualifies(score, board) {
+      const { scores: rows } = await scores({ limit: TOP, ...(board && { board }) });
+      const first = rows[0]?.score ?? 0;
+      const last = rows.at(-1)?.score ?? 0;
+      // Ties go to the earlier one. Where the list rises, less is better.
+      return rows.length < TOP || (first < last ? score < last : score > last);
+    },
+  };
+}
