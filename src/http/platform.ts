@@ -22,8 +22,8 @@ export function detectPlatform(request: Request, second?: unknown, third?: unkno
 }
 
 function onWorkers(request: Request): boolean {
-  if (typeof navigator !== "undefined" && navigator.userAgent === "Cloudflare-Workers") return true;
-  return "cf" in request && isObject(request.cf);
+  const agent = field(Reflect.get(globalThis, "navigator"), "userAgent");
+  return agent === "Cloudflare-Workers" || ("cf" in request && isObject(request.cf));
 }
 
 function isObject(value: unknown): value is object {
