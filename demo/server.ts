@@ -19,7 +19,8 @@ export function createDemo(env: DemoEnv, storage: Storage): Demo {
   async function handle(request: Request, second?: unknown, third?: unknown): Promise<Response> {
     const url = new URL(request.url);
     if (demo.emulator && url.pathname.startsWith("/turnstile/") && isLoopback(url)) return demo.emulator.fetch(request);
-    return (await demo.gate.handle(request, second, third)) ?? file(request, url.pathname, page);
+    if (url.pathname.startsWith("/api/")) return demo.gate.fetch(request, second, third);
+    return file(request, url.pathname, page);
   }
   return { mode: demo.mode, fetch: handle, handle };
 }

@@ -48,9 +48,11 @@ export function createRenderer(canvas: HTMLCanvasElement, still: () => boolean):
     const goal = place.rings[state.ring] ?? 0;
     if (radius === 0) radius = goal;
     if (tick < seen) seen = tick;
-    for (let passed = Math.max(seen, tick - TAIL); passed < tick; passed++) {
+    const passed = Math.min(tick - seen, TAIL);
+    const from = tail.at(-1)?.angle ?? state.angle;
+    for (let step = 1; step <= passed; step++) {
       radius += (goal - radius) * 0.28;
-      tail.push({ angle: state.angle, radius });
+      tail.push({ angle: interpolate(from, state.angle, step / passed), radius });
     }
     if (tail.length > TAIL) tail = tail.slice(-TAIL);
     const { last } = state;

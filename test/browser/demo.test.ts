@@ -11,6 +11,7 @@ import { buildDemo, type RunningDemo, readBoard, startDemo } from "../helpers/de
 import { root } from "../helpers/sources.ts";
 
 const DESKTOP: BrowserContextOptions = { viewport: { width: 1280, height: 800 } };
+const NEIGHBOURS = ["Juno", "Marlow", "Ines", "Kit", "Ødegård", "Bram", "Tove", "Pip", "Otis", "Sable"];
 const PHONE: BrowserContextOptions = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true };
 
 describeBrowser("Ember Ring in a browser", () => {
@@ -118,19 +119,22 @@ describeBrowser("Ember Ring in a browser", () => {
     expect(await page.textContent("#rows .me .name")).toBe("Wrenyou");
     expect((await page.textContent("#rows .me .points"))?.replace(/\D/g, "")).toBe(String(score));
     expect(await readBoard(send)).toEqual([`Wren ${score}`]);
-    await seed(["Juno", "Marlow", "Ines", "Kit"].map((name, index) => [name, score + 310 * (4 - index)]));
-    for (const [tab, mine] of [
-      ["[data-period=all]", "5"],
-      ["[data-view=around]", "5"],
-      ["[data-period=today]", "5"],
+    await seed(
+      NEIGHBOURS.slice(0, 8).map((name, index) => [name, index < 6 ? score + 270 * (6 - index) : Math.max(1, score - 100 * (index - 5))]),
+    );
+    for (const [tab, count] of [
+      ["[data-period=all]", 9],
+      ["[data-view=around]", 7],
+      ["[data-period=today]", 7],
+      ["[data-view=top]", 9],
     ] as const) {
       await page.click(`.board ${tab}`);
-      await page.waitForFunction((rank) => document.querySelector("#rows .me .rank")?.textContent === rank, mine);
-      expect(await page.locator("#rows li").count()).toBe(5);
+      await page.waitForFunction((rows) => document.querySelectorAll("#rows:not([aria-busy]) li").length === rows, count);
+      expect(await page.textContent("#rows .me .rank")).toBe("7");
     }
     await shoot(page, "board");
     const expected = (await readBoard(send)).slice();
-    expect(expected).toHaveLength(5);
+    expect(expected).toHaveLength(9);
     expect(complaints).toEqual([expect.stringContaining("422")]);
     await page.context().close();
 
@@ -138,14 +142,14 @@ describeBrowser("Ember Ring in a browser", () => {
     demo = await startDemo("node", env);
     expect(await readBoard(send)).toEqual(expected);
     const after = await open(DESKTOP);
-    await after.page.waitForFunction(() => document.querySelectorAll("#rows li").length === 5);
+    await after.page.waitForFunction(() => document.querySelectorAll("#rows li").length === 9);
     expect(await after.page.locator("#rows").textContent()).toContain("Wren");
     expect(after.complaints).toEqual([]);
     await after.page.context().close();
   }, 90_000);
 
   it("asks no name of a run that does not qualify, on a phone, by touch", async () => {
-    await seed(Array.from({ length: 10 }, (_, place) => [`Keeper ${place}`, 15_000 + place]));
+    await seed(NEIGHBOURS.map((name, index) => [name, 9120 - 510 * index]));
     const { page, complaints } = await open(PHONE, "?speed=12");
     await page.waitForSelector('#gate[data-state="ready"]');
     await page.waitForTimeout(1200);

@@ -122,7 +122,7 @@ describe("the demo's entries", () => {
     const env = {
       TURNSTILE_SECRET_KEY: "0x4AAAAAAAa_secret_of_the_tests",
       TURNSTILE_SITE_KEY: "0x4AAAAAAAsitekey",
-      SESSION_SIGNING_SECRET: "a signing secret of the tests, at least 32 bytes",
+      SESSION_SIGNING_SECRET: "a signing secret of the tests that is 32 bytes or longer",
     };
     expect(start(env)).toMatch(/hostname/i);
     const demo = await startDemo("node", { ...env, PUBLIC_HOSTNAMES: "ember.example", DEMO_DB: `${folder}/prod.sqlite` });
