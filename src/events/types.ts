@@ -32,35 +32,35 @@ export type EventType =
 /** What an event may say besides its type. Never a token, a secret, a full address, a name that a player typed. */
 export interface EventFields {
   outcome: "allow" | "deny" | "error" | "info";
-  reason?: EventReason;
-  code?: PublicCode;
+  reason?: EventReason | undefined;
+  code?: PublicCode | undefined;
   /** Method and pattern, e.g. `POST /api/scores`. */
-  route?: string;
-  action?: string;
+  route?: string | undefined;
+  action?: string | undefined;
   /** IPv4 /24 or IPv6 /48. */
-  ip_prefix?: string;
-  asn?: number;
-  country?: string;
+  ip_prefix?: string | undefined;
+  asn?: number | undefined;
+  country?: string | undefined;
   /** HMAC. */
-  device?: string;
+  device?: string | undefined;
   /** HMAC. */
-  user?: string;
+  user?: string | undefined;
   /** HMAC. */
-  email?: string;
-  player?: string;
+  email?: string | undefined;
+  player?: string | undefined;
   /** `jti`. */
-  session?: string;
-  challenge_id?: string;
-  run?: string;
-  app_version?: string;
-  error_codes?: string[];
+  session?: string | undefined;
+  challenge_id?: string | undefined;
+  run?: string | undefined;
+  app_version?: string | undefined;
+  error_codes?: string[] | undefined;
   /** HMAC. */
-  ephemeral_id?: string;
-  latency_ms?: number;
-  degraded?: boolean;
-  dry_run?: boolean;
+  ephemeral_id?: string | undefined;
+  latency_ms?: number | undefined;
+  degraded?: boolean | undefined;
+  dry_run?: boolean | undefined;
   /** `config_warning`, `internal_error`: redacted text. */
-  detail?: string;
+  detail?: string | undefined;
 }
 
 /** One security event. */

@@ -94,7 +94,7 @@ export interface ProtectOptions {
 
 /** As `protect`, for features: further quotas of the same spend, each with the code of its refusal. */
 export interface AdmitOptions extends ProtectOptions {
-  quotas?: readonly { quota: Quota; code: PublicCode; reason?: EventReason }[];
+  quotas?: readonly { quota: Quota; code: PublicCode; reason?: EventReason | undefined }[];
   /** Charged and reported even though nothing is required (public reads): no session is asked for. */
   open?: boolean;
 }
@@ -126,13 +126,13 @@ export interface Refused {
   code: PublicCode;
   response: Response;
   /** Seconds. */
-  retryAfter?: number;
+  retryAfter?: number | undefined;
 }
 
 /** The outcome of an exchange of a Turnstile token for a session. */
 export type SessionResult =
   | { ok: true; sessionToken: string; expiresIn: number; uses: number; playerToken: string; claims: SessionClaims }
-  | { ok: false; code: PublicCode; retryAfter?: number };
+  | { ok: false; code: PublicCode; retryAfter?: number | undefined };
 
 /** Claims of a session token. */
 export interface SessionClaims extends VerifiedClaims {
@@ -142,11 +142,11 @@ export interface SessionClaims extends VerifiedClaims {
   scope: string[];
   uses: number;
   /** HMAC of what the session is bound to. */
-  bnd?: string;
+  bnd?: string | undefined;
   /** HMAC of the ephemeral id. */
-  eid?: string;
+  eid?: string | undefined;
   /** Issued while the provider was down. */
-  deg?: boolean;
+  deg?: boolean | undefined;
 }
 
 /** Where an exchange comes from. */

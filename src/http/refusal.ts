@@ -5,8 +5,8 @@ export interface RefusalExtra {
   /** Only for 422 of our own fields. */
   details?: unknown;
   /** Seconds, whole. */
-  retryAfter?: number;
-  headers?: HeadersInit;
+  retryAfter?: number | undefined;
+  headers?: HeadersInit | undefined;
   /** Methods of a 405. */
   allow?: readonly string[];
   /** Further members of the body. */

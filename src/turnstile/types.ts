@@ -26,12 +26,12 @@ export interface TurnstileOptions {
 /** What the answer must say, beyond success. */
 export interface TurnstileExpectation {
   /** One action or several; compared without regard to case. */
-  action?: string | readonly string[];
+  action?: string | readonly string[] | undefined;
   /** The exact cdata; "" requires that it is empty or absent. */
-  cdata?: string;
-  remoteip?: string;
+  cdata?: string | undefined;
+  remoteip?: string | undefined;
   /** A UUID. Default: random per call, the same for its own retries. */
-  idempotencyKey?: string;
+  idempotencyKey?: string | undefined;
 }
 
 /** Why a token was not accepted. */
