@@ -8,6 +8,7 @@ export default defineConfig({
     hookTimeout: 60_000,
     pool: "forks",
     maxWorkers: 2,
+    setupFiles: ["test/helpers/audit.ts"],
     include: ["test/{unit,contract}/**/*.test.ts"],
   },
 });
