@@ -9,8 +9,10 @@ export const MAX_TOKEN = 4096;
 /** The one algorithm: what a token's header says is compared with it, never obeyed. */
 export const ALG = "HS256";
 
-// 32 bytes are 43 characters. Only the very end of the text matches `$` without the m flag, no newline before it.
-const SHAPE = /^([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]{43}$/;
+/** 32 bytes are 43 characters. */
+const MAC_LENGTH = 43;
+// `$` without the m flag matches at the very end only, never before a newline.
+const SHAPE = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{43}$/;
 
 /** What a header may tell us before the MAC is checked. */
 export interface Header {
@@ -19,16 +21,22 @@ export interface Header {
 }
 
 /**
- * The header of a token whose outside is right: one spelling per token, no member that could ask for special treatment.
- * Nothing of it is to be trusted yet.
+ * The first segment and what it says, of a token whose outside is right: one spelling per token, no member that could ask for special treatment.
+ * Nothing of it is to be trusted yet. `known`: segments that need no second reading.
  *
  * @throws {GatepassError} `ERR_TOKEN_MALFORMED`, `ERR_TOKEN_HEADER`
  */
-export function openEnvelope(token: unknown): Header {
-  if (typeof token !== "string" || token.length > MAX_TOKEN) throw malformed();
-  const [, header = "", claims = ""] = SHAPE.exec(token) ?? [];
-  if (!isCanonical(header) || !isCanonical(claims) || !endsCanonically(token)) throw malformed();
-  const bytes = decodeBase64url(header);
+export function openEnvelope(token: unknown, known: ReadonlyMap<string, Header>): [segment: string, header: Header] {
+  if (typeof token !== "string" || token.length > MAX_TOKEN || !SHAPE.test(token)) throw malformed();
+  const dot = token.indexOf(".");
+  const mac = token.length - MAC_LENGTH;
+  if (!isCanonical(token, 0, dot) || !isCanonical(token, dot + 1, mac - 1) || !isCanonical(token, mac, token.length)) throw malformed();
+  const segment = token.slice(0, dot);
+  return [segment, known.get(segment) ?? openHeader(segment)];
+}
+
+function openHeader(segment: string): Header {
+  const bytes = decodeBase64url(segment);
   const text = bytes && decodeUtf8(bytes);
   const members = text === null ? null : parseJsonObject(text);
   if (members === null) throw malformed();
@@ -62,13 +70,9 @@ function isKid(kid: unknown): kid is string | undefined {
 }
 
 /** Whether base64url has a whole length and no unused bit set in its last character: a lax decoder reads several spellings as one token. */
-function isCanonical(segment: string): boolean {
-  const rest = segment.length % 4;
-  return segment !== "" && rest !== 1 && (rest === 0 || endsCanonically(segment, rest));
-}
-
-function endsCanonically(text: string, rest = 3): boolean {
-  return (sextet(text.charCodeAt(text.length - 1)) & (rest === 2 ? 15 : 3)) === 0;
+function isCanonical(text: string, start: number, end: number): boolean {
+  const rest = (end - start) % 4;
+  return rest !== 1 && (rest === 0 || (sextet(text.charCodeAt(end - 1)) & (rest === 2 ? 15 : 3)) === 0);
 }
 
 function malformed(): GatepassError {
