@@ -1,0 +1,127 @@
+import { describe, expect, it } from "vitest";
+import { isGatepassError } from "../../../src/errors.ts";
+import { memoryStore, type Quota, type RateQuota, type UsesQuota } from "../../../src/store/index.ts";
+
+const T = 1_750_000_000_000;
+const uses = (key: string, more: Partial<UsesQuota> = {}): UsesQuota => ({ key, limit: 1, expiresAt: T + 60_000, ...more });
+const rate = (key: string, more: Partial<RateQuota> = {}): RateQuota => ({ key, limit: 1, window: 60, ...more });
+
+describe("memoryStore", () => {
+  it("refuses unknown options and sizes out of range", () => {
+    // @ts-expect-error: a misspelt option
+    expect(() => memoryStore({ maxkeys: 5 })).toThrow(TypeError);
+    // @ts-expect-error: not a function
+    expect(() => memoryStore({ clock: 5 })).toThrow(TypeError);
+    for (const maxKeys of [0, -1, 1.5, Number.NaN, 20_000_000]) expect(() => memoryStore({ maxKeys })).toThrow(RangeError);
+  });
+
+  it("begins when it is made, and where the clock stands still until the first request, with its first call", async () => {
+    let time = T;
+    const store = memoryStore({ clock: () => time });
+    time += 5000;
+    expect((await store.spend([uses("before", { issuedAt: T - 1 })])).states[0]?.why).toBe("forgotten");
+    expect((await store.spend([uses("after", { issuedAt: T })])).ok).toBe(true);
+
+    let workers = 0;
+    const onWorkers = memoryStore({ clock: () => workers });
+    workers = T;
+    // A replay into a fresh isolate: with a beginning of 0 it would be admitted.
+    expect((await onWorkers.spend([uses("replayed", { issuedAt: T - 1000 })])).states[0]?.why).toBe("forgotten");
+  });
+
+  it("a replay after a restart is refused, whatever else the batch holds", async () => {
+    let time = T;
+    const clock = (): number => time;
+    const token = uses("token", { issuedAt: T });
+    expect((await memoryStore({ clock }).spend([token])).ok).toBe(true);
+    time += 1;
+    const restarted = memoryStore({ clock });
+    const result = await restarted.spend([rate("r"), token]);
+    expect([result.ok, result.refused]).toEqual([false, 1]);
+    expect(restarted.size).toBe(0);
+  });
+
+  it("sweeps as it goes: silence after a flood leaves nothing, without a timer", async () => {
+    let time = T;
+    const store = memoryStore({ clock: () => time });
+    for (let i = 0; i < 3000; i++) await store.spend([uses(`u${i}`), rate(`r${i}`)]);
+    await store.block("b", T + 1000);
+    expect(store.size).toBe(6001);
+    time += 66_001;
+    for (let i = 0; i < 1600; i++) await store.spend([rate("one"), uses("late", { cost: 0 })]);
+    expect(store.size).toBe(1);
+    expect(store.keys()).toEqual(["one"]);
+  });
+
+  it("one call to a full store looks at no more than 256 records", async () => {
+    let time = T;
+    const store = memoryStore({ clock: () => time, maxKeys: 2000 });
+    for (let i = 0; i < 2000; i++) await store.spend([uses(`u${i}`)]);
+    time += 60_001;
+    const later = time + 60_000;
+    const quotas: Quota[] = Array.from({ length: 16 }, (_, i) => uses(`n${i}`, { expiresAt: later }));
+    await store.spend(quotas);
+    // 16 were added, at most 256 dead ones taken.
+    expect(store.size).toBeGreaterThanOrEqual(2000 + 16 - 256);
+    expect(store.size).toBeLessThan(2000);
+  });
+
+  it("is bounded under a flood of strangers, and the keys in use outlive it", async () => {
+    let time = T;
+    const store = memoryStore({ clock: () => time, maxKeys: 500 });
+    await store.spend([uses("session", { limit: 5 })]);
+    for (let i = 0; i < 5000; i++) {
+      time += 1;
+      await store.spend([rate(`stranger ${i}`), rate("prefix", { limit: 10_000 })]);
+    }
+    expect(store.size).toBe(500);
+    const { states } = await store.spend([uses("session", { limit: 5, cost: 0 }), rate("prefix", { limit: 10_000, cost: 0 })]);
+    expect(states.map(({ remaining }) => remaining)).toEqual([4, 5000]);
+  });
+
+  it("a batch larger than the store is ERR_STORE_FULL, and a full store still reads, refunds, lifts and sweeps", async () => {
+    let time = T;
+    const store = memoryStore({ clock: () => time, maxKeys: 2 });
+    const full = (error: unknown): boolean => isGatepassError(error, "ERR_STORE_FULL");
+    await expect(store.spend([rate("a"), rate("b"), rate("c")])).rejects.toSatisfy(full);
+    expect(store.size).toBe(0);
+    const { at } = await store.spend([uses("a", { limit: 2 })]);
+    await store.block("a", T + 50_000);
+    await expect(store.spend([uses("c")])).rejects.toSatisfy(full);
+    await expect(store.block("d", T + 1)).rejects.toSatisfy(full);
+    expect((await store.spend([uses("a", { cost: 0, limit: 2 })])).states[0]?.why).toBe("blocked");
+    await store.block("a", T + 55_000);
+    await store.block("a", 0);
+    await store.refund([uses("a", { limit: 2 })], at);
+    expect(store.size).toBe(0);
+    await store.spend([uses("a"), uses("b")]);
+    time += 60_000;
+    expect(await store.sweep?.(1)).toBe(1);
+    expect(await store.sweep?.()).toBe(1);
+    await expect(store.sweep?.(0)).rejects.toThrow(RangeError);
+  });
+
+  it("uses, rate and block of one key are apart", async () => {
+    const store = memoryStore({ clock: () => T });
+    expect((await store.spend([uses("k")])).ok).toBe(true);
+    expect((await store.spend([rate("k")])).ok).toBe(true);
+    expect((await store.spend([uses("k")])).ok).toBe(false);
+    await store.block("k", T + 1000);
+    expect(store.keys().sort()).toEqual(["k", "k", "k"]);
+  });
+
+  it("records that are used again begin at zero", async () => {
+    let time = T;
+    const store = memoryStore({ clock: () => time });
+    for (let round = 0; round < 5; round++) {
+      const expiresAt = time + 1000;
+      for (let i = 0; i < 50; i++) {
+        expect(
+          (await store.spend([uses(`${round}.${i}`, { limit: 3, cost: 3, expiresAt }), rate(`${round}/${i}`, { window: 1 })])).ok,
+        ).toBe(true);
+      }
+      time += 1101;
+    }
+    expect(store.size).toBeLessThan(300);
+  });
+});
