@@ -63,7 +63,7 @@ export async function readCommitment(
 
 /** What makes a commitment count once. It lives as long as the commitment can be accepted, by the slowest clock. `clockTolerance` in seconds. */
 export function commitmentQuota({ jti, iat, exp }: Commitment, clockTolerance: number): UsesQuota {
-  return { key: usesKey("score", jti), limit: 1, expiresAt: (exp + 2 * clockTolerance) * 1000, issuedAt: iat * 1000 };
+  return { key: usesKey("score", jti), limit: 1, expiresAt: (exp + 2 * clockTolerance) * 1000, issuedAt: iat * 1000 + 999 };
 }
 
 function isCount(value: unknown): value is number {
