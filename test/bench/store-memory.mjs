@@ -20,8 +20,8 @@ const quotas = {
 };
 
 for (const [kind, quota] of Object.entries(quotas)) {
-  const store = memoryStore({ maxKeys: KEYS, clock: () => time });
   let time = T;
+  const store = memoryStore({ maxKeys: KEYS, clock: () => time });
   const before = used();
   for (let i = 0; i < KEYS; i++) await store.spend([quota(i)]);
   time += 6000;
