@@ -65,7 +65,8 @@ export async function compareWithModel(
 ): Promise<string | null> {
   const model = boardModel(rules.order);
   const below = generator(options.seed);
-  const min = rules.min ?? 0;
+  const { min = 0, max = 0xffffff } = rules;
+  const spacing = Math.max(1, Math.floor((max - min) / options.scores));
   const find = (period: string, player: string): Promise<ScoreRow | null> => board.ofPlayer({ board: "main", period, player });
   for (let step = 0; step < options.steps; step++) {
     const action = below(20);
@@ -75,7 +76,7 @@ export async function compareWithModel(
       const entry: ScoreEntry = {
         board: "main",
         player,
-        score: min + below(options.scores) * Math.max(1, Math.floor(((rules.max ?? 0xffffff) - min) / options.scores)),
+        score: Math.min(max, min + below(options.scores) * spacing),
         at: 1_000 + below(4),
         submission: `s${below(options.steps)}`,
         level: LEVELS[below(4)] ?? "claimed",
