@@ -89,7 +89,7 @@ describeBrowser("Ember Ring in a browser", () => {
   }
 
   it("a whole run: start, countdown, play, result, a name, the board; and the score survives a restart", async () => {
-    const { page, complaints } = await open(DESKTOP, "?speed=6");
+    const { page, complaints } = await open(DESKTOP, "?speed=10");
     await page.waitForSelector('#gate[data-state="ready"]');
     await page.waitForTimeout(1500);
     await shoot(page, "start");
