@@ -15,24 +15,24 @@ const SUBS = 11;
 const NEWEST = 1;
 const COUNTS = 2;
 
-/** Length of a sub-window in ms: a tenth of `window` (s). */
-export function stepOf(window: number): number {
-  return window * 100;
+/** Length in ms of the sub-windows of a window of `seconds`: a tenth. */
+export function stepOf(seconds: number): number {
+  return seconds * 100;
 }
 
 /** How far (ms) the grid of `key` is shifted: the same in every process, different from key to key (FNV-1a). */
-export function shiftOf(key: string, window: number): number {
+export function shiftOf(key: string, seconds: number): number {
   let hash = 0x811c9dc5;
   for (let i = 0; i < key.length; i++) hash = Math.imul(hash ^ key.charCodeAt(i), 0x01000193);
-  return (hash >>> 0) % stepOf(window);
+  return (hash >>> 0) % stepOf(seconds);
 }
 
 /** Units that count now. */
-export function unitsAt(cells: Float64Array, base: number, window: number, now: number): number {
+export function unitsAt(cells: Float64Array, base: number, seconds: number, now: number): number {
   let units = 0;
   const newest = get(cells, base + NEWEST);
   let slot = slotOf(newest);
-  for (let left = countedSubs(cells, base, window, now); left > 0; left--) {
+  for (let left = countedSubs(cells, base, seconds, now); left > 0; left--) {
     units += get(cells, base + COUNTS + slot);
     slot = slot === 0 ? SUBS - 1 : slot - 1;
   }
@@ -40,21 +40,21 @@ export function unitsAt(cells: Float64Array, base: number, window: number, now: 
 }
 
 /** The instant (ms) at which `units` of those that count now are free again, oldest first. */
-export function freeAt(cells: Float64Array, base: number, window: number, now: number, units: number): number {
+export function freeAt(cells: Float64Array, base: number, seconds: number, now: number, units: number): number {
   const newest = get(cells, base + NEWEST);
-  let sub = newest - countedSubs(cells, base, window, now) + 1;
+  let sub = newest - countedSubs(cells, base, seconds, now) + 1;
   for (let left = units; sub < newest; sub++) {
     left -= get(cells, base + COUNTS + slotOf(sub));
     if (left <= 0) break;
   }
-  return (sub + SUBS) * stepOf(window) + shiftIn(cells, base, window);
+  return (sub + SUBS) * stepOf(seconds) + shiftIn(cells, base, seconds);
 }
 
 /** Adds `units` now. A record whose death is 0 is new, and gets the shift of `key`. */
-export function chargeRing(cells: Float64Array, base: number, key: string, window: number, now: number, units: number): void {
-  const step = stepOf(window);
+export function chargeRing(cells: Float64Array, base: number, key: string, seconds: number, now: number, units: number): void {
+  const step = stepOf(seconds);
   const fresh = get(cells, base) === 0;
-  const shift = fresh ? shiftOf(key, window) : shiftIn(cells, base, window);
+  const shift = fresh ? shiftOf(key, seconds) : shiftIn(cells, base, seconds);
   const sub = Math.floor((now - shift) / step);
   const before = fresh ? sub - SUBS : get(cells, base + NEWEST);
   for (let gone = Math.max(before + 1, sub - SUBS + 1); gone <= sub; gone++) cells[base + COUNTS + slotOf(gone)] = 0;
@@ -71,10 +71,10 @@ export function chargeRing(cells: Float64Array, base: number, key: string, windo
  * Takes `units` out of the sub-window in which they were charged at `at`, while that one still counts; whether it did.
  * Out of any other, an interval could hold more than `limit`: units charged late would leave with those charged early.
  */
-export function refundRing(cells: Float64Array, base: number, window: number, now: number, at: number, units: number): boolean {
+export function refundRing(cells: Float64Array, base: number, seconds: number, now: number, at: number, units: number): boolean {
   const newest = get(cells, base + NEWEST);
-  const sub = Math.floor((at - shiftIn(cells, base, window)) / stepOf(window));
-  if (!(sub <= newest && sub > newest - countedSubs(cells, base, window, now))) return false;
+  const sub = Math.floor((at - shiftIn(cells, base, seconds)) / stepOf(seconds));
+  if (!(sub <= newest && sub > newest - countedSubs(cells, base, seconds, now))) return false;
   const slot = base + COUNTS + slotOf(sub);
   const held = get(cells, slot);
   if (held < units) return false;
@@ -83,13 +83,13 @@ export function refundRing(cells: Float64Array, base: number, window: number, no
 }
 
 /** How many of the ring's sub-windows count: all from floor(now / w) - 10 on, those after now (a clock that went back) too. */
-function countedSubs(cells: Float64Array, base: number, window: number, now: number): number {
-  const sub = Math.floor((now - shiftIn(cells, base, window)) / stepOf(window));
+function countedSubs(cells: Float64Array, base: number, seconds: number, now: number): number {
+  const sub = Math.floor((now - shiftIn(cells, base, seconds)) / stepOf(seconds));
   return Math.max(0, Math.min(SUBS, SUBS - (sub - get(cells, base + NEWEST))));
 }
 
-function shiftIn(cells: Float64Array, base: number, window: number): number {
-  return get(cells, base) - (get(cells, base + NEWEST) + SUBS) * stepOf(window);
+function shiftIn(cells: Float64Array, base: number, seconds: number): number {
+  return get(cells, base) - (get(cells, base + NEWEST) + SUBS) * stepOf(seconds);
 }
 
 function slotOf(sub: number): number {

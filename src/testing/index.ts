@@ -4,5 +4,6 @@
  * @module
  */
 
+export { type BoardUnderTest, type TestKit, testBoard } from "./board.ts";
 export { type EventRecorder, eventRecorder } from "./events.ts";
 export { type StoreUnderTest, testStore } from "./store.ts";

@@ -1,7 +1,6 @@
 import type { RateQuota, UsesQuota } from "../store/contract.ts";
 import type { TestKit } from "./board.ts";
-import type { StoreTest } from "./store.ts";
-import { errorOf, type StoreTools } from "./store-tools.ts";
+import { errorOf, type StoreTest, type StoreTools } from "./store-tools.ts";
 
 const SCHEDULES = 120;
 const STEPS = 40;
@@ -163,22 +162,23 @@ export function testStoreTime(test: StoreTest, { expect }: TestKit): void {
 /** One random schedule of spends, refunds and waits on one key against what the two guarantees allow; tells what broke. */
 async function schedule(store: StoreTools["under"]["store"], { pass, random }: StoreTools, key: string): Promise<string[]> {
   const int = (below: number): number => Math.floor(random() * below);
-  const window = [1, 2, 10, 60][int(4)] ?? 1;
+  const seconds = [1, 2, 10, 60][int(4)] ?? 1;
   const limit = 1 + int(6);
-  const span = window * 1000;
+  const span = seconds * 1000;
   let charges: { at: number; cost: number }[] = [];
   const units = (after: number): number => charges.reduce((sum, { at, cost }) => (at > after ? sum + cost : sum), 0);
   for (let step = 0; step < STEPS; step++) {
     const cost = 1 + int(limit);
-    const quota = { key, limit, cost, window };
+    const quota = { key, limit, cost, window: seconds };
     const { ok, at, retryAfter } = await store.spend([quota]);
     if (ok) {
       charges.push({ at, cost });
       // The closed interval [at - window, at].
-      if (units(at - span - 1) > limit) return [`${key}: ${units(at - span - 1)} of ${limit} units in a window of ${window} s`];
+      if (units(at - span - 1) > limit) return [`${key}: ${units(at - span - 1)} of ${limit} units in a window of ${seconds} s`];
     } else {
       if (units(at - 1.1 * span) + cost <= limit) return [`${key}: refused although nothing counts any more`];
-      if (retryAfter < 1 || retryAfter > Math.ceil(1.1 * window)) return [`${key}: a wait of ${retryAfter} s for a window of ${window} s`];
+      if (retryAfter < 1 || retryAfter > Math.ceil(1.1 * seconds))
+        return [`${key}: a wait of ${retryAfter} s for a window of ${seconds} s`];
       if (int(4) === 0) {
         await pass(retryAfter * 1000);
         const again = await store.spend([quota]);

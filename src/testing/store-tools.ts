@@ -37,6 +37,9 @@ export interface StoreTools {
   random(): number;
 }
 
+/** Declares one test over a fresh store. */
+export type StoreTest = (name: string, body: (store: Store, tools: StoreTools) => Promise<void>) => void;
+
 export async function toolsOf(under: StoreUnderTest, kit: TestKit, seed = 1): Promise<StoreTools> {
   const { ok, at } = await under.store.spend([]);
   kit.expect(ok).toEqual(true);
