@@ -11,13 +11,14 @@ import {
   nextScore,
   withRanks,
 } from "../src/scores/ranking.ts";
+import { assertFunction, assertKeys } from "../src/util/assertions.ts";
 import { randomId } from "../src/util/random.ts";
 import { assertTable, numberIn, openSqlite, type SqliteClient, type SqliteRow, type SqliteSession, textIn } from "./_sqlite.ts";
 import { boardTables, type Place, reconcile } from "./_sqlite-board-tables.ts";
 
 /** Options of {@link sqliteBoard}. */
 export interface SqliteBoardOptions {
-  /** Beginning of the tables' names, an identifier of at most 40 characters. Default `gatepass_board`. */
+  /** Beginning of the tables' names, an identifier of at most 48 characters. Default `gatepass_board`. */
   table?: string;
   /** Milliseconds that a call waits for the database's lock, 1..60000. Default 2000. */
   timeoutMs?: number;
@@ -30,7 +31,7 @@ export interface SqliteBoardOptions {
  * Every submission, moderation and removal is one transaction, the histogram of ranks with it; a rank reads at most 256 rows for every
  * 8 bits of the board's range. Tables are made with the first call. The client stays yours to close.
  *
- * @throws {TypeError} `client` has no `prepare` and `exec`
+ * @throws {TypeError} an unknown option; `client` is no SQLite client
  * @throws {RangeError} `table` or `timeoutMs`
  *
  * @example
@@ -42,6 +43,8 @@ export interface SqliteBoardOptions {
  * ```
  */
 export function sqliteBoard(client: SqliteClient, options: SqliteBoardOptions = {}): ScoreBoard {
+  assertKeys("sqliteBoard", options, ["table", "timeoutMs", "random"]);
+  assertFunction("client.prepare", client?.prepare);
   const { table = "gatepass_board", timeoutMs, random } = options;
   assertTable(table);
   const tables = boardTables(table);

@@ -13,6 +13,7 @@ testBoard(
     const open = [];
     const database = () => {
       const one = new Database(join(folder, "board.sqlite"));
+      one.exec("PRAGMA synchronous = NORMAL");
       open.push(one);
       return one;
     };

@@ -13,6 +13,8 @@ describe("sqliteBoard on a file", () =>
       const open: DatabaseSync[] = [];
       const database = (): DatabaseSync => {
         const one = new DatabaseSync(join(folder, "board.sqlite"));
+        // A killed process loses nothing by it, and a test does not wait for the disk.
+        one.exec("PRAGMA synchronous = NORMAL");
         open.push(one);
         return one;
       };

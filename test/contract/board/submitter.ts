@@ -1,0 +1,35 @@
+// One of several processes that write to one board: the file, a number of its own.
+import { DatabaseSync } from "node:sqlite";
+import { sqliteBoard } from "../../../adapters/_sqlite-board.ts";
+import type { BoardRules, ScoreEntry } from "../../../src/scores/board.ts";
+
+const [, , path = "", own = "0"] = process.argv;
+const database = new DatabaseSync(path);
+database.exec("PRAGMA synchronous = NORMAL");
+const board = sqliteBoard(database, { timeoutMs: 20_000 });
+const best: BoardRules = { periods: ["all", "2026-W47"], order: "desc", operator: "best" };
+const entry = (i: number, more: Partial<ScoreEntry>): ScoreEntry => ({
+  board: "main",
+  player: "everybody",
+  score: (i * 37 + Number(own)) % 101,
+  at: i,
+  submission: `${own}-${i}`,
+  level: "claimed",
+  flags: [],
+  name: own,
+  ...more,
+});
+
+const statuses: Record<string, number> = {};
+await Promise.all(
+  Array.from({ length: 60 }, async (_, i) => {
+    // One player of all processes, one of our own, and a submission that every process sends.
+    await board.submit(entry(i, {}), best);
+    await board.submit(entry(i, { player: `p${own}-${i % 7}`, submission: `${own}-own-${i}` }), best);
+    const { status } = await board.submit(entry(i, { board: "sums", submission: `shared-${i}`, score: 1 }), { ...best, operator: "sum" });
+    statuses[status] = (statuses[status] ?? 0) + 1;
+    if (i % 20 === 19) await board.purge(`p${own}-0`);
+  }),
+);
+database.close();
+console.log(JSON.stringify(statuses));
