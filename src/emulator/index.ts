@@ -72,7 +72,12 @@ export function createTurnstileEmulator(options: EmulatorOptions = {}): Turnstil
           return uncached(await siteverify(request, state));
         case "/turnstile/v0/accept":
           // Where the fault "redirect" leads: whoever follows it believes everything.
-          return Response.json({ success: true, challenge_ts: new Date(now()).toISOString(), hostname: "localhost", "error-codes": [] });
+          return Response.json({
+            success: true,
+            challenge_ts: new Date(now()).toISOString(),
+            hostname: "localhost",
+            metadata: { emulator: true },
+          });
         case "/turnstile/v0/frame":
           return frame(state, searchParams.get("sitekey") ?? "");
         case "/turnstile/v0/frame.js":

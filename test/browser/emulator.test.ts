@@ -33,9 +33,10 @@ describeBrowser("the emulator's api.js", () => {
     });
 
     it("?onload=name is called after evaluation, asynchronously", async () => {
-      const head = `<script nonce="n1">window.early = true; window.loaded = () => window.recorded.push(["loaded", window.early, typeof window.turnstile])</script>`;
-      const site = await visit({ query: "?render=explicit&onload=loaded", head, body: `<script nonce="n1">window.early = false</script>` });
-      expect(await site.called("loaded")).toEqual([expect.any(Boolean), "object"]);
+      const head = `<script nonce="n1">window.loaded = () => window.recorded.push(["loaded", document.currentScript, typeof window.turnstile])</script>`;
+      const site = await visit({ query: "?render=explicit&onload=loaded", head });
+      // Called within the script's evaluation, currentScript would be its tag.
+      expect(await site.called("loaded")).toEqual([null, "object"]);
       const missing = await visit({ query: "?onload=nobody" });
       await expect.poll(() => missing.warned('"nobody"')).toBe(true);
     });
@@ -62,6 +63,20 @@ describeBrowser("the emulator's api.js", () => {
       expect(await late.call("ready")).toBe(3857);
       const plain = await visit({ body: `<script nonce="n1">window.turnstile.ready(window.record("ready"))</script>` });
       await plain.called("ready");
+    });
+
+    it("an element with the id turnstile, a property of window too, is no copy of the script", async () => {
+      const site = await visit({ head: "", query: "?render=explicit&onload=loaded", tag: "async", body: '<div id="turnstile"></div>' });
+      await expect.poll(() => site.page.evaluate("typeof window.turnstile?.render")).toBe("function");
+      await site.render({}, "#turnstile");
+      await site.called("callback");
+    });
+
+    it("page and emulator may share one origin, as in development", async () => {
+      const site = await visit({ sameOrigin: true });
+      await site.render();
+      expect(await site.verify((await site.called("callback"))[0])).toMatchObject({ success: true, hostname: "localhost" });
+      expect([site.said, site.thrown]).toEqual([[], []]);
     });
 
     it("loaded twice: the second copy warns and leaves the first in place", async () => {

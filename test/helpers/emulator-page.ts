@@ -1,4 +1,4 @@
-import type { Browser, Frame, Page } from "playwright-core";
+import type { Browser, BrowserContext, Frame, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll } from "vitest";
 import { createTurnstileEmulator, EMULATOR_SECRET, type EmulatorOptions, type TurnstileEmulator } from "../../src/emulator/index.ts";
 import { launchBrowser } from "./browser.ts";
@@ -41,6 +41,8 @@ export interface PageSetup extends EmulatorOptions {
   policy?: (emulator: string) => string;
   /** Hostname of the page, default `localhost`. */
   hostname?: string;
+  /** The page and the emulator on one origin. */
+  sameOrigin?: boolean;
   /** Installs Playwright's clock before the page loads. */
   fakeTime?: boolean;
 }
@@ -51,10 +53,12 @@ const strict = (emulator: string): string =>
 /** Pages for the tests of a suite, in one browser, each closed after its test. `once`: one page for all tests that leave nothing behind. */
 export function emulatorPages(): { visit(setup?: PageSetup): Promise<EmulatorPage>; once(): Promise<EmulatorPage> } {
   let browser: Browser;
+  let context: BrowserContext;
   let shared: EmulatorPage | undefined;
   const open: EmulatorPage[] = [];
   beforeAll(async () => {
     browser = await launchBrowser();
+    context = await browser.newContext();
   });
   afterEach(async () => {
     await Promise.all(open.splice(0).map((page) => page.close()));
@@ -65,18 +69,19 @@ export function emulatorPages(): { visit(setup?: PageSetup): Promise<EmulatorPag
   });
   return {
     visit: async (setup) => {
-      const page = await openEmulatorPage(browser, setup);
+      const page = await openEmulatorPage(setup?.fakeTime ? browser : context, setup);
       open.push(page);
       return page;
     },
     once: async () => {
-      shared ??= await openEmulatorPage(browser);
+      shared ??= await openEmulatorPage(context);
       return shared;
     },
   };
 }
 
-export async function openEmulatorPage(browser: Browser, setup: PageSetup = {}): Promise<EmulatorPage> {
+/** `opener`: a browser for a context of the page's own (fake time is a context's), or a context. */
+export async function openEmulatorPage(opener: { newPage(): Promise<Page> }, setup: PageSetup = {}): Promise<EmulatorPage> {
   const {
     query = "?render=explicit",
     tag = "",
@@ -85,17 +90,21 @@ export async function openEmulatorPage(browser: Browser, setup: PageSetup = {}):
     policy = strict,
     hostname = "localhost",
     fakeTime,
+    sameOrigin,
     ...options
   } = setup;
   const emulator = createTurnstileEmulator(options);
   const provider = await serve((request) => emulator.fetch(request));
+  const source = sameOrigin ? "" : provider.url;
   const html = `<!doctype html><html lang="en"><meta charset="utf-8"><title>page</title>${head}
-<script src="${provider.url}/turnstile/v0/api.js${query}" ${tag}></script>
+<script src="${source}/turnstile/v0/api.js${query}" ${tag}></script>
 <body><div id="a"></div><div id="b"></div>${body}</body></html>`;
-  const site = await serve(
-    () => new Response(html, { headers: { "content-type": "text/html; charset=utf-8", "content-security-policy": policy(provider.url) } }),
-  );
-  const page = await browser.newPage();
+  const headers = { "content-type": "text/html; charset=utf-8", "content-security-policy": policy(source || "'self'") };
+  const site = await serve((request) => {
+    const ours = sameOrigin && new URL(request.url).pathname.startsWith("/turnstile/");
+    return ours ? emulator.fetch(request) : new Response(html, { headers });
+  });
+  const page = await opener.newPage();
   const [said, thrown]: [string[], string[]] = [[], []];
   page.on("console", (message) => ["warning", "error"].includes(message.type()) && said.push(message.text()));
   page.on("pageerror", (error) => thrown.push(error.message));
