@@ -67,6 +67,7 @@ function bundle(entry, file, options = {}) {
     format: "esm",
     target: "es2022",
     platform: "neutral",
+    logLevel: "error",
     mainFields: ["module", "main"],
     conditions: ["workerd", "worker", "browser"],
     ...options,
