@@ -54,8 +54,8 @@ export function createBroker(context: Context): Broker {
       await race(opened(), signal);
       const render = (): Widget => createWidget(api, layer, context, action, cdata);
       const isDefault = action === context.action && !cdata;
-      active = isDefault && spare?.usable() ? spare : render();
-      if (active === spare) spare = undefined;
+      if (isDefault && spare?.usable()) [active, spare] = [spare, undefined];
+      else active = render();
       const token = await race(active.run(), signal);
       // In a later task: Turnstile may still be using it.
       await sleep(0, signal);
@@ -63,7 +63,10 @@ export function createBroker(context: Context): Broker {
       signal.throwIfAborted();
       context.enter("ready");
       // One ahead, so that the next token comes sooner; it executes nothing yet.
-      if (isDefault && isOpen() && !document.hidden) spare = render();
+      if (isDefault && waiting < 2 && isOpen() && !document.hidden) {
+        spare?.drop();
+        spare = render();
+      }
       return token;
     } catch (error) {
       await sleep(0, signal);

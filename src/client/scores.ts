@@ -9,11 +9,11 @@ const TOP = 10;
 
 /** The board's part of the client. */
 export function createScores(base: string, fetch: Client["fetch"]): Pick<Client, "commit" | "submitScore" | "qualifies" | "scores"> {
-  /** The answer, when it has the member `key`. @throws {GatepassError} ERR_CLIENT_REFUSED, ERR_CLIENT_OFFLINE */
-  async function ask<T extends object>(key: keyof T & string, path: string, init?: RequestInit): Promise<T> {
-    const is = (data: object): data is T => key in data;
+  /** The answer, when it has the member `key` (or when the gate runs dry). @throws {GatepassError} ERR_CLIENT_REFUSED, ERR_CLIENT_OFFLINE */
+  async function ask<T extends object>(key: keyof T & string, path: string, body?: object): Promise<T> {
+    const is = (data: object): data is T => key in data || "dryRun" in data;
     try {
-      const answer = await read(await fetch(base + path, init));
+      const answer = await read(await fetch(base + path, body && json(body)));
       if (answer.response.ok && is(answer.data)) return answer.data;
       throw refused(answer);
     } catch (error) {
@@ -24,22 +24,20 @@ export function createScores(base: string, fetch: Client["fetch"]): Pick<Client,
   const scores: Client["scores"] = (query = {}) =>
     ask<ScoresAnswer>("scores", `${PATH.scores}?${new URLSearchParams(JSON.parse(JSON.stringify(query)))}`);
   const commit: Client["commit"] = async ({ score, board }) =>
-    (await ask<CommitmentAnswer>("commitment", PATH.commitments, json({ score, board }))).commitment;
+    (await ask<Partial<CommitmentAnswer>>("commitment", PATH.commitments, { score, board })).commitment ?? "";
+  const submit = (body: object): Promise<ScoreReceipt> => ask<ScoreReceipt>("id", PATH.scores, body);
   return {
     scores,
     commit,
     async submitScore({ score, name, board, commitment }) {
-      const submit = (proof?: string): Promise<ScoreReceipt> =>
-        ask<ScoreReceipt>("id", PATH.scores, json(proof ? { name, commitment: proof } : { name, score }));
-      if (!commitment && !board) {
-        try {
-          return await submit();
-        } catch (error) {
-          // Some boards take signed scores only.
-          if (!(error instanceof GatepassError) || Object(error.cause).code !== "COMMITMENT_INVALID") throw error;
-        }
+      if (commitment) return submit({ name, commitment });
+      try {
+        return await submit({ name, score, board });
+      } catch (error) {
+        // Some boards take signed scores only.
+        if (!(error instanceof GatepassError) || Object(error.cause).code !== "COMMITMENT_INVALID") throw error;
+        return submit({ name, commitment: await commit({ score, ...(board && { board }) }) });
       }
-      return submit(commitment ?? (await commit({ score, ...(board && { board }) })));
     },
     async qualifies(score, board) {
       const { scores: rows } = await scores({ limit: TOP, ...(board && { board }) });

@@ -8,7 +8,7 @@ import { type Context, failure, type What } from "./state.ts";
  * so "already executing" and "parameters changed" cannot occur and an old token cannot come again.
  */
 export interface Widget {
-  /** Neither failed nor torn out of the document. */
+  /** Its frame has come up, and is neither failed nor torn out of the document. */
   usable(): boolean;
   /** Executes the challenge, once. */
   run(): Promise<string>;
@@ -102,7 +102,7 @@ export function createWidget(api: TurnstileApi, layer: Layer, context: Context, 
     fail("CONFIG", error);
   }
   return {
-    usable: () => !failed && !!slot?.isConnected,
+    usable: () => alive && !failed && !!slot?.isConnected,
     async run() {
       running = true;
       watch();
