@@ -33,11 +33,9 @@ export function createBoard(client: Client): Board {
     const turn = asked;
     rows.setAttribute("aria-busy", "true");
     try {
-      const top = await query();
-      const me = top.me ?? undefined;
-      const answer = view === "around" && me ? await query(me.id) : top;
+      const { scores, me } = await query(view === "around" ? "me" : undefined);
       // A slower answer to an earlier question must not overwrite a later one.
-      if (turn === asked) show(answer.scores, me);
+      if (turn === asked) show(scores, me ?? undefined);
     } catch (error) {
       if (turn !== asked) return;
       rows.replaceChildren();
@@ -49,14 +47,13 @@ export function createBoard(client: Client): Board {
 
   function show(scores: readonly Row[], me: Row | undefined): void {
     retry.hidden = true;
-    const list = view === "around" && !me ? [] : scores;
-    const items = list.map((row) => item(row, row.id === me?.id));
-    if (view === "top" && me && !list.some(({ id }) => id === me.id)) items.push(make("li", "gap", "···"), item(me, true));
+    const items = scores.map((row) => item(row, row.id === me?.id));
+    if (view === "top" && me && !scores.some(({ id }) => id === me.id)) items.push(make("li", "gap", "···"), item(me, true));
     rows.replaceChildren(...items);
     note.textContent =
       view === "around" && !me
         ? "You are not on this board yet. A good run puts you here, with your neighbours around you."
-        : list.length > 0
+        : scores.length > 0
           ? ""
           : period === "today"
             ? "Nobody has signed today. The first line could be yours."

@@ -88,6 +88,40 @@ describeBrowser("Ember Ring in a browser", () => {
     return (await page.textContent("#result-title")) ?? "";
   }
 
+  it("a blocked bot check is told kindly, the game plays all the same, and a later try brings the run to the board", async () => {
+    const page = await (await browser.newContext(DESKTOP)).newPage();
+    await page.route("**/turnstile/**", (route) => route.abort());
+    await page.goto(`${demo.url}/?speed=20`);
+    await page.waitForSelector('#gate[data-state="trouble"]', { timeout: 20_000 });
+    expect(await visible(page, "#gate-retry")).toBe(true);
+    await shoot(page, "blocked");
+    await page.click("#play");
+    await page.waitForSelector("#retry", { timeout: 20_000 });
+    expect(await page.textContent("#verdict")).toContain("could not load");
+    expect(await visible(page, "#name-form")).toBe(false);
+    await page.unroute("**/turnstile/**");
+    await page.click("#retry");
+    await page.waitForSelector("#name-form", { timeout: 20_000 });
+    expect(await page.textContent("#result-title")).toBe("You made the board!");
+    expect(await page.getAttribute("#gate", "data-state")).toBe("ready");
+    await page.context().close();
+  }, 60_000);
+
+  it("offline at the end, the score waits on the page until the network is back", async () => {
+    const { page } = await open(DESKTOP, "?speed=20");
+    await page.waitForSelector('#gate[data-state="ready"]');
+    await page.click("#play");
+    await page.waitForSelector("#screen-count", { state: "hidden" });
+    await page.context().setOffline(true);
+    await page.waitForSelector("#retry", { timeout: 20_000 });
+    expect(await page.textContent("#verdict")).toContain("offline");
+    expect(await page.textContent("#board-note")).toContain("cannot be read");
+    await page.context().setOffline(false);
+    await page.click("#retry");
+    await page.waitForSelector("#name-form", { timeout: 20_000 });
+    await page.context().close();
+  }, 60_000);
+
   it("a whole run: start, countdown, play, result, a name, the board; and the score survives a restart", async () => {
     const { page, complaints } = await open(DESKTOP, "?speed=10");
     await page.waitForSelector('#gate[data-state="ready"]');
@@ -195,19 +229,6 @@ describeBrowser("Ember Ring in a browser", () => {
     expect(await readBoard(send)).toEqual(before);
     await page.context().close();
   });
-
-  it("a blocked bot check is told kindly, the game plays all the same, and a later try succeeds", async () => {
-    const page = await (await browser.newContext(DESKTOP)).newPage();
-    await page.route("**/turnstile/**", (route) => route.abort());
-    await page.goto(`${demo.url}/?speed=30`);
-    await page.waitForSelector('#gate[data-state="trouble"]', { timeout: 20_000 });
-    expect(await visible(page, "#gate-retry")).toBe(true);
-    await shoot(page, "blocked");
-    await page.unroute("**/turnstile/**");
-    await page.click("#gate-retry");
-    await page.waitForSelector('#gate[data-state="ready"]', { timeout: 20_000 });
-    await page.context().close();
-  }, 60_000);
 
   it("keeps still where motion is unwelcome, and stays within reach of the keyboard", async () => {
     const { page } = await open({ ...DESKTOP, reducedMotion: "reduce" });
