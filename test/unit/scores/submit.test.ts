@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { GatepassError } from "../../../src/errors.ts";
 import { generatedName, signCommitment } from "../../../src/scores/index.ts";
+import { memoryStore } from "../../../src/store/index.ts";
 import { createTokens } from "../../../src/tokens/index.ts";
 import { SECRET } from "../../helpers/gate.ts";
 import { bearer, codeOf, kit } from "./kit.ts";
@@ -260,6 +261,22 @@ describe("commitments", () => {
     expect((await at.submit({ commitment, name: "Ada" }, token)).status).toBe(201);
   });
 
+  it("also where only fresh tokens can be had", async () => {
+    const at = kit({ boards: { main: { names: { filter: (name) => name !== "Nope" } } } });
+    const owner = await at.player();
+    const commitment = await at.commit(42, owner.token);
+    const fresh = async (playerToken?: string) => ({
+      "x-turnstile-token": await at.mint(),
+      ...(playerToken === undefined ? {} : { "x-gatepass-player": playerToken }),
+    });
+    expect(await codeOf(await at.submit({ commitment, name: "Nope" }, undefined, await fresh(owner.playerToken)))).toEqual([
+      422,
+      "NAME_INVALID",
+    ]);
+    expect(await codeOf(await at.submit({ commitment }, undefined, await fresh()))).toEqual([403, "WRONG_PLAYER"]);
+    expect((await at.submit({ commitment, name: "Ada" }, undefined, await fresh(owner.playerToken))).status).toBe(201);
+  });
+
   it("expired, forged, changed and foreign ones are refused", async () => {
     const at = kit({ boards: { main: { max: 100 }, runs: { minLevel: "replayed" } } });
     const { token, sub } = await at.player();
@@ -332,6 +349,18 @@ describe("commitments", () => {
     const retry = await at.submit({ commitment }, token);
     expect([retry.status, await retry.json()]).toMatchObject([201, { rank: 1, best: true }]);
     expect((await at.submit({ commitment }, token)).status).toBe(200);
+  });
+
+  it("older than a store that forgot what was spent before it started: expired, not played again", async () => {
+    const before = kit();
+    const { token, playerToken } = await before.player();
+    const commitment = await before.commit(42, token);
+    await before.submit({ commitment }, token);
+    const after = kit({}, { store: memoryStore({ clock: () => Date.UTC(2026, 10, 20, 12) + 10_000 }) });
+    after.advance(10_000);
+    const again = await after.player(playerToken);
+    expect(await codeOf(await after.submit({ commitment }, again.token))).toEqual([410, "COMMITMENT_EXPIRED"]);
+    expect(after.calls.writes).toBe(0);
   });
 
   it("removed by a moderator: the commitment does not bring it back", async () => {
