@@ -1,5 +1,5 @@
 import type { ConfigProblem } from "../errors.ts";
-import { utf8 } from "../util/bytes.ts";
+import { decodeUtf8, utf8 } from "../util/bytes.ts";
 import { importHmacKey } from "../util/hmac.ts";
 import type { Secret } from "./types.ts";
 
@@ -86,24 +86,17 @@ function bytesOf(secret: string | Uint8Array): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** What random bytes, base64, base32 and hexadecimal do not look like. */
+/** What random bytes, base64, base32 and hexadecimal do not look like: text that keeps to one kind of character for the length of words. */
 function looksGuessable(bytes: Uint8Array): boolean {
   if (new Set(bytes).size < 9) return true;
-  const text = String.fromCharCode(...bytes.subarray(0, 1024));
-  const plain = text.replace(/[^A-Za-z0-9]/g, "");
-  if (plain.length < text.length * 0.75) return /^[\x20-\x7e]*\s[\x20-\x7e]*$/.test(text);
+  const text = decodeUtf8(bytes);
+  if (text === null) return false;
   if (/\s|passw|secret|change.?me|example|default|placeholder/i.test(text)) return true;
+  const plain = text.replace(/[^\p{L}\p{N}]/gu, "");
+  const words = plain.match(/\p{Lu}?\p{Ll}+|\p{Lu}+|\p{N}+/gu) ?? [];
   let steps = 0;
-  let changes = 0;
-  for (let i = 1; i < plain.length; i++) {
-    if (Math.abs(plain.charCodeAt(i) - plain.charCodeAt(i - 1)) < 2) steps += 1;
-    if (kindOf(plain, i) !== kindOf(plain, i - 1)) changes += 1;
-  }
-  // Words keep to one case for long; keyboards invite runs like "1234" and "aaaa".
-  return changes < plain.length * 0.15 || steps > plain.length * 0.4;
-}
-
-function kindOf(text: string, at: number): number {
-  const char = text.charAt(at);
-  return char <= "9" ? 0 : char <= "Z" ? 1 : 2;
+  for (let i = 1; i < plain.length; i++) if (Math.abs(plain.charCodeAt(i) - plain.charCodeAt(i - 1)) < 2) steps += 1;
+  // Keyboards invite runs like "1234" and "aaaa". Base32 and hexadecimal have long runs of letters by chance, but some digits too.
+  const encoded = /^(?:[A-Z2-7]+|[0-9a-f]+)$/.test(plain) && plain.replace(/\D/g, "").length > 2;
+  return steps > plain.length * 0.4 || (!encoded && words.length < plain.length * 0.18);
 }

@@ -49,14 +49,14 @@ export function createTokens(options: TokensOptions): Tokens {
       assertInteger("ttl", ttl, 1, maxTtl);
       const taken = ["v", "iat", "exp", "iss", "aud", "key"].find((name) => claims[name] !== undefined);
       if (taken) throw new TypeError(`Cannot sign: claim "${taken}" is not the caller's`);
-      const { jti = randomId(random) } = claims;
+      const { jti = randomId(random), nbf } = claims;
       assertString("jti", jti, 1, MAX_JTI);
+      if (nbf !== undefined && typeof nbf !== "number") throw new TypeError('Cannot sign: claim "nbf" is not a number of seconds');
       const iat = Math.floor(clock() / 1000);
       const payload = toJson({ ...claims, v: 1, jti, iat, exp: iat + ttl, iss: issuer, aud: audience });
       const header = { alg: ALG, typ, ...(first.kid === undefined ? undefined : { kid: first.kid }) };
-      const token = await new CompactSign(utf8(payload)).setProtectedHeader(header).sign(await hmacKey(first));
-      if (token.length > MAX_TOKEN)
-        throw new RangeError(`Cannot sign: the token would have ${token.length} characters, ${MAX_TOKEN} at most`);
+      const token = await new CompactSign(utf8(payload)).setProtectedHeader(header).sign(first.hmac ?? (await hmacKey(first)));
+      if (token.length > MAX_TOKEN) throw new RangeError(`Cannot sign: ${token.length} characters are more than ${MAX_TOKEN}`);
       return token;
     },
 
