@@ -146,8 +146,11 @@ describeBrowser("the client in a browser", () => {
       const site = await openClientPage(cached, { route: elsewhere });
       await site.run("window.client = createClient(options); await window.client.start();");
       site.emulator.control.fault({ kind: "slow", ms: 60_000 });
-      await site.run("client.token().then((token) => (window.token = token)); addEventListener('pageshow', ({ persisted }) => (window.persisted = persisted));");
-      for (let i = 0; site.emulator.control.counts().challenges < 2 && i < 200; i++) await new Promise((resolve) => setTimeout(resolve, 20));
+      await site.run(
+        "client.token().then((token) => (window.token = token)); addEventListener('pageshow', ({ persisted }) => (window.persisted = persisted));",
+      );
+      for (let i = 0; site.emulator.control.counts().challenges < 2 && i < 200; i++)
+        await new Promise((resolve) => setTimeout(resolve, 20));
       // Frames, and the spare, are gone with the page.
       await site.run("addEventListener('pagehide', () => (window.slots = document.querySelectorAll('[role=dialog] > div > div').length));");
       await site.run("location.href = '/elsewhere';");
@@ -343,6 +346,13 @@ describeBrowser("the client in a browser", () => {
     expect(left).toEqual({ timers: [], listeners: [], same: true, others: [], closed: true, later: "ERR_CLIENT_CLOSED", state: "closed" });
     expect(site.said).toEqual([]);
     expect(site.thrown).toEqual([]);
+  });
+
+  it("an exception in onState reaches the page, not the challenge", async () => {
+    const site = await visit();
+    await site.run("window.client = createClient({ ...options, onState() { throw new Error('of the page'); } });");
+    expect(await site.run("return (await client.token()).length;")).toBeGreaterThan(10);
+    expect(new Set(site.thrown)).toEqual(new Set(["of the page"]));
   });
 
   it("nothing is stored by itself: no cookie, no storage, no database", async () => {
