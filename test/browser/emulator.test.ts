@@ -385,18 +385,55 @@ describeBrowser("the emulator's api.js", () => {
   });
 
   describe("whom it believes", () => {
-    it("messages of anyone but the widget's own frame are ignored", async () => {
-      const site = await visit({ faults: [{ kind: "unresponsive" }] });
-      const id = await site.render();
-      await expect.poll(() => site.emulator.control.counts().challenges).toBe(1);
-      await site.page.evaluate((widget) => {
-        for (let run = 0; run < 5; run++) {
-          window.postMessage({ mark: "gatepass-emulator", id: widget, run, event: "token", token: "forged", life: 1000 }, "*");
-        }
-      }, id);
-      await site.page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 50)));
+    it.each([false, true])(
+      "messages of anyone but the widget's own frame are ignored; page on the emulator's origin: %s",
+      async (sameOrigin) => {
+        const site = await visit({ sameOrigin, faults: [{ kind: "unresponsive" }] });
+        const id = await site.render();
+        await expect.poll(() => site.emulator.control.counts().challenges).toBe(1);
+        await site.page.evaluate((widget) => {
+          for (let run = 0; run < 5; run++) {
+            window.postMessage({ mark: "gatepass-emulator", id: widget, run, event: "token", token: "forged", life: 1000 }, "*");
+          }
+        }, id);
+        await site.page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 50)));
+        expect(await site.calls()).toEqual([]);
+        expect(await site.call("getResponse", id)).toBe(null);
+      },
+    );
+
+    it("nor is its frame once it shows another site; nor does the frame obey anyone but its page", async () => {
+      const site = await visit({ policy: () => "script-src *" });
+      const id = await site.render({ execution: "execute" });
+      const frame = await site.frame();
+      const from = (event: string): object => ({
+        mark: "gatepass-emulator",
+        id,
+        run: 1,
+        event,
+        token: "forged",
+        life: 1000,
+        action: "",
+        cdata: "",
+      });
+      await frame.evaluate((message) => window.postMessage(message, "*"), from("run"));
+      await frame.evaluate(() => new Promise((resolve) => setTimeout(resolve, 100)));
+      expect(site.emulator.control.counts().challenges).toBe(0);
+      await frame.goto(site.page.url());
+      await frame.evaluate((message) => window.parent.postMessage(message, "*"), from("token"));
+      await site.page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 100)));
       expect(await site.calls()).toEqual([]);
       expect(await site.call("getResponse", id)).toBe(null);
+    });
+
+    it("a token that was on its way when the widget was reset is not heard", async () => {
+      const head = `<script nonce="n1">addEventListener("message", ({ data }) => {
+        if (data.event === "token" && !window.late) { window.late = data.token; window.turnstile.reset(); } })</script>`;
+      const site = await visit({ head });
+      await site.render();
+      const [token] = await site.called("callback");
+      expect(token).not.toBe(await site.page.evaluate("window.late"));
+      expect((await site.calls()).length).toBe(1);
     });
 
     it("the token goes to the page that embeds the frame, and a page of a foreign hostname gets 110200", async () => {
