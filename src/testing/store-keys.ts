@@ -43,7 +43,7 @@ export function testKeys(test: StoreTest, { expect }: TestKit): void {
     }
   });
 
-  test("guarantee 7: a block wins over every later spend, and no refund lifts it", async (store, { now, handles }) => {
+  test("guarantee 7: a block wins over every later spend, and no refund lifts it", async (store, { now, handles, pass }) => {
     const stores = await handles();
     const uses = { key: "u", limit: 5, expiresAt: now + 60_000 };
     const rate = { key: "r", limit: 5, window: 60 };
@@ -59,6 +59,7 @@ export function testKeys(test: StoreTest, { expect }: TestKit): void {
     }
     // The later of two wins; an instant that has passed lifts it.
     await store.block("u", now + 1);
+    await pass(2);
     expect((await store.spend([uses])).ok).toEqual(false);
     await store.block("u", now);
     await store.block("r", 0);

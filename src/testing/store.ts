@@ -164,12 +164,17 @@ function testBatches(test: StoreTest, { expect }: TestKit): void {
     await store.spend([short, long, uses]);
     const rates = await store.spend([short, long]);
     expect([rates.ok, rates.refused, rates.retryAfter > 1000 && rates.retryAfter <= 1100]).toEqual([false, 1, true]);
-    const both = await store.spend([{ key: "free", limit: 1, window: 5 }, long, { ...uses, key: "other" }, uses, short]);
-    expect([both.refused, both.retryAfter > 1000, both.states.map(({ why }) => why)]).toEqual([
-      3,
-      true,
-      [undefined, "full", undefined, "full", "full"],
+    await store.spend([{ ...uses, key: "more" }]);
+    const both = await store.spend([
+      { key: "free", limit: 1, window: 5 },
+      long,
+      { ...uses, key: "other" },
+      uses,
+      short,
+      { ...uses, key: "more" },
     ]);
+    expect([both.refused, both.retryAfter > 1000]).toEqual([3, true]);
+    expect(both.states.map(({ why }) => why)).toEqual([undefined, "full", undefined, "full", "full", "full"]);
     expect((await store.spend([uses])).retryAfter).toEqual(0);
   });
 

@@ -122,6 +122,8 @@ describe("the sliding window", () => {
     chargeRing(cells, 0, "k", 60, back, 2);
     expect(unitsAt(cells, 0, 60, back)).toBe(5);
     expect(unitsAt(cells, 0, 60, back + 60_000)).toBe(5);
+    // It leaves with the oldest that is kept, before what was charged later.
+    expect(unitsAt(cells, 0, 60, start + 6_001)).toBe(3);
     expect(unitsAt(cells, 0, 60, start + 66_001)).toBe(0);
   });
 });
