@@ -1,3 +1,4 @@
+import type { Frame } from "playwright-core";
 import { describe, expect, it } from "vitest";
 import { EMULATOR_SECRET } from "../../src/emulator/index.ts";
 import { describeBrowser } from "../helpers/browser.ts";
@@ -419,8 +420,13 @@ describeBrowser("the emulator's api.js", () => {
       await frame.evaluate((message) => window.postMessage(message, "*"), from("run"));
       await frame.evaluate(() => new Promise((resolve) => setTimeout(resolve, 100)));
       expect(site.emulator.control.counts().challenges).toBe(0);
-      await frame.goto(site.page.url());
-      await frame.evaluate((message) => window.parent.postMessage(message, "*"), from("token"));
+      const elsewhere = `${site.page.url()}?elsewhere`;
+      await frame.evaluate((url) => {
+        window.location.href = url;
+      }, elsewhere);
+      const moved = (): Frame | undefined => site.page.frames().find((one) => one.url() === elsewhere);
+      await expect.poll(() => moved() !== undefined).toBe(true);
+      await moved()?.evaluate((message) => window.parent.postMessage(message, "*"), from("token"));
       await site.page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 100)));
       expect(await site.calls()).toEqual([]);
       expect(await site.call("getResponse", id)).toBe(null);
