@@ -105,7 +105,7 @@ describeBrowser("Ember Ring in a browser", () => {
     expect(await page.textContent("#result-title")).toBe("You made the board!");
     expect(await page.getAttribute("#gate", "data-state")).toBe("ready");
     await page.context().close();
-  }, 60_000);
+  }, 120_000);
 
   it("offline at the end, the score waits on the page until the network is back", async () => {
     const { page } = await open(DESKTOP, "?speed=20");
@@ -120,7 +120,7 @@ describeBrowser("Ember Ring in a browser", () => {
     await page.click("#retry");
     await page.waitForSelector("#name-form", { timeout: 20_000 });
     await page.context().close();
-  }, 60_000);
+  }, 120_000);
 
   it("a whole run: start, countdown, play, result, a name, the board; and the score survives a restart", async () => {
     const { page, complaints } = await open(DESKTOP, "?speed=10");
@@ -170,6 +170,10 @@ describeBrowser("Ember Ring in a browser", () => {
     const expected = (await readBoard(send)).slice();
     expect(expected).toHaveLength(9);
     expect(complaints).toEqual([expect.stringContaining("422")]);
+    // The next visit is the same player's.
+    await page.reload();
+    await page.waitForSelector("#rows .me");
+    expect(await page.textContent("#rows .me .name")).toBe("Wrenyou");
     await page.context().close();
 
     await demo.stop();
@@ -180,7 +184,7 @@ describeBrowser("Ember Ring in a browser", () => {
     expect(await after.page.locator("#rows").textContent()).toContain("Wren");
     expect(after.complaints).toEqual([]);
     await after.page.context().close();
-  }, 90_000);
+  }, 150_000);
 
   it("asks no name of a run that does not qualify, on a phone, by touch", async () => {
     await seed(NEIGHBOURS.map((name, index) => [name, 9120 - 510 * index]));
@@ -208,7 +212,7 @@ describeBrowser("Ember Ring in a browser", () => {
     await shoot(page, "phone-result");
     expect(complaints).toEqual([]);
     await page.context().close();
-  }, 60_000);
+  }, 120_000);
 
   it("a hidden tab ends the run, Escape does, and nothing is kept", async () => {
     const before = await readBoard(send);
@@ -231,7 +235,7 @@ describeBrowser("Ember Ring in a browser", () => {
   });
 
   it("keeps still where motion is unwelcome, and stays within reach of the keyboard", async () => {
-    const { page } = await open({ ...DESKTOP, reducedMotion: "reduce" });
+    const { page, complaints } = await open({ ...DESKTOP, reducedMotion: "reduce" });
     await page.waitForFunction(() => document.querySelector("canvas")?.width);
     await page.waitForTimeout(300);
     const picture = (): Promise<string> => page.evaluate(() => document.querySelector("canvas")?.toDataURL() ?? "");
@@ -247,7 +251,13 @@ describeBrowser("Ember Ring in a browser", () => {
     await page.focus("#play");
     await page.keyboard.press("Space");
     expect(await visible(page, "#hud")).toBe(true);
+    await page.keyboard.press("Escape");
+    // Silent until somebody wants it otherwise, and then at the next visit too.
     expect(await page.getAttribute("#sound", "aria-pressed")).toBe("false");
+    await page.click("#sound");
+    await page.reload();
+    expect(await page.getAttribute("#sound", "aria-pressed")).toBe("true");
+    expect(complaints).toEqual([]);
     await page.context().close();
   });
 });
