@@ -25,29 +25,46 @@ export interface EmulatorOptions {
   random?: (bytes: number) => Uint8Array;
 }
 
-/** A fault of siteverify. With `spend`, the token is validated (and spent) first, and only the answer is spoilt. */
+/**
+ * A fault of siteverify. With `spend` the token is validated (and spent) first, and only the answer is spoilt.
+ *
+ * - `fail`: answers an error code, default `internal-error`
+ * - `delay`: answers as usual, `ms` milliseconds later
+ * - `hang`: never answers
+ * - `status`: answers a status, default 503, and no JSON
+ * - `html`: answers 200 and a web page
+ * - `oversized`: answers as usual, with `bytes` (1000000) of padding
+ * - `redirect`: answers 307, default to a path of the emulator that accepts everything
+ * - `drop`: breaks the answer off; here `spend` is true unless set
+ */
 export type SiteverifyFault = { spend?: boolean } & (
-  | /** Answers this error code, default `internal-error`. */ { kind: "fail"; code?: string }
-  | /** Answers as usual, after `ms` milliseconds. */ { kind: "delay"; ms: number }
-  | /** Never answers. */ { kind: "hang" }
-  | /** Answers with a status, default 503, and no JSON. */ { kind: "status"; status?: number }
-  | /** Answers 200 with a web page. */ { kind: "html" }
-  | /** Answers 200 with a valid answer inside `bytes` of JSON, default a million. */ { kind: "oversized"; bytes?: number }
-  | /** Answers 307, default to a path of the emulator that accepts everything. */ { kind: "redirect"; to?: string }
-  | /** Breaks the answer off. `spend` is true unless set. */ { kind: "drop" }
+  | { kind: "fail"; code?: string }
+  | { kind: "delay"; ms: number }
+  | { kind: "hang" | "html" | "drop" }
+  | { kind: "status"; status?: number }
+  | { kind: "oversized"; bytes?: number }
+  | { kind: "redirect"; to?: string }
 );
 
-/** A fault of the next challenge in a browser. */
+/**
+ * A fault of the next challenge in a browser, of one `sitekey` or of all.
+ *
+ * - `error`: ends in this client error, reported `repeat` (1) times
+ * - `interaction`: asks a person, who has `timeout` (120000) milliseconds
+ * - `expire`: the token expires on the page after `after` (0) milliseconds
+ * - `slow`: takes `ms` milliseconds
+ * - `unsupported`: the browser counts as unsupported
+ * - `unresponsive`: the frame falls silent
+ */
 export type ChallengeFault = { sitekey?: string } & (
-  | /** The challenge ends in this client error, reported `repeat` (1) times. */ { kind: "error"; code: number; repeat?: number }
-  | /** A person is asked, and has `timeout` milliseconds, default 120000. */ { kind: "interaction"; timeout?: number }
-  | /** The token expires on the page after `after` milliseconds, default 0. */ { kind: "expire"; after?: number }
-  | /** The challenge takes `ms` milliseconds. */ { kind: "slow"; ms: number }
-  | /** The browser counts as unsupported. */ { kind: "unsupported" }
-  | /** The frame falls silent. */ { kind: "unresponsive" }
+  | { kind: "error"; code: number; repeat?: number }
+  | { kind: "interaction"; timeout?: number }
+  | { kind: "expire"; after?: number }
+  | { kind: "slow"; ms: number }
+  | { kind: "unsupported" | "unresponsive" }
 );
 
-/** A fault of loading: the frame is refused by the browser, the script answers `status` (default 503). */
+/** A fault of loading: the browser refuses the frame; the script answers `status` (503). */
 export type LoadFault = { kind: "block-frame" } | { kind: "block-script"; status?: number };
 
 /** What shall go wrong, the next `times` (1) times. */

@@ -53,8 +53,11 @@ export type TurnstileReason =
 export type TurnstileResult =
   | {
       ok: true;
+      /** Of the page, lower case. */
       hostname: string;
+      /** In the spelling that was expected; "" when the widget set none. */
       action: string;
+      /** "" when the widget set none. */
       cdata: string;
       /** Milliseconds since the epoch: when the challenge was solved. */
       challengeAt: number;
@@ -64,7 +67,15 @@ export type TurnstileResult =
       testKey: boolean;
       latencyMs: number;
     }
-  | { ok: false; reason: TurnstileReason; errorCodes: string[]; retryable: boolean; latencyMs: number };
+  | {
+      ok: false;
+      reason: TurnstileReason;
+      /** Codes of the provider, as they are. */
+      errorCodes: string[];
+      /** The provider's fault: the same token may be verified again, with the same idempotency key. False: a new challenge, or our configuration. */
+      retryable: boolean;
+      latencyMs: number;
+    };
 
 /** Checks Turnstile tokens with siteverify. */
 export interface Turnstile {
