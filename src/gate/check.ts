@@ -1,7 +1,7 @@
 import type { ConfigProblem } from "../errors.ts";
 import type { EventReason } from "../events/types.ts";
 import { weakSecrets } from "../tokens/index.ts";
-import { hasSecret, listOf, type Settings } from "./options.ts";
+import type { Settings } from "./options.ts";
 import type { Feature } from "./types.ts";
 
 /** A problem that the configuration alone shows, and the reason of the event that says so at start. */
@@ -10,70 +10,40 @@ export interface Finding extends ConfigProblem {
 }
 
 /** What is wrong with these options, without asking any backend. */
-export function inspect({ given, resolved, secrets, store }: Settings): Finding[] {
+export function inspect({ given, resolved, secrets, verifierSecrets, store }: Settings): Finding[] {
+  const { mode, allowedOrigins, publicUrl = "", onStoreError, onUnavailable } = resolved;
+  const { allowTestKeys, allowedHostnames = [] } = given.turnstile ?? {};
   const found: Finding[] = [];
-  const warn = (code: string, reason: EventReason, message: string, fix: string, severity: "error" | "warning" = "warning"): void =>
-    void found.push({ code, severity, message, fix, reason });
-  const { mode } = resolved;
-  if (mode === "monitor") warn("GP101", "mode_monitor", 'Mode is "monitor": checks report and refuse nothing', 'Set mode to "enforce"');
-  if (mode === "off") warn("GP102", "mode_off", 'Mode is "off": nothing is checked', 'Set mode to "enforce"');
-  if (given.turnstile?.allowTestKeys) {
-    warn(
-      "GP103",
-      "test_keys_allowed",
-      "Turnstile's test keys and the emulator are accepted: anybody passes",
-      'Remove "allowTestKeys"',
-      "error",
-    );
-  }
-  if (store.consistency === "local") {
-    warn(
-      "GP104",
-      "memory_store",
-      "The store lives in this process: limits and uses are per process and forgotten at its end",
-      "Give a shared store",
-    );
-  }
-  if (store.consistency === "approximate") {
-    warn("GP105", "approximate_store", "The store may admit too much: a token can be spent twice for seconds", "Give an exact store");
-  }
-  if (weakSecrets(secrets).length > 0) {
-    warn("GP106", "low_entropy_secret", "A signing secret looks guessable", "Make one with: npx gatepass secret", "error");
-  }
-  if (secrets.length === 0) {
-    warn("GP107", "config", "There is no signing secret: every write needs a fresh Turnstile token", 'Set "secrets"');
-  }
-  if (!hasSecret(given)) warn("GP108", "config", "There is no Turnstile secret: nobody is verified", 'Set "turnstile.secret"', "error");
-  if (resolved.onStoreError === "allow") {
-    warn("GP109", "config", 'With onStoreError "allow" there are no limits while the store is down', 'Set "onStoreError" to "deny"');
-  }
-  if (resolved.onUnavailable === "degraded") {
-    warn("GP110", "config", "While Cloudflare is down anybody gets a short session", 'Set "turnstile.onUnavailable" to "deny"');
-  }
-  const insecure = [given.publicUrl, ...resolved.allowedOrigins].find((url) => url && /^http:\/\/(?!localhost[:/]?|127\.)/.test(url));
-  if (insecure) warn("GP111", "config", `Anybody on the line can change the page at "${insecure}"`, "Use https");
-  if (listOf(given.turnstile?.allowedHostnames).some((name) => name === "localhost" || name === "127.0.0.1")) {
-    warn(
-      "GP112",
-      "config",
-      '"localhost" is an allowed hostname: tokens that anybody solves at home are accepted',
-      "Remove it in production",
-    );
-  }
+  const look = (bad: boolean, code: number, reason: EventReason, message: string, option: string, severity: Finding["severity"]): void => {
+    if (bad) found.push({ code: `GP${code}`, severity, message, fix: `Change "${option}"`, reason });
+  };
+  look(mode === "monitor", 101, "mode_monitor", 'Mode "monitor" refuses nobody', "mode", "warning");
+  look(mode === "off", 102, "mode_off", 'Mode "off" checks nobody', "mode", "error");
+  look(allowTestKeys === true, 103, "test_keys_allowed", "Test keys let everybody pass", "allowTestKeys", "error");
+  look(store.consistency === "local", 104, "memory_store", "The store is of one process, and forgets with it", "store", "warning");
+  look(store.consistency === "approximate", 105, "approximate_store", "The store may admit a token twice", "store", "warning");
+  const weak = secrets.length > 0 && weakSecrets(secrets).length > 0;
+  look(weak, 106, "low_entropy_secret", "A signing secret looks guessable", "secrets", "error");
+  look(secrets.length === 0, 107, "config", "Without a signing secret there are no sessions", "secrets", "warning");
+  look(verifierSecrets.length === 0, 108, "config", "Without a Turnstile secret nobody is verified", "turnstile.secret", "error");
+  look(onStoreError === "allow", 109, "config", "While the store is down there are no limits", "onStoreError", "warning");
+  look(onUnavailable === "degraded", 110, "config", "While Cloudflare is down everybody passes", "onUnavailable", "warning");
+  const plain = [publicUrl, ...allowedOrigins].some((url) => /^http:\/\/(?!localhost\b|127\.)/.test(url));
+  look(plain, 111, "config", "A page without https is anybody's on the line", "allowedOrigins", "warning");
+  look(allowedHostnames.includes("localhost"), 112, "config", "Solves of any localhost are accepted", "allowedHostnames", "warning");
   return found;
 }
 
 /** All that can be found out: the options, the store's and every feature's own check. A check that fails is a finding too. */
 export async function findProblems(settings: Settings, features: readonly Feature[]): Promise<ConfigProblem[]> {
-  const problems: ConfigProblem[] = inspect(settings).map(({ code, severity, message, fix }) => ({ code, severity, message, fix }));
-  const checks = [settings.store, ...features].map(async (part) => {
+  const problems: ConfigProblem[] = inspect(settings).map(({ reason: _event, ...problem }) => problem);
+  for (const part of [settings.store, ...features]) {
     try {
-      return (await part.check?.()) ?? [];
+      problems.push(...((await part.check?.()) ?? []));
     } catch {
-      const name = "name" in part ? `The feature "${part.name}"` : "The store";
-      return [{ code: "GP120", severity: "error" as const, message: `${name} could not be checked`, fix: "See whether its backend is up" }];
+      const name = "name" in part ? part.name : "store";
+      problems.push({ code: "GP120", severity: "error", message: `Cannot check the ${name}`, fix: "See whether its backend is up" });
     }
-  });
-  for (const more of await Promise.all(checks)) problems.push(...more);
+  }
   return problems;
 }

@@ -3,8 +3,8 @@ import type { Platform } from "../http/types.ts";
 import { checkOptions } from "./admission.ts";
 import { findProblems } from "./check.ts";
 import { type Core, createCore, merge } from "./core.ts";
-import { runAll, runJob } from "./jobs.ts";
-import type { Admission, Gate, GateOptions, ProtectOptions, Sessions } from "./types.ts";
+import { runJob } from "./jobs.ts";
+import type { Gate, GateOptions } from "./types.ts";
 
 /**
  * The gate: sessions for solved Turnstile challenges, limits, and the routes of its features, as one `fetch` handler.
@@ -58,72 +58,63 @@ function gateOfOne<Env>(core: Core): Gate<Env> {
 
 /** @param known the one core, where it is there already: then a program's mistakes show at once, not at the first request */
 function gateOf<Env>(coreOf: (platform: Platform) => Core, coreFor: (env: unknown) => Core, known?: Core): Gate<Env> {
+  const here = (): Core => coreOf(NOWHERE);
   const handle: Gate["handle"] = async (request, second, third) => {
     const platform = detectPlatform(request, second, third);
-    let core: Core;
+    let core: Core | undefined;
     try {
       core = coreOf(platform);
+      return await core.handle(request, platform);
     } catch (error) {
+      if (core) return core.answerOf(error, request);
       // The options are wrong, so that there is no `onError` yet; the visitor learns nothing of it.
       console.error(error);
       return refusalResponse("INTERNAL");
     }
-    try {
-      return await core.handle(request, platform);
-    } catch (error) {
-      core.fault(error, request);
-      return refusalResponse("INTERNAL");
-    }
   };
-  const protect = async (core: Core, platform: Platform, request: Request, options: ProtectOptions): Promise<Admission> => {
-    const admission = await core.protect(core.visit(request, platform), options);
-    return admission.ok ? admission : { ...admission, response: core.cors.apply(admission.response, request) };
-  };
-  const here = (): Sessions => coreOf(NOWHERE).kernel.sessions;
   return {
     handle,
     async fetch(request, second, third) {
       return (await handle(request, second, third)) ?? refusalResponse("NOT_FOUND");
     },
-    for(env) {
-      return gateOfOne(coreFor(env));
-    },
+    for: (env) => gateOfOne(coreFor(env)),
     async protect(request, options = {}, second, third) {
       const platform = detectPlatform(request, second, third);
-      return protect(coreOf(platform), platform, request, options);
+      return coreOf(platform).protect(request, platform, options);
     },
     guard(handler, options = {}) {
       if (known) checkOptions(known.settings, known.parts.limits, options);
       return async (request, second, third) => {
         const platform = detectPlatform(request, second, third);
-        const core = coreOf(platform);
-        const { cors } = core;
+        const { cors, protect } = coreOf(platform);
         const preflight = cors.preflight(request, ["GET", "POST", "PUT", "PATCH", "DELETE"]);
         if (preflight) return preflight;
-        const admission = await protect(core, platform, request, options);
-        if (!admission.ok) return admission.response;
-        return cors.apply(merge(await handler(request, admission), admission.headers), request);
+        const admission = await protect(request, platform, options);
+        return admission.ok ? cors.apply(merge(await handler(request, admission), admission.headers), request) : admission.response;
       };
     },
     async report(request, signal, about = {}) {
-      const core = coreOf(detectPlatform(request));
-      for (const feature of core.parts.features) {
-        try {
-          await feature.report?.(request, signal, about);
-        } catch (error) {
-          core.fault(error, request);
-        }
-      }
+      const { parts, answerOf } = here();
+      for (const feature of parts.features) await feature.report?.(request, signal, about)?.catch((error) => answerOf(error, request));
     },
     sessions: {
-      exchange: async (token, context) => here().exchange(token, context),
-      verify: async (token) => here().verify(token),
-      revoke: async (jti) => here().revoke(jti),
+      exchange: async (token, context) => here().kernel.sessions.exchange(token, context),
+      verify: async (token) => here().kernel.sessions.verify(token),
+      revoke: async (jti) => here().kernel.sessions.revoke(jti),
     },
-    run: async (job) => runJob(coreOf(NOWHERE), job),
-    scheduled: async (_controller, env) => runAll(coreOf({ ...NOWHERE, env })),
-    check: async () => {
-      const { settings, parts } = coreOf(NOWHERE);
+    async run(job) {
+      const { kernel, parts } = here();
+      return runJob(kernel, parts, job);
+    },
+    async scheduled(_controller, env) {
+      const { kernel, parts } = coreOf({ ...NOWHERE, env });
+      const runs = [...parts.jobs.keys()].map((job) => runJob(kernel, parts, job));
+      // Every job has its turn; then the first failure is the run's.
+      await Promise.allSettled(runs);
+      await Promise.all(runs);
+    },
+    async check() {
+      const { settings, parts } = here();
       return findProblems(settings, parts.features);
     },
   };

@@ -5,41 +5,42 @@ import { HEADER, type PublicCode } from "../protocol.ts";
 import { decodeBase64url } from "../util/base64url.ts";
 import { decodeUtf8 } from "../util/bytes.ts";
 import type { Settings } from "./options.ts";
-import { accountOf } from "./players.ts";
+import type { Players } from "./players.ts";
 import type { SessionDesk } from "./sessions.ts";
 import type { SessionClaims } from "./types.ts";
 import type { Visit } from "./visit.ts";
 
-/** A session that may be spent, or why there is none. */
-export type Credential = { ok: true; claims: SessionClaims } | { ok: false; code: PublicCode; reason: EventReason; claims?: SessionClaims };
-
-const MISSING: Credential = { ok: false, code: "SESSION_MISSING", reason: "session_missing" };
+/** A session that may be spent; or, with a `code`, why there is none. */
+export interface Credential {
+  claims?: SessionClaims;
+  code?: PublicCode;
+  reason?: EventReason;
+}
 
 /** Reads and checks the session of a request: MAC, times, scope, binding. Nothing is spent, and a revocation is only seen when it is. */
-export async function readSession(settings: Settings, sessions: SessionDesk, visit: Visit, action?: string): Promise<Credential> {
+export async function readSession(
+  settings: Settings,
+  sessions: SessionDesk,
+  players: Players,
+  visit: Visit,
+  action?: string,
+): Promise<Credential> {
   const token = sessionToken(visit.request.headers);
-  if (token === undefined || settings.secrets.length === 0) return MISSING;
+  if (token === undefined || settings.secrets.length === 0) return { code: "SESSION_MISSING", reason: "session_missing" };
   let claims: SessionClaims;
   try {
     claims = await sessions.verify(token);
   } catch (error) {
     if (!isGatepassError(error)) throw error;
-    return {
-      ok: false,
-      code: error.code === "ERR_TOKEN_EXPIRED" ? "SESSION_EXPIRED" : "SESSION_INVALID",
-      reason: eventReasonOfToken(error.code),
-    };
+    const { code } = error;
+    return { code: code === "ERR_TOKEN_EXPIRED" ? "SESSION_EXPIRED" : "SESSION_INVALID", reason: eventReasonOfToken(code) };
   }
-  if (action !== undefined && !claims.scope.includes(action)) return { ok: false, code: "SCOPE_DENIED", reason: "scope", claims };
-  if (settings.resolved.bind !== "none" && !(await sessions.isBound(visit, claims))) {
-    return { ok: false, code: "SESSION_INVALID", reason: "binding", claims };
-  }
-  if (settings.given.session?.subject) {
-    const account = await accountOf(settings, visit);
-    // Somebody else logged in since: what is written now is theirs, not the last one's.
-    if (account !== undefined && account !== claims.sub) return { ok: false, code: "SESSION_INVALID", reason: "wrong_player", claims };
-  }
-  return { ok: true, claims };
+  if (action !== undefined && !claims.scope.includes(action)) return { claims, code: "SCOPE_DENIED", reason: "scope" };
+  const bound = settings.resolved.bind !== "none" && (await sessions.binding(visit, claims.key)) !== claims.bnd;
+  // Somebody else logged in since: what is written now is theirs, not the last one's.
+  const account = settings.given.session?.subject && (await players.account(visit));
+  const changed = account !== undefined && account !== claims.sub;
+  return bound || changed ? { claims, code: "SESSION_INVALID", reason: bound ? "binding" : "wrong_player" } : { claims };
 }
 
 /** The header of our own, else a bearer that looks like ours: the application's own `Authorization` is none of our business. */

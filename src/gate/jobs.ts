@@ -1,32 +1,35 @@
-import type { Core } from "./core.ts";
-import type { JobSummary } from "./types.ts";
+import type { Parts } from "./features.ts";
+import type { Job, JobSummary, Kernel } from "./types.ts";
 
 /** Milliseconds that one run of a job takes at most, before it leaves the rest to the next. */
 const BUDGET = 25_000;
+/** Entries that one sweep of the store removes at most. */
+const SLICE = 1000;
 
-/** Runs a job, slice by slice. @throws {TypeError} there is no such job; whatever the job throws */
-export async function runJob({ parts, kernel }: Core, name: string): Promise<JobSummary> {
-  const job = parts.jobs.get(name);
-  if (!job) throw new TypeError(`Cannot run the job "${name}": there is none (there are: ${[...parts.jobs.keys()].join(", ")})`);
+/** Removes what is over from a store whose backend does not do so itself. */
+export const sweep: Job = async ({ kernel, cursor = "0" }) => {
+  const start = kernel.clock();
+  const swept = (await kernel.store.sweep?.(SLICE)) ?? 0;
+  if (swept > 0) kernel.events.emit("cleanup_swept", { outcome: "info", detail: `${swept} entries of the store` });
+  return { job: "sweep", swept, kept: 0, tookMs: kernel.clock() - start, ...(swept >= SLICE && { next: `${Number(cursor) + 1}` }) };
+};
+
+/** Runs a job, slice by slice, until it is done or out of time. @throws {TypeError} there is no such job; whatever the job throws */
+export async function runJob(kernel: Kernel, { jobs }: Parts, name: string): Promise<JobSummary> {
+  const job = jobs.get(name);
+  if (!job) throw new TypeError(`Unknown job "${name}": expected one of ${[...jobs.keys()].join(", ")}`);
   const start = kernel.clock();
   const deadline = start + BUDGET;
   const total: JobSummary = { job: name, swept: 0, kept: 0, tookMs: 0 };
   let cursor: string | undefined;
   do {
-    const slice = await job({ kernel, deadline, ...(cursor !== undefined && { cursor }) });
-    total.swept += slice.swept;
-    total.kept += slice.kept;
+    const { swept, kept, next } = await job({ kernel, deadline, ...(cursor !== undefined && { cursor }) });
+    total.swept += swept;
+    total.kept += kept;
+    total.tookMs = kernel.clock() - start;
     // A slice that ends where it began would never end.
-    if (slice.next !== undefined && slice.next === cursor) break;
-    cursor = slice.next;
-  } while (cursor !== undefined && kernel.clock() < deadline);
-  total.tookMs = kernel.clock() - start;
+    if (next === cursor) break;
+    cursor = next;
+  } while (cursor !== undefined && total.tookMs < BUDGET);
   return cursor === undefined ? total : { ...total, next: cursor };
-}
-
-/** Runs every job, one after the other; the first failure is thrown when all had their turn. */
-export async function runAll(core: Core): Promise<void> {
-  const failures: unknown[] = [];
-  for (const name of core.parts.jobs.keys()) await runJob(core, name).catch((error: unknown) => failures.push(error));
-  if (failures.length > 0) throw failures[0];
 }

@@ -2,7 +2,7 @@ import type { Route } from "./types.ts";
 
 /** A route that answers a request, and what the URL said. */
 export interface Match {
-  /** By method; undefined: the path is ours, the method is not. */
+  /** Undefined: the path is ours, the method is not. */
   route: Route | undefined;
   /** Method and pattern, for events. */
   label: string;
@@ -13,62 +13,46 @@ export interface Match {
 
 interface Entry {
   pattern: string;
-  test: RegExp | undefined;
-  names: readonly string[];
-  byMethod: Map<string, Route>;
+  parts: readonly string[];
+  routes: Map<string, Route>;
   methods: string[];
 }
 
-/** One character of a parameter: nothing that another reader of the URL would decode, split or normalise. */
-const PARAMETER = "((?!\\.{1,2}(?:/|$))[A-Za-z0-9._~-]{1,128})";
-const NO_PARAMS: Record<string, string> = {};
+/** A parameter: nothing that another reader of the URL would decode, split or normalise. */
+const PARAMETER = /^(?!\.{1,2}$)[\w.~-]{1,128}$/;
 
-/** Finds routes by method and path; a path without parameters wins over one with. */
-export function createRouter(
-  routes: readonly { route: Route; feature: string }[],
-  basePath: string,
-): (method: string, url: string) => Match | null {
-  const fixed = new Map<string, Entry>();
-  const patterns: Entry[] = [];
+/** @throws {TypeError} a path or method that is none, or a route twice */
+export function createRouter(routes: readonly Route[], basePath: string): (method: string, url: string) => Match | null {
+  /** By pattern, the names of parameters left out. */
   const entries = new Map<string, Entry>();
-  for (const { route, feature } of routes) {
-    const pattern = (route.base === false ? "" : basePath) + route.path;
-    if (!/^(\/(:[a-z]\w*|[\w~.-]+))+$/i.test(route.path)) throw new TypeError(`Feature "${feature}": not a path: "${pattern}"`);
+  for (const route of routes) {
+    const { path } = route;
+    if (!/^(\/(:[a-z]\w*|[\w~.-]+))+$/i.test(path)) throw new TypeError(`Cannot route the path "${path}"`);
+    const pattern = route.base === false ? path : basePath + path;
     const shape = pattern.replace(/:\w+/g, ":");
-    let entry = entries.get(shape);
-    if (!entry) {
-      const names = [...pattern.matchAll(/:(\w+)/g)].map(([, name = ""]) => name);
-      const test = names.length > 0 ? new RegExp(`^${pattern.replace(/[.]/g, "\\.").replace(/:\w+/g, PARAMETER)}$`) : undefined;
-      entry = { pattern, test, names, byMethod: new Map(), methods: [] };
-      entries.set(shape, entry);
-      if (test) patterns.push(entry);
-      else fixed.set(pattern, entry);
-    }
-    for (const method of typeof route.method === "string" ? [route.method] : route.method) {
-      if (!/^[A-Z]+$/.test(method) || method === "OPTIONS" || method === "HEAD")
-        throw new TypeError(`Feature "${feature}": method "${method}"`);
-      if (entry.byMethod.has(method)) throw new TypeError(`Feature "${feature}": the route ${method} ${pattern} exists twice`);
-      entry.byMethod.set(method, route);
-      entry.methods.push(...(method === "GET" ? ["GET", "HEAD"] : [method]));
+    const entry = entries.get(shape) ?? { pattern, parts: pattern.split("/"), routes: new Map<string, Route>(), methods: ["OPTIONS"] };
+    entries.set(shape, entry);
+    for (const method of [route.method].flat()) {
+      if (entry.routes.has(method) || !/^(?!HEAD|OPTIONS)[A-Z]+$/.test(method)) throw new TypeError(`Cannot route ${method} ${path}`);
+      entry.routes.set(method, route);
+      entry.methods.unshift(method, ...(method === "GET" ? ["HEAD"] : []));
     }
   }
-  for (const entry of entries.values()) entry.methods.push("OPTIONS");
 
   return (method, url) => {
     const path = pathOf(url);
-    let params = NO_PARAMS;
-    let entry = fixed.get(path);
+    let entry = path.includes(":") ? undefined : entries.get(path);
+    const params: Record<string, string> = {};
     if (!entry) {
-      for (const candidate of patterns) {
-        const found = candidate.test?.exec(path);
-        if (!found) continue;
-        entry = candidate;
-        params = Object.fromEntries(candidate.names.map((name, i) => [name, found[i + 1] ?? ""]));
-        break;
-      }
+      const given = path.split("/");
+      const fits = ({ parts }: Entry): boolean =>
+        parts.length === given.length &&
+        parts.every((part, i) => (part.startsWith(":") ? PARAMETER.test(given[i] ?? "") : part === given[i]));
+      entry = [...entries.values()].find(fits);
+      for (const [i, part] of entry?.parts.entries() ?? []) if (part.startsWith(":")) params[part.slice(1)] = given[i] ?? "";
     }
     if (!entry) return null;
-    const route = entry.byMethod.get(method === "HEAD" ? "GET" : method);
+    const route = entry.routes.get(method === "HEAD" ? "GET" : method);
     return { route, label: `${method} ${entry.pattern}`, params, methods: entry.methods };
   };
 }
@@ -79,11 +63,6 @@ export function createRouter(
  */
 function pathOf(url: string): string {
   const start = url.indexOf("/", url.indexOf("://") + 3);
-  if (start < 0) return "/";
-  let end = start;
-  for (; end < url.length; end++) {
-    const code = url.charCodeAt(end);
-    if (code === 0x3f || code === 0x23) break;
-  }
-  return url.slice(start, end);
+  const end = url.slice(start).search(/[?#]/);
+  return start < 0 ? "" : url.slice(start, end < 0 ? undefined : start + end);
 }

@@ -1,21 +1,25 @@
 import { GatepassError } from "../errors.ts";
-import type { EventFields, EventReason } from "../events/types.ts";
+import type { EventReason } from "../events/types.ts";
 import { MAX_TURNSTILE_TOKEN, type PublicCode, TYP } from "../protocol.ts";
 import type { UsesQuota } from "../store/contract.ts";
 import { usesKey } from "../store/index.ts";
 import type { VerifiedClaims } from "../tokens/types.ts";
-import type { Turnstile, TurnstileResult } from "../turnstile/types.ts";
-import { randomId } from "../util/random.ts";
+import type { Turnstile } from "../turnstile/types.ts";
+import { encodeBase64url } from "../util/base64url.ts";
+import { concatBytes, lp, utf8 } from "../util/bytes.ts";
+import { sha256 } from "../util/hmac.ts";
+import { randomId, uuidFromBytes } from "../util/random.ts";
 import type { Settings } from "./options.ts";
-import { playerOf } from "./players.ts";
-import { idempotencyKey, type Keys, PLAYER_TTL, shortMac, solveId } from "./secrets.ts";
+import type { Players } from "./players.ts";
+import { type Keys, PLAYER_TTL, short, shortMac } from "./secrets.ts";
 import type { SessionClaims, SessionResult } from "./types.ts";
 import { deviceOf, type Visit, whoIs } from "./visit.ts";
 
-/** The longest life of a session, and so what is left of a solve's counters after its exchange: seconds. */
+/** Seconds that a session lives at most. */
 const MAX_TTL = 900;
-/** What a session may do that nobody could check. */
-const DEGRADED = { ttl: 120, uses: 2 };
+/** Seconds and uses of a session whose solve nobody could check. */
+const DEGRADED_TTL = 120;
+const DEGRADED_USES = 2;
 
 /** A Turnstile token that Cloudflare confirmed (or, `degraded`, could not be asked about). */
 export interface Solve {
@@ -26,8 +30,8 @@ export interface Solve {
   scope: string[];
   eid: string | undefined;
   degraded: boolean;
-  /** A constant: nothing may be derived from it. */
-  testKey: boolean;
+  /** What a player may be derived from; undefined where the token is a constant. */
+  seed: string | undefined;
 }
 
 /** What a refused token is answered with. */
@@ -35,7 +39,6 @@ export interface Unsolved {
   ok: false;
   code: PublicCode;
   reason: EventReason;
-  retryAfter?: number;
 }
 
 /** Solves become sessions. */
@@ -43,125 +46,116 @@ export interface SessionDesk {
   solve(visit: Visit, token: string, action?: string): Promise<Solve | Unsolved>;
   exchange(visit: Visit, token: string, playerToken: string | undefined): Promise<SessionResult>;
   verify(token: string): Promise<SessionClaims>;
-  /** Whether the session belongs to this client, where sessions are bound. */
-  isBound(visit: Visit, claims: SessionClaims): Promise<boolean>;
+  /** HMAC of what sessions are bound to, as this client has it; undefined where they are bound to nothing. `key`: of which secret. */
+  binding(visit: Visit, key?: number): Promise<string | undefined>;
   /** The one counter of a solve, whichever token of it is presented. */
   uses(jti: string, authTime: number, limit: number, cost: number): UsesQuota;
   revoke(jti: string): Promise<void>;
 }
 
-export function createSessions(settings: Settings, keys: Keys | undefined, turnstile: Turnstile | undefined): SessionDesk {
-  const { given, resolved, store, clock, random } = settings;
+export function createSessions(
+  settings: Settings,
+  keys: Keys | undefined,
+  players: Players,
+  turnstile: Turnstile | undefined,
+): SessionDesk {
+  const { given, resolved, store, clock, random, actions } = settings;
+  const { mode, bind, sessionTtl, sessionUses } = resolved;
   // Every token of a solve is dead by then, whatever `exp` it has: signed at the last moment, with the longest life, by the fastest clock.
   const counted = settings.maxAge + MAX_TTL + 2 * resolved.clockTolerance;
+  const dry_run = mode !== "enforce" || undefined;
 
-  /** What a session is bound to; the kind is in it, so that a change of `bind` does not compare an address with a device. */
-  const subjectOf = async (visit: Visit): Promise<string> => {
-    if (resolved.bind === "none") return "";
-    if (resolved.bind === "device") await whoIs(visit, given.identify);
-    return `${resolved.bind}:${(resolved.bind === "device" ? deviceOf(visit) : visit.info.ipPrefix) ?? ""}`;
+  /** What a client is bound to; the kind is in it, so that after a change of `bind` no address passes as a device. */
+  const boundTo = async (visit: Visit): Promise<string> => {
+    if (bind === "none") return "";
+    await whoIs(visit, given.identify);
+    return `${bind}:${(bind === "device" ? deviceOf(visit) : visit.info.ipPrefix) ?? ""}`;
   };
-  const bind = async (visit: Visit, key?: number): Promise<string | undefined> =>
-    resolved.bind === "none" || !keys ? undefined : shortMac(keys.subkeys, "bind/1", ["session", await subjectOf(visit)], key);
+  const binding: SessionDesk["binding"] = async (visit, key) =>
+    keys && bind !== "none" ? shortMac(keys.subkeys, "bind/1", ["session", await boundTo(visit)], key) : undefined;
+
+  /**
+   * The same id for the same token, so that exchanging it again (by a retry, or by a thief) is no second session.
+   * Without a ring its digest, which is no secret but cannot be turned back into the token.
+   */
+  const idOf = async (token: string): Promise<string> =>
+    keys ? short(await keys.subkeys.mac("jti/1", utf8(token))) : encodeBase64url(await sha256(utf8(token)));
+  /**
+   * Cloudflare accepts a token again under the key of its first validation, and under no other. What the client is bound to is in it, so that
+   * a stolen token cannot be redeemed by another client; the purpose, so that a form's token opens no game.
+   */
+  const idempotencyKey = async (visit: Visit, token: string): Promise<string | undefined> =>
+    keys && uuidFromBytes(await keys.subkeys.mac("idem/1", concatBytes(...["session", "", await boundTo(visit), token].map(lp))));
 
   const solve: SessionDesk["solve"] = async (visit, token, action) => {
-    const monitored = resolved.mode !== "enforce" && { dry_run: true };
-    const { emit } = visit;
     if (token === "") return { ok: false, code: "TURNSTILE_TOKEN_MISSING", reason: "missing" };
-    if (!turnstile || resolved.mode === "off") return { ok: false, code: "VERIFICATION_FAILED", reason: "misconfigured" };
-    emit("turnstile_token_received", { outcome: "info", ...(action !== undefined && { action }) });
-    // Nothing is hashed or sent before the length is known.
-    if (token.length > MAX_TURNSTILE_TOKEN) {
-      emit("turnstile_siteverify_failed", { outcome: "deny", reason: "malformed", code: "VERIFICATION_FAILED", ...monitored });
-      return { ok: false, code: "VERIFICATION_FAILED", reason: "malformed" };
-    }
+    if (!turnstile || mode === "off")
+      return { ok: false, code: "VERIFICATION_FAILED", reason: mode === "off" ? "mode_off" : "misconfigured" };
+    visit.emit("turnstile_token_received", { outcome: "info", action });
     const result = await turnstile.verify(token, {
-      action: action ?? settings.actions,
+      action: action ?? actions,
       cdata: "",
-      ...(visit.info.address !== undefined && { remoteip: visit.info.address }),
-      ...(keys && { idempotencyKey: await idempotencyKey(keys.subkeys, "session", await subjectOf(visit), token) }),
+      remoteip: visit.info.address,
+      // Nothing is hashed before its length is known.
+      idempotencyKey: token.length > MAX_TURNSTILE_TOKEN ? undefined : await idempotencyKey(visit, token),
     });
+    const { latencyMs: latency_ms } = result;
     if (result.ok) {
-      const eid = result.ephemeralId && keys ? await shortMac(keys.subkeys, "bind/1", ["eid", result.ephemeralId]) : undefined;
-      const seen = { ...(result.action && { action: result.action }), ...(eid && { ephemeral_id: eid }) };
-      emit("turnstile_siteverify_success", { outcome: "allow", latency_ms: result.latencyMs, ...seen });
+      const { testKey, ephemeralId } = result;
+      const eid = ephemeralId && keys ? await shortMac(keys.subkeys, "bind/1", ["eid", ephemeralId]) : undefined;
+      visit.emit("turnstile_siteverify_success", { outcome: "allow", latency_ms, action: result.action, ephemeral_id: eid });
       return {
         ok: true,
-        jti: result.testKey ? randomId(random) : await solveId(keys?.subkeys, token),
+        jti: testKey ? randomId(random) : await idOf(token),
         authTime: Math.floor(result.challengeAt / 1000),
-        scope: result.testKey ? settings.actions : [result.action.toLowerCase()],
+        scope: testKey ? actions : [result.action.toLowerCase()],
         eid,
         degraded: false,
-        testKey: result.testKey,
+        seed: testKey ? undefined : token,
       };
     }
-    const { reason, errorCodes, latencyMs } = result;
+    const { reason, errorCodes: error_codes } = result;
     const down = reason === "timeout" || reason === "unavailable";
     const degraded = down && resolved.onUnavailable === "degraded";
-    const code = codeOf(result);
-    emit(down ? "turnstile_siteverify_timeout" : "turnstile_siteverify_failed", {
-      ...fault(code, reason),
-      error_codes: errorCodes,
-      latency_ms: latencyMs,
-      ...(degraded ? { degraded } : monitored),
-    });
-    if (!degraded) return { ok: false, code, reason, ...(code === "UNAVAILABLE" && { retryAfter: 5 }) };
+    const ours = down || reason === "misconfigured";
+    const code = ours ? "UNAVAILABLE" : "VERIFICATION_FAILED";
+    const outcome = ours ? "error" : "deny";
+    const type = down ? "turnstile_siteverify_timeout" : "turnstile_siteverify_failed";
+    visit.emit(type, { outcome, code, reason, error_codes, latency_ms, degraded: degraded || undefined, dry_run });
+    if (!degraded) return { ok: false, code, reason };
     const authTime = Math.floor(clock() / 1000);
-    return {
-      ok: true,
-      jti: await solveId(keys?.subkeys, token),
-      authTime,
-      scope: settings.actions,
-      eid: undefined,
-      degraded,
-      testKey: false,
-    };
+    return { ok: true, jti: await idOf(token), authTime, scope: actions, eid: undefined, degraded, seed: token };
   };
 
   const verify: SessionDesk["verify"] = async (token) => {
-    if (!keys) throw new GatepassError("ERR_CONFIG_INVALID", "Cannot verify the session: the gate has no signing secret");
+    if (!keys) throw new GatepassError("ERR_CONFIG_INVALID", "Cannot verify the session: there is no signing secret");
     const claims = await keys.tokens.verify(TYP.session, token);
-    if (!isSession(claims))
-      throw new GatepassError("ERR_TOKEN_CLAIM", "Cannot verify the session: a claim is missing or of the wrong type");
+    if (!isSession(claims)) throw new GatepassError("ERR_TOKEN_CLAIM", "Cannot verify the session: a claim is wrong");
     return claims;
-  };
-
-  const exchange: SessionDesk["exchange"] = async (visit, token, playerToken) => {
-    if (!keys) return { ok: false, code: "NOT_FOUND" };
-    const solved = await solve(visit, token);
-    if (!solved.ok) {
-      const { code, reason, retryAfter } = solved;
-      if (resolved.mode !== "off") {
-        visit.emit("session_rejected", { ...fault(code, reason), ...(resolved.mode === "monitor" && { dry_run: true }) });
-      }
-      return { ok: false, code, ...(retryAfter !== undefined && { retryAfter }) };
-    }
-    const { jti, authTime, scope, eid, degraded } = solved;
-    const sub = await playerOf(settings, keys, visit, token, playerToken, solved.testKey);
-    const uses = degraded ? Math.min(DEGRADED.uses, resolved.sessionUses) : resolved.sessionUses;
-    const ttl = degraded ? DEGRADED.ttl : resolved.sessionTtl;
-    const bnd = await bind(visit);
-    const claims = { jti, sub, auth_time: authTime, scope, uses, ...(bnd && { bnd }), ...(eid && { eid }), ...(degraded && { deg: true }) };
-    const sessionToken = await keys.tokens.sign(TYP.session, claims, { ttl });
-    const renewed = await keys.playerTokens.sign(TYP.player, { sub }, { ttl: PLAYER_TTL });
-    visit.emit("session_issued", {
-      outcome: "allow",
-      session: jti,
-      player: sub,
-      ...(scope.length === 1 && { action: scope[0] ?? "" }),
-      ...(eid && { ephemeral_id: eid }),
-      ...(degraded && { degraded }),
-    });
-    return { ok: true, sessionToken, expiresIn: ttl, uses, playerToken: renewed, claims: await verify(sessionToken) };
   };
 
   return {
     solve,
-    exchange,
     verify,
-    async isBound(visit, claims) {
-      const bnd = await bind(visit, claims.key);
-      return bnd === undefined || bnd === claims.bnd;
+    binding,
+    async exchange(visit, token, playerToken) {
+      if (!keys) return { ok: false, code: "NOT_FOUND" };
+      const solved = await solve(visit, token);
+      if (!solved.ok) {
+        const { code, reason } = solved;
+        visit.emit("session_rejected", { outcome: "deny", code, reason, dry_run });
+        return { ok: false, code };
+      }
+      const { jti, authTime: auth_time, scope, eid, degraded } = solved;
+      const sub = await players.of(visit, playerToken, solved.seed);
+      const uses = degraded ? Math.min(DEGRADED_USES, sessionUses) : sessionUses;
+      const ttl = degraded ? DEGRADED_TTL : sessionTtl;
+      const claims = { jti, sub, auth_time, scope, uses, bnd: await binding(visit), eid, deg: degraded || undefined };
+      const sessionToken = await keys.tokens.sign(TYP.session, claims, { ttl });
+      const renewed = await keys.playerTokens.sign(TYP.player, { sub }, { ttl: PLAYER_TTL });
+      const action = scope.length === 1 ? scope[0] : undefined;
+      visit.emit("session_issued", { outcome: "allow", session: jti, player: sub, action, ephemeral_id: eid, degraded: claims.deg });
+      return { ok: true, sessionToken, expiresIn: ttl, uses, playerToken: renewed, claims: await verify(sessionToken) };
     },
     uses: (jti, authTime, limit, cost) => ({
       key: usesKey("jti", jti),
@@ -176,29 +170,9 @@ export function createSessions(settings: Settings, keys: Keys | undefined, turns
   };
 }
 
-function codeOf({ reason }: Extract<TurnstileResult, { ok: false }>): PublicCode {
-  if (reason === "missing") return "TURNSTILE_TOKEN_MISSING";
-  return reason === "timeout" || reason === "unavailable" || reason === "misconfigured" ? "UNAVAILABLE" : "VERIFICATION_FAILED";
-}
-
-function fault(code: PublicCode, reason: EventReason): EventFields {
-  return { outcome: code === "UNAVAILABLE" ? "error" : "deny", code, reason };
-}
-
 /** Whoever has the secret may sign; what it signs must still have the shape of a session. */
 function isSession(claims: VerifiedClaims): claims is SessionClaims {
-  const { sub, auth_time: authTime, scope, uses, bnd } = claims;
-  return (
-    typeof sub === "string" &&
-    sub !== "" &&
-    isCount(authTime, Number.MAX_SAFE_INTEGER) &&
-    isCount(uses, 1000) &&
-    Array.isArray(scope) &&
-    scope.every((one) => typeof one === "string") &&
-    (bnd === undefined || typeof bnd === "string")
-  );
-}
-
-function isCount(value: unknown, max: number): boolean {
-  return typeof value === "number" && Number.isInteger(value) && value >= 1 && value <= max;
+  const { sub, auth_time: authTime, scope, uses } = claims;
+  const counts = [authTime, uses].every((value) => typeof value === "number" && Number.isInteger(value) && value > 0);
+  return counts && Number(uses) <= 1000 && typeof sub === "string" && sub !== "" && Array.isArray(scope);
 }
