@@ -101,6 +101,8 @@ describe("keys", () => {
       "s20010db800010000:splayer-1|rsscores.daily:86400",
     );
     expect(rateKey({ name: "mail", window: 60 }, ["someone@example.com", "x".repeat(500)])).toMatch(/^w[\w-]{43}\|rsmail:60$/);
+    // No hash without its letter: one in 64 starts with an "s", and would be the key of a literal text.
+    for (let i = 0; i < 300; i++) expect(usesKey("k", `@${i}`)).toMatch(/^uk:p[\w-]{11}\|h[\w-]{43}$/);
     expect(() => usesKey("a:b", "x")).toThrow(TypeError);
     expect(() => usesKey("", "x")).toThrow(TypeError);
   });
