@@ -6,11 +6,11 @@ export interface TurnstileOptions {
   sitekey?: string;
   /** Hostnames a token may come from, exact and lower case. Required unless `allowTestKeys`. */
   allowedHostnames: readonly string[];
-  /** Seconds since the challenge was solved, default 300 plus a tolerance of 5. */
+  /** Seconds since the challenge was solved, 1..86400, default 300 plus a tolerance of 5. */
   maxAge?: number;
-  /** Milliseconds an attempt, default 3000. */
+  /** Milliseconds an attempt, the body included: 1..60000, default 3000. */
   timeoutMs?: number;
-  /** Further attempts with the same idempotency key after a timeout, a 5xx or `internal-error`. Default 1. */
+  /** Further attempts with the same idempotency key after a timeout, a lost connection, a 5xx, an answer that is not JSON, or `internal-error`: 0..5, default 1. */
   retries?: number;
   /** Default Cloudflare's; any other needs `allowTestKeys`. */
   siteverifyUrl?: string;
