@@ -51,20 +51,20 @@ describe("keys", () => {
         expect(partitionOf(key)).not.toBe("");
         expect(key.split("|").length).toBeLessThanOrEqual(2);
       }),
-      { numRuns: 5000 },
+      { numRuns: 1000 },
     );
   });
 
   it("are injective: a list of arguments can be told from its key", () => {
     const seen = new Map<string, string>();
-    for (const one of fc.sample(call, { numRuns: 20_000, seed: 3 })) {
+    for (const one of fc.sample(call, { numRuns: 8000, seed: 3 })) {
       // JSON tells lone surrogates apart.
       const args = JSON.stringify(one);
       const key = keyOf(one);
       expect(seen.get(key) ?? args).toBe(args);
       seen.set(key, args);
     }
-    expect(seen.size).toBeGreaterThan(10_000);
+    expect(seen.size).toBeGreaterThan(4000);
   });
 
   it("no arrangement of the same characters makes one key", () => {
@@ -112,7 +112,7 @@ describe("keys", () => {
       fc.property(kind, text, text, (name, id, value) => {
         expect(partitionOf(usesKey(name, id, value))).toBe(partitionOf(usesKey(name, id)));
       }),
-      { numRuns: 2000 },
+      { numRuns: 1000 },
     );
     expect(partitionOf(rateKey({ name: "a", window: 1 }, ["1.2.3.4"]))).toBe(partitionOf(rateKey({ name: "b", window: 2 }, ["1.2.3.4"])));
   });
