@@ -7,15 +7,23 @@ export const TYP = {
   commitment: "gp-score+jwt",
 } as const;
 
+// Those that the browser sends, one by one: a bundle drops what it does not use of a module, but not of an object.
+/** Carries the session where `Authorization` is the application's. */
+export const SESSION_HEADER = "x-gatepass-session";
+/** Carries the player token along with a fresh Turnstile token. */
+export const PLAYER_HEADER = "x-gatepass-player";
+/** Carries a fresh Turnstile token for one write. */
+export const TURNSTILE_HEADER = "x-turnstile-token";
+
 /** Request and answer headers, lower case. */
-export const HEADER = {
-  session: "x-gatepass-session",
-  player: "x-gatepass-player",
-  turnstile: "x-turnstile-token",
+export const HEADER: Readonly<Record<"session" | "player" | "turnstile" | "requestId" | "deviceId" | "appVersion", string>> = {
+  session: SESSION_HEADER,
+  player: PLAYER_HEADER,
+  turnstile: TURNSTILE_HEADER,
   requestId: "x-request-id",
   deviceId: "x-device-id",
   appVersion: "x-app-version",
-} as const;
+};
 
 /** Paths below `basePath`. */
 export const PATH = {

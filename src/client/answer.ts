@@ -1,4 +1,5 @@
 import type { GatepassError } from "../errors.ts";
+import type { SessionAnswer } from "../protocol.ts";
 import { failure } from "./state.ts";
 import type { Refusal } from "./types.ts";
 
@@ -6,7 +7,14 @@ import type { Refusal } from "./types.ts";
 export interface Answer {
   response: Response;
   /** The JSON; an empty object when there was none, as in a proxy's error page. */
-  data: Record<string, unknown>;
+  data: Data;
+}
+
+/** What the gate's answers may hold, unchecked. */
+interface Data extends Partial<SessionAnswer> {
+  dryRun?: boolean;
+  error?: string;
+  details?: unknown;
 }
 
 /** Reads an answer to its end. */
@@ -18,6 +26,6 @@ export async function read(response: Response): Promise<Answer> {
 export function refused({ response, data }: Answer): GatepassError {
   const { status, headers } = response;
   const { error = "", details } = data;
-  const cause: Refusal = { status, code: `${error}`, retryAfter: Number(headers.get("retry-after")) || undefined, details };
+  const cause: Refusal = { status, code: error, retryAfter: Number(headers.get("retry-after")) || undefined, details };
   return failure("REFUSED", `${status} ${error}`, cause);
 }

@@ -1,7 +1,7 @@
 import { GatepassError } from "../errors.ts";
 import { createLayer } from "./layer.ts";
 import { load, release } from "./loader.ts";
-import { after, type Context, failure, race, sleep } from "./state.ts";
+import { type Context, failure, race, sleep } from "./state.ts";
 import { createWidget, isRetryable, type Widget } from "./widget.ts";
 
 /** Mints Turnstile tokens, one after another. */
@@ -25,7 +25,7 @@ export function createBroker(context: Context): Broker {
   const { closing } = context;
   const layer = createLayer(context);
   let waiting = 0;
-  let tail: Promise<void> | undefined;
+  let tail = Promise.resolve();
   let wake = (): void => {};
   let away = false;
   let active: Widget | undefined;
@@ -50,7 +50,7 @@ export function createBroker(context: Context): Broker {
     context.enter("loading");
     try {
       const api = await load(context, signal);
-      // A game may have begun while the script was loading.
+      // Only now: a game may have begun while the script was loading.
       await race(opened(), signal);
       const render = (): Widget => createWidget(api, layer, context, action, cdata);
       const isDefault = action === context.action && !cdata;
@@ -79,8 +79,7 @@ export function createBroker(context: Context): Broker {
   return {
     async mint({ action = context.action, cdata, signal = closing } = {}, always) {
       if (!always && waiting >= QUEUE) throw failure("BUSY");
-      const own = new AbortController();
-      const cancels = [signal, closing].map((one) => after(one, () => own.abort(failure("ABORTED", one.reason))));
+      const own = AbortSignal.any([signal, closing]);
       const turn = tail;
       let done = (): void => {};
       tail = new Promise((resolve) => {
@@ -88,26 +87,26 @@ export function createBroker(context: Context): Broker {
       });
       waiting++;
       try {
-        await race(Promise.resolve(turn), own.signal);
+        await race(turn, own);
         for (let tries = 0; ; ) {
-          await race(opened(), own.signal);
           try {
-            return await serve(own.signal, action, cdata);
+            return await serve(own, action, cdata);
           } catch (reason) {
-            own.signal.throwIfAborted();
+            own.throwIfAborted();
             if (away) continue;
             const error = reason instanceof GatepassError ? reason : failure("CONFIG", reason);
             if (tries++ || !isRetryable(error)) {
               context.enter(/SCRIPT|BLOCKED/.test(error.code) ? "blocked" : "failed");
               throw error;
             }
-            await sleep(PAUSE, own.signal);
+            await sleep(PAUSE, own);
           }
         }
+      } catch (error) {
+        throw signal.aborted ? failure("ABORTED", signal.reason) : error;
       } finally {
-        for (const cancel of cancels) cancel();
         waiting--;
-        Promise.resolve(turn).then(done);
+        turn.then(done);
       }
     },
     update(gone = false) {

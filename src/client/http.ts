@@ -1,38 +1,27 @@
 import { GatepassError } from "../errors.ts";
-import { HEADER } from "../protocol.ts";
+import { PLAYER_HEADER, SESSION_HEADER, TURNSTILE_HEADER } from "../protocol.ts";
 import { type Answer, read } from "./answer.ts";
 import type { Broker } from "./broker.ts";
 import type { Pass, Sessions } from "./session.ts";
-import { after, type Context, failure, race } from "./state.ts";
+import { type Context, failure, race, sleep } from "./state.ts";
 import type { Client } from "./types.ts";
-
-/** What a request takes along: a session, or a fresh Turnstile token for this one write. */
-interface Credential {
-  pass?: Pass | undefined;
-  fresh?: string;
-}
 
 /** Milliseconds for an exchange: everybody waits for it. */
 const PATIENCE = 20_000;
 
 /** `fetch` with the session on our own origins: one refresh, one retry, and a fresh Turnstile token where there is no session. */
 export function createFetch(isOurs: (url: string) => boolean, send: typeof fetch, sessions: Sessions, { mint }: Broker): Client["fetch"] {
-  const choose = async (signal: AbortSignal): Promise<Credential> => {
-    const pass = await sessions.get();
-    return pass.token === undefined ? { fresh: await mint({ signal }) } : { pass };
-  };
-  const obtain = (signal: AbortSignal): Promise<Credential> => race(choose(signal), signal);
-  const arm = (request: Request, { pass, fresh }: Credential): Request => {
+  const arm = async (request: Request, pass: Pass | undefined): Promise<Request> => {
     const headers = new Headers(request.headers);
-    const token = pass?.token;
     const player = sessions.player();
-    if (fresh) {
-      headers.set(HEADER.turnstile, fresh);
-      if (player) headers.set(HEADER.player, player);
-    } else if (!token) return request;
+    if (!pass || pass.token === "") return request;
+    if (!pass.token) {
+      headers.set(TURNSTILE_HEADER, await mint(request));
+      if (player) headers.set(PLAYER_HEADER, player);
+    }
     // The application may need `Authorization` for itself.
-    else if (headers.has("authorization")) headers.set(HEADER.session, token);
-    else headers.set("authorization", `Bearer ${token}`);
+    else if (headers.has("authorization")) headers.set(SESSION_HEADER, pass.token);
+    else headers.set("authorization", `Bearer ${pass.token}`);
     // A redirect would carry the credential to wherever it leads.
     return new Request(request, { headers, redirect: "error" });
   };
@@ -41,32 +30,30 @@ export function createFetch(isOurs: (url: string) => boolean, send: typeof fetch
     const { method, signal, url } = request;
     // Nobody else's business: a credential for a foreign origin would be given away.
     if (!isOurs(url)) return send(request);
+    const obtain = (): Promise<Pass> => race(sessions.get(), signal);
     // A stream is gone once it is sent; everything else can be sent again.
     const copy = init?.body instanceof ReadableStream ? undefined : request.clone();
     // A read costs no challenge: it takes what is there, and asks only when the gate does.
-    const first = /GET|HEAD/.test(method) ? { pass: sessions.peek() } : await obtain(signal);
-    const response = await send(arm(request, first));
-    if (response.status !== 401 || "fresh" in first || !copy) return response;
+    const pass = /GET|HEAD/.test(method) ? sessions.peek() : await obtain();
+    const response = await send(await arm(request, pass));
+    if (response.status !== 401 || pass?.error || !copy) return response;
     const { data } = await read(response.clone());
-    if (!/^SESSION_/.test(`${data["error"]}`)) return response;
-    sessions.drop(first.pass);
-    const second = await obtain(signal).catch(() => {});
-    signal.throwIfAborted();
-    return second ? send(arm(copy, second)) : response;
+    if (!/^SESSION_/.test(`${data.error}`)) return response;
+    sessions.drop(pass);
+    const armed = await obtain()
+      .then((next) => arm(copy, next))
+      .catch(() => signal.throwIfAborted());
+    return armed ? send(armed) : response;
   };
 }
 
 /** Sends JSON to an address of the gate, without a credential. @throws {GatepassError} ERR_CLIENT_OFFLINE */
 export async function post({ closing }: Context, send: typeof fetch, url: string, body: unknown): Promise<Answer> {
-  const late = new AbortController();
-  const cancel = after(closing, () => late.abort(), PATIENCE);
-  try {
-    return await race(send(url, { ...json(body), redirect: "error", signal: late.signal }).then(read), late.signal);
-  } catch (error) {
+  const answer = send(url, { ...json(body), redirect: "error", signal: closing }).then(read);
+  const late = sleep(PATIENCE, closing).then(() => Promise.reject(Error("late")));
+  return Promise.race([answer, late]).catch((error: unknown) => {
     throw offline(error);
-  } finally {
-    cancel();
-  }
+  });
 }
 
 /** A `fetch` that failed. */

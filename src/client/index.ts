@@ -17,21 +17,20 @@
  *
  * @module
  */
-import { BASE_PATH, SCORE_ACTION } from "../protocol.ts";
+import { BASE_PATH, REFRESH_BEFORE, SCORE_ACTION } from "../protocol.ts";
 import { createBroker } from "./broker.ts";
 import { createFetch, post } from "./http.ts";
 import { createScores } from "./scores.ts";
 import { createSessions } from "./session.ts";
-import { type Context, failure, race } from "./state.ts";
+import { type Context, failure, race, type Settings } from "./state.ts";
 import type { Client, ClientOptions, ClientState } from "./types.ts";
 
 export { type ErrorCode, GatepassError, isGatepassError } from "../errors.ts";
 export type { PublicScore, ScoreReceipt } from "../protocol.ts";
 export type { Client, ClientOptions, ClientState, Refusal, ScoreSubmission } from "./types.ts";
 
-/** What each option may be, as text; an option that is not here does not exist. */
-const OPTION =
-  /^(sitekey=[\w-]{3,100}|action=[\w-]{1,32}|theme=(auto|light|dark)|(refreshBefore|watchdogMs)=\d.*|(baseUrl|label|nonce|scriptUrl|language|container|origins|player|fetch|onState)=.+)$/s;
+/** What an option may not be, beyond its type. */
+const WRONG = /^(sitekey=(?![\w-]{3,100}$)|action=(?![\w-]{1,32}$)|theme=(?!(auto|light|dark)$)|(refreshBefore|watchdogMs)=\D|baseUrl=$)/;
 
 /**
  * A client: one widget per token, one challenge per session, nothing stored by itself. Nothing is loaded before the first call that needs it,
@@ -56,29 +55,47 @@ const OPTION =
  * ```
  */
 export function createClient(options: ClientOptions): Client {
+  const settings: Settings = {
+    sitekey: "",
+    baseUrl: BASE_PATH,
+    origins: [],
+    action: SCORE_ACTION,
+    container: undefined,
+    label: "Security check",
+    nonce: "",
+    // Exactly Cloudflare's address, never proxied.
+    scriptUrl: "https://challenges.cloudflare.com/turnstile/v0/api.js",
+    refreshBefore: REFRESH_BEFORE,
+    watchdogMs: 12_000,
+    theme: "auto",
+    language: "auto",
+    player: { load: () => null, save() {} },
+    fetch: (input, init) => fetch(input, init),
+    onState() {},
+  };
   for (const [name, value] of Object.entries<unknown>({ ...options, sitekey: options.sitekey ?? "" })) {
-    if (value !== undefined && !OPTION.test(`${name}=${value}`)) throw new TypeError(`Invalid option "${name}"`);
+    if (value === undefined) continue;
+    const right = name in settings && (name === "container" || typeof value === typeof Reflect.get(settings, name));
+    if (!right || WRONG.test(`${name}=${value}`)) throw new TypeError(`Invalid option "${name}"`);
+    Object.assign(settings, { [name]: value });
   }
-  const { baseUrl = BASE_PATH, origins = [], action = SCORE_ACTION, watchdogMs = 12_000, onState } = options;
-  const ours = origins.map((origin) => new URL(origin).origin);
-  const base = baseUrl.replace(/\/$/, "");
-  const send: typeof fetch = (input, init) => (options.fetch ?? fetch)(input, init);
+  const { onState, fetch: send } = settings;
   const ending = new AbortController();
   const closing = ending.signal;
   let state: ClientState = "idle";
   const context: Context = {
-    options,
-    action,
-    watchdog: watchdogMs,
+    ...settings,
     closing,
     held: 0,
     enter(next) {
       if (next === state || state === "closed") return;
       state = next;
       // Never inside Turnstile's callback: an exception there would break the widget, and `close()` would remove it while it is in use.
-      queueMicrotask(() => onState?.(next));
+      queueMicrotask(() => onState(next));
     },
   };
+  const ours = context.origins.map((origin) => new URL(origin).origin);
+  const base = context.baseUrl.replace(/\/$/, "");
   const broker = createBroker(context);
   const sessions = createSessions(context, broker, (path, body) => post(context, send, base + path, body));
   /** Whatever is under way ends with the client. */
@@ -94,14 +111,16 @@ export function createClient(options: ClientOptions): Client {
   };
   const guarded = createFetch(isOurs, send, sessions, broker);
   const { scores, commit, submitScore, qualifies } = createScores(base, guarded);
-  // Not where pages are only rendered.
-  if (typeof document === "object") {
-    const wake = ({ type }: Event): void => {
-      if (/^page/.test(type)) broker.update(type === "pagehide");
-      sessions.tick();
-    };
-    // That of visibility bubbles up to the window.
-    for (const type of ["pagehide", "pageshow", "online", "visibilitychange"]) addEventListener(type, wake, { signal: closing });
+  // That of visibility bubbles up to the window. There is none where pages are only rendered.
+  for (const event of ["pagehide", "pageshow", "online", "visibilitychange"]) {
+    globalThis.addEventListener?.(
+      event,
+      ({ type }) => {
+        if (/^page/.test(type)) broker.update(type === "pagehide");
+        sessions.tick();
+      },
+      { signal: closing },
+    );
   }
 
   return {
@@ -111,7 +130,7 @@ export function createClient(options: ClientOptions): Client {
     start: open(async () => {
       const { error, left } = await sessions.get();
       // A gate without sessions is as ready as it gets.
-      if (error && left() < Number.POSITIVE_INFINITY) throw error;
+      if (error && left() <= 0) throw error;
     }),
     token: open((wish) => broker.mint(wish)),
     session: open(async ({ minLife } = {}) => {

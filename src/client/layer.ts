@@ -11,7 +11,7 @@ export interface Layer {
 
 /** In the page's container, or else in a fixed, labelled layer above everything. */
 export function createLayer(context: Context): Layer {
-  const { container, label = "Security check" } = context.options;
+  const { container, label } = context;
   let root: HTMLElement | undefined;
   let note: HTMLElement | undefined;
   let asked = false;
@@ -36,8 +36,7 @@ export function createLayer(context: Context): Layer {
         root.setAttribute("aria-live", "polite");
         // Properties, not a style attribute: a CSP without 'unsafe-inline' lets them pass.
         if (!container) {
-          root.style.cssText =
-            "position:fixed;z-index:2147483647;left:50%;bottom:1em;transform:translate(-50%);background:#fff;color:#000;text-align:center";
+          root.style.cssText = "position:fixed;z-index:2147483647;bottom:1em;right:1em;background:#fff;color:#000";
         }
         show();
       }

@@ -7,50 +7,43 @@ export interface TurnstileApi {
   remove(id: string): void;
 }
 
-interface Load {
-  tag: HTMLScriptElement;
-  loaded: Promise<unknown>;
-  /** Who needs the tag: the last one takes it away. */
-  users: Set<unknown>;
-}
+// One tag for all clients of the page: React's strict mode mounts twice, and a second copy of the script warns.
+let tag: HTMLScriptElement | undefined;
+/** Settles with its load or error event. */
+let loaded: Promise<unknown> | undefined;
+/** The tag, if it is ours; the last client takes it away. */
+let ours: HTMLScriptElement | undefined;
+const users = new Set<Context>();
 
-/** One tag per address for all clients of the page: React's strict mode mounts twice, and a second copy of the script warns. */
-const loads = new Map<string, Load>();
-
-/** Where the script is: exactly Cloudflare's address, never proxied, or an emulator's. */
-export function scriptOf({ options }: Context): URL {
-  return new URL(options.scriptUrl ?? "https://challenges.cloudflare.com/turnstile/v0/api.js", document.baseURI);
-}
+/** Where the script is. */
+export const scriptOf = ({ scriptUrl }: Context): URL => new URL(scriptUrl, document.baseURI);
 
 /** Turnstile's API, loaded once per page. @throws {GatepassError} ERR_CLIENT_SCRIPT */
 export async function load(context: Context, signal: AbortSignal): Promise<TurnstileApi> {
   const { href } = scriptOf(context);
-  let api = turnstile();
-  if (api && !loads.has(href)) return api;
-  const { tag, loaded, users } = loads.get(href) ?? insert(href, context.options.nonce);
   users.add(context);
+  let api = turnstile();
+  if (!api && !tag) insert(href, context.nonce);
   // A tag that a closed client took out goes on loading outside the document; the next client puts it back.
-  if (!tag.isConnected) document.head.append(tag);
+  if (ours && !ours.isConnected) document.head.append(ours);
   if (api) return api;
-  const ended = new AbortController();
-  const cause = await race(Promise.race([loaded, sleep(context.watchdog, ended.signal)]), signal).catch((error: unknown) => error);
-  ended.abort();
+  const cause = await race(Promise.race([loaded, sleep(context.watchdogMs, signal)]), signal).catch((error: unknown) => error);
   signal.throwIfAborted();
   api = turnstile();
   if (api) return api;
   // Not loaded, or loaded and empty, as a blocker serves it. Out with the tag, so that the next attempt has one of its own.
-  forget(href);
+  forget();
   throw failure("SCRIPT", href, cause);
 }
 
 /** This client is done with the script. */
 export function release(context: Context): void {
-  for (const { tag, users } of loads.values()) if (users.delete(context) && !users.size) tag.remove();
+  if (users.delete(context) && !users.size) ours?.remove();
 }
 
-function forget(href: string): void {
-  loads.get(href)?.tag.remove();
-  loads.delete(href);
+function forget(): void {
+  tag?.remove();
+  tag = ours = undefined;
 }
 
 /** The API, unless it is not there yet (or is an element of the page with that id). */
@@ -59,25 +52,21 @@ function turnstile(): TurnstileApi | undefined {
   return api?.render && api;
 }
 
-function insert(href: string, nonce = ""): Load {
-  // A tag that the page, or another copy of this module, has put there is not ours to take away: it has a user that never leaves.
-  let tag = [...document.scripts].find(({ src }) => src.startsWith(href));
-  const users = new Set<unknown>(tag && [tag]);
+function insert(href: string, nonce: string): void {
+  // Another copy of this module, or the page itself, may have put one there: that one is not ours to take away.
+  tag = [...document.scripts].find(({ src }) => src.startsWith(href));
   if (!tag) {
-    tag = document.createElement("script");
+    tag = ours = document.createElement("script");
     // Nothing renders by itself. A tag inserted by script is async, so `turnstile.ready` would throw: its load event tells.
     Object.assign(tag, { nonce, src: trusted(`${href}?render=explicit`) });
   }
   const watched = tag;
-  const loaded = new Promise((resolve, reject) => {
+  loaded = new Promise((resolve, reject) => {
     watched.addEventListener("load", resolve);
     watched.addEventListener("error", reject);
   });
   // Also when every client that waited is closed: a dead tag must not be waited for again.
-  loaded.catch(() => forget(href));
-  const entry = { tag, loaded, users };
-  loads.set(href, entry);
-  return entry;
+  loaded.catch(forget);
 }
 
 interface Policy {
@@ -89,10 +78,6 @@ let policy: Policy | undefined;
 
 function trusted(url: string): unknown {
   const types: { createPolicy(name: string, rules: Policy): Policy } | undefined = Reflect.get(window, "trustedTypes");
-  try {
-    policy ??= types?.createPolicy("gatepass", { createScriptURL: (address) => address });
-  } catch {
-    // The CSP does not allow our policy; perhaps it does not ask for one either.
-  }
+  policy ??= types?.createPolicy("gatepass", { createScriptURL: (address) => address });
   return policy?.createScriptURL(url) ?? url;
 }

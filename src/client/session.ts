@@ -1,5 +1,5 @@
 import type { GatepassError } from "../errors.ts";
-import { PATH, REFRESH_BEFORE } from "../protocol.ts";
+import { PATH } from "../protocol.ts";
 import { type Answer, refused } from "./answer.ts";
 import type { Broker } from "./broker.ts";
 import { type Context, failure } from "./state.ts";
@@ -25,63 +25,68 @@ export interface Sessions {
   /** Refreshes when it is time; `ended` (a hold): also what expired meanwhile. */
   tick(ended?: boolean): void;
   /** The player token, kept by the page or for this visit. */
-  player(): string | undefined;
+  player(): string | null | undefined;
   close(): void;
 }
 
 /** Seconds that a session must live to be sent. */
 const MIN_LIFE = 5;
+/** Seconds for which a gate without sessions is taken to stay without: a page's life. */
+const EVER = 1e6;
 /** Seconds for which a dry run is taken for granted. */
 const DRY_LIFE = 300;
 
 /** @param post sends JSON to a path of the gate, without a credential; rejects with ERR_CLIENT_OFFLINE */
 export function createSessions(context: Context, { mint }: Broker, post: (path: string, body: unknown) => Promise<Answer>): Sessions {
-  const { refreshBefore = REFRESH_BEFORE, player: keeper } = context.options;
+  const { refreshBefore, player: keeper } = context;
   let current: Pass | undefined;
   /** Milliseconds before the expiry. */
   let early = 0;
-  let flight: Promise<void> | undefined;
+  let flight: Promise<Pass> | undefined;
   let timer: ReturnType<typeof setTimeout> | undefined;
-  let known: string | undefined;
+  let known: string | null | undefined;
 
   const peek = (): Pass | undefined => (current && current.left() > 0 ? current : undefined);
   // A page whose storage is closed has a visitor without a past, and no error.
-  const player = (): string | undefined => {
+  const player = (): typeof known => {
     try {
-      known ??= keeper?.load() ?? undefined;
+      known ??= keeper.load();
     } catch {}
     return known;
   };
 
-  async function exchange(): Promise<void> {
+  async function exchange(): Promise<Pass> {
     const turnstileToken = await mint({}, true);
     // From before the request on: the gate's clock starts later, and its time is never compared with ours.
     const [wall, mono] = [Date.now(), performance.now()];
-    const answer = await post(PATH.session, { turnstileToken, playerToken: player() });
+    const answer = await post(PATH.session, { turnstileToken, playerToken: player() ?? undefined });
     const { status } = answer.response;
     const { sessionToken, expiresIn = DRY_LIFE, dryRun, playerToken } = answer.data;
-    const token = status !== 200 ? undefined : dryRun ? "" : typeof sessionToken === "string" ? sessionToken : undefined;
-    const error = token === undefined ? refused(answer) : undefined;
-    if (error) context.enter("failed");
-    // Refused; but without a secret (404), over a limit or down, the gate may still take a fresh token.
-    if (error && /40[^4]|41/.test(`${status}`)) throw error;
-    const life = !error ? Number(expiresIn) : status === 404 ? Number.POSITIVE_INFINITY : 0;
-    current = {
-      token,
-      error,
-      // By the stricter of two clocks: one stands still in a sleeping device, the other may be set back.
-      left: () => life * 1000 - Math.max(Date.now() - wall, performance.now() - mono),
-    };
+    const token = status !== 200 ? undefined : dryRun ? "" : sessionToken;
+    let error: GatepassError | undefined;
+    let life = expiresIn;
+    if (token === undefined) {
+      context.enter("failed");
+      error = refused(answer);
+      life = status === 404 ? EVER : 0;
+      // Refused; but without a secret (404), over a limit or down, the gate may still take a fresh token.
+      if (/40[^4]|41/.test(`${status}`)) throw error;
+    }
+    // By the stricter of two clocks: one stands still in a sleeping device, the other may be set back.
+    const left = (): number => life * 1000 - Math.max(Date.now() - wall, performance.now() - mono);
+    current = { token, error, left };
     early = Math.min(refreshBefore, life / 2) * 1000;
     tick();
-    if (typeof playerToken !== "string") return;
-    known = playerToken;
-    try {
-      keeper?.save(playerToken);
-    } catch {}
+    if (playerToken) {
+      known = playerToken;
+      try {
+        keeper.save(known);
+      } catch {}
+    }
+    return current;
   }
 
-  function refresh(): Promise<void> {
+  function refresh(): Promise<Pass> {
     flight ??= exchange().finally(() => {
       flight = undefined;
     });
@@ -99,10 +104,10 @@ export function createSessions(context: Context, { mint }: Broker, post: (path: 
 
   return {
     async get(minLife = MIN_LIFE) {
-      const missing = (): boolean => !(current && current.left() >= minLife * 1000);
-      if (missing()) await refresh();
-      if (!current || (missing() && !current.error)) throw failure("CONFIG", "no session lives that long");
-      return current;
+      const isShort = (pass: Pass): boolean => !(pass.left() >= minLife * 1000);
+      const pass = !current || isShort(current) ? await refresh() : current;
+      if (isShort(pass) && !pass.error) throw failure("CONFIG", "no session lives that long");
+      return pass;
     },
     peek,
     drop(pass) {

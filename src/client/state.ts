@@ -1,12 +1,11 @@
 import { type ErrorCode, GatepassError } from "../errors.ts";
 import type { ClientOptions, ClientState } from "./types.ts";
 
+/** The options with their defaults. */
+export type Settings = Required<Omit<ClientOptions, "container">> & { container: HTMLElement | string | undefined };
+
 /** What the parts of one client share. */
-export interface Context {
-  readonly options: ClientOptions;
-  readonly action: string;
-  /** Milliseconds until the first sign of life. */
-  readonly watchdog: number;
+export interface Context extends Settings {
   /** Aborted by `close()`, with the error that pending promises reject with. */
   readonly closing: AbortSignal;
   /** How many holds are open. */
@@ -21,7 +20,7 @@ export type What = Area<ErrorCode>;
 
 /** An error of the client. */
 export function failure(what: What, detail: unknown = "", cause: unknown = detail): GatepassError {
-  return new GatepassError(`ERR_CLIENT_${what}`, `Cannot complete the call: ${what} ${detail}`.trim(), { cause });
+  return new GatepassError(`ERR_CLIENT_${what}`, `Cannot complete the call: ${what} ${detail}`, { cause });
 }
 
 /** Calls `task` once: after `ms`, and in any case when `signal` aborts. The result cancels; neither timer nor listener stays. */

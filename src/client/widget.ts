@@ -23,32 +23,25 @@ const LATE = 5_000;
 
 /** Renders one widget in a slot of its own. Never throws: what goes wrong comes out of `run`. */
 export function createWidget(api: TurnstileApi, layer: Layer, context: Context, action: string, cdata?: string): Widget {
-  const { sitekey, theme = "auto", language = "auto" } = context.options;
-  let slot: HTMLElement | undefined;
+  const { sitekey, theme, language, watchdogMs } = context;
   let timer: ReturnType<typeof setTimeout> | undefined;
+  let slot: HTMLElement | undefined;
   let id = "";
   let alive = false;
-  let running = false;
-  let failed = false;
   let asked = false;
-  let resolve: (token: string) => void;
-  let reject: (error: unknown) => void;
-  const outcome = new Promise<string>((...settle) => {
-    [resolve, reject] = settle;
-  });
-  // A spare may fail while nobody waits for it.
-  outcome.catch(() => {});
+  let failed: GatepassError | undefined;
+  let waiting: { resolve(token: string): void; reject(error: unknown): void } | undefined;
 
   const fail = (what: What, cause?: unknown): void => {
-    failed = true;
     clearTimeout(timer);
-    reject(failure(what, cause));
+    failed ??= failure(what, cause);
+    waiting?.reject(failed);
   };
   /** Waits for the next sign of life. After the first, any message of its frame, Turnstile itself gives up at 40 s. */
   const watch = (): void => {
     clearTimeout(timer);
-    if (!running || failed) return;
-    const ms = asked ? PERSON : alive ? context.watchdog * 4 : context.watchdog;
+    if (!waiting || failed) return;
+    const ms = asked ? PERSON : alive ? watchdogMs * 4 : watchdogMs;
     const since = Date.now();
     timer = setTimeout(() => {
       // A timer that comes late slept (a hidden tab, a closed lid), and so did the challenge: it gets its time again.
@@ -85,7 +78,7 @@ export function createWidget(api: TurnstileApi, layer: Layer, context: Context, 
       "response-field": false,
       callback: (token: string) => {
         clearTimeout(timer);
-        resolve(token);
+        waiting?.resolve(token);
       },
       // Only an exact true keeps the console quiet.
       "error-callback": (number: unknown) => {
@@ -103,12 +96,13 @@ export function createWidget(api: TurnstileApi, layer: Layer, context: Context, 
   }
   return {
     usable: () => alive && !failed && !!slot?.isConnected,
-    async run() {
-      running = true;
-      watch();
-      if (!failed) api.execute(id);
-      return outcome;
-    },
+    run: () =>
+      new Promise((resolve, reject) => {
+        waiting = { resolve, reject };
+        if (failed) throw failed;
+        watch();
+        api.execute(id);
+      }),
     drop() {
       fail("ABORTED");
       removeEventListener("message", heard);
@@ -122,14 +116,14 @@ export function createWidget(api: TurnstileApi, layer: Layer, context: Context, 
 }
 
 /** What one more widget may mend. */
-export function isRetryable({ code, cause }: GatepassError): boolean {
-  return code === "ERR_CLIENT_SCRIPT" || /^(10[2346]|110600|[36]00)/.test(`${cause}`);
+export function isRetryable({ cause }: GatepassError): boolean {
+  return /^(10[2346]|110600|[36]00)/.test(`${cause}`);
 }
 
 /** Turnstile's families of error numbers. */
 function familyOf(number: string): What {
-  if (/^(105|110[1-4]|4000)/.test(number)) return "CONFIG";
   if (/^1105/.test(number)) return "UNSUPPORTED";
   if (/^1106/.test(number)) return "TIMEOUT";
+  if (/^(105|110|400)/.test(number)) return "CONFIG";
   return number === "200500" ? "BLOCKED" : "CHALLENGE";
 }
