@@ -25,8 +25,8 @@ export function listen(options: { active(): boolean; press(mask: number): void; 
     if (!options.active() || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.code === "Escape") options.quit();
     const mask = KEYS[event.code];
-    // "End run" is a button like any other: what opens it must not turn the ember as well.
-    if (mask === undefined || (event.code === "Space" && event.target instanceof HTMLButtonElement && event.target.id === "quit")) return;
+    // On a button Space is a click, of whichever button has the focus.
+    if (mask === undefined || (event.code === "Space" && event.target instanceof HTMLButtonElement)) return;
     event.preventDefault();
     if (!event.repeat) press(mask);
   });
@@ -38,6 +38,8 @@ export function listen(options: { active(): boolean; press(mask: number): void; 
       event.preventDefault();
       press(mask);
     });
+    // A zone that took the focus from a mouse would take Space with it.
+    zone.addEventListener("mousedown", (event) => event.preventDefault());
     // Assistive technology clicks without a pointer.
     zone.addEventListener("click", (event) => {
       if (event.detail === 0 && options.active()) press(mask);

@@ -1,6 +1,6 @@
 /** Ember Ring's page: title, countdown, a minute of play, the result; the gate's client beside it. */
 import { type ClientState, createClient } from "gatepass/client";
-import { ASH, SPARK, STAR } from "../game/rules.ts";
+import { ASH, PULSE, SPARK, STAR, TURN } from "../game/rules.ts";
 import type { Insets } from "./backdrop.ts";
 import { createBoard } from "./board.ts";
 import { element } from "./dom.ts";
@@ -61,7 +61,10 @@ let heard = { tick: -1, pulse: 0 };
 
 /** The run behind the title: it plays itself, or waits where motion is unwelcome. */
 function attract(): LiveRun {
-  return createLiveRun({ seeds: randomSeeds(), pilot });
+  const shown = createLiveRun({ seeds: randomSeeds(), pilot });
+  // Some seconds in, so that there is something to see.
+  for (let quarter = 0; quarter < 26; quarter++) shown.advance(250);
+  return shown;
 }
 
 async function start(): Promise<void> {
@@ -125,7 +128,7 @@ function finish(): void {
 
 function listenToRun(): void {
   const { last, multiplier } = run.state;
-  const pulse = Math.floor(run.tick / 300);
+  const pulse = Math.floor(run.tick / PULSE);
   if (pulse > heard.pulse && !run.done) sound.play("pulse");
   if (last.tick > heard.tick) {
     if (last.kind === SPARK) sound.play("spark", multiplier - 1);
@@ -217,7 +220,7 @@ listen({
   press(mask) {
     if (phase !== "play") return;
     run.press(mask);
-    sound.play(mask === 4 ? "turn" : "move");
+    sound.play(mask === TURN ? "turn" : "move");
   },
   quit: () => abort("quit"),
 });

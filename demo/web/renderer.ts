@@ -56,7 +56,7 @@ export function createRenderer(canvas: HTMLCanvasElement, still: () => boolean):
     }
     if (tail.length > TAIL) tail = tail.slice(-TAIL);
     const { last } = state;
-    if (last.tick >= seen && last.tick >= 0 && tick > seen) {
+    if (seen >= 0 && last.tick >= seen && tick > seen) {
       const at = point(place, last.angle * UNITS, place.rings[last.ring] ?? 0);
       effects.touch({ kind: last.kind, points: last.points, colour: COLOURS[last.kind] ?? "#fff", now, still: still(), ...at });
     }
