@@ -52,15 +52,15 @@ export function createTurnstile(options: TurnstileOptions): Turnstile {
     if (!met) throw new TypeError(`Invalid "${name}": ${rule}`);
   };
   const every = (list: unknown[], pattern: RegExp): boolean => list.every((one) => typeof one === "string" && pattern.test(one));
-  must("secret", secrets.length > 0 && every(secrets, /^[!-~]+$/), "expected one or more, without white space");
+  must("secret", secrets.length > 0 && every(secrets, /^[!-~]+$/), "expected one or more, no white space");
   must(
     "allowedHostnames",
-    (allowTestKeys || hostnames.length > 0) && every(hostnames, /^[a-z0-9._-]+$/),
-    "expected one or more bare names, lower case",
+    (allowTestKeys || hostnames.length > 0) && every(hostnames, /^[a-z0-9._-]{2,}$/),
+    "expected one or more, bare and lower case",
   );
-  must("secret", allowTestKeys || every(secrets, NO_TEST_SECRET), "a test secret needs allowTestKeys");
+  must("secret", allowTestKeys || every(secrets, NO_TEST_SECRET), "for tests only, needs allowTestKeys");
   // Whoever answers decides who is human: no one but Cloudflare is asked by accident.
-  must("siteverifyUrl", allowTestKeys || url === SITEVERIFY_URL, "another one needs allowTestKeys");
+  must("siteverifyUrl", allowTestKeys || url === SITEVERIFY_URL, "for tests only, needs allowTestKeys");
   const range = (name: keyof TurnstileOptions, value: number, min: number, max: number): void => {
     if (!(Number.isInteger(value) && value >= min && value <= max)) throw new RangeError(`Invalid "${name}": expected ${min} to ${max}`);
   };

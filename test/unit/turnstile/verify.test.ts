@@ -354,6 +354,7 @@ describe("creation", () => {
     const create = (secret: unknown): unknown => Reflect.apply(createTurnstile, undefined, [{ ...base, secret }]);
     expect(() => create(undefined)).toThrow(TypeError);
     expect(() => create([undefined])).toThrow(TypeError);
+    expect(() => Reflect.apply(createTurnstile, undefined, [{ ...base, allowedHostnames: "game.example" }])).toThrow(TypeError);
   });
 
   it.each([{ maxAge: 0 }, { maxAge: Number.NaN }, { timeoutMs: 0 }, { timeoutMs: 1.5 }, { retries: -1 }, { retries: 6 }])(
