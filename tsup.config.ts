@@ -15,7 +15,7 @@ for (const [subpath, target] of Object.entries(manifest.exports)) {
 const common: Options = { outDir: "dist", target: "es2022", dts: false, clean: false, silent: true, external: ["jose", "zod", /^node:/] };
 
 export default defineConfig([
-  { ...common, entry, format: "esm", platform: "neutral", splitting: true, onSuccess: declarations },
+  { ...common, entry, format: "esm", platform: "neutral", splitting: true, onSuccess: finish },
   {
     ...common,
     entry: { "client.global": "src/client/global.ts" },
@@ -34,8 +34,18 @@ export default defineConfig([
   },
 ]);
 
+async function finish(): Promise<void> {
+  // Chunks have no side effects, and importing one for them alone makes users' bundlers warn.
+  for (const name of readdirSync("dist", { recursive: true, encoding: "utf8" })) {
+    if (!name.endsWith(".js") || name.startsWith("demo")) continue;
+    const text = readFileSync(`dist/${name}`, "utf8");
+    writeFileSync(`dist/${name}`, text.replace(/^import "(?:\.\.?\/)+chunk-\w+\.js";\n/gm, ""));
+  }
+  declarations();
+}
+
 /** Declarations by tsc; their `.ts` specifiers become `.js`, since a published .d.ts has no .ts beside it. */
-async function declarations(): Promise<void> {
+function declarations(): void {
   const tsc = fileURLToPath(new URL("./node_modules/.bin/tsc", import.meta.url));
   const flags = ["-p", ".", "--noEmit", "false", "--emitDeclarationOnly", "--outDir", "dist/types", "--rootDir", "."];
   execFileSync(tsc, flags, { stdio: "inherit" });
