@@ -14,8 +14,8 @@ export interface RingKey {
 export type Ring = [RingKey, ...RingKey[]];
 
 const MIN_BYTES = 32;
-/** Characters that a `kid` may have. */
-export const MAX_KID = 128;
+/** Characters that a `kid` may have, so that a longer one is nobody's. */
+const MAX_KID = 128;
 
 /**
  * Checks secrets and copies them. The first signs, all verify.

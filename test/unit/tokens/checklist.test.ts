@@ -199,6 +199,14 @@ describe("row 6: one spelling of base64url", () => {
     expect.hasAssertions();
   });
 
+  it("looks at every unused bit: of the 64 last characters one alone is right", async () => {
+    for (const pad of ["", " ", "  "]) {
+      const [head, body = ""] = forge(HEADER, `${JSON.stringify(CLAIMS)}${pad}`).split(".");
+      const codes = await Promise.all([...alphabet].map((last) => code(seal(`${head}.${body.slice(0, -1)}${last}`))));
+      expect(codes.filter((one) => one === "accepted").length).toBe(1);
+    }
+  });
+
   it("rejects a length that no bytes have", async () => {
     const [head, body = ""] = forge(HEADER, CLAIMS).split(".");
     const impossible = body + "AAAA".slice(0, (5 - (body.length % 4)) % 4 || 4);
@@ -275,6 +283,7 @@ describe("row 9: kid names a key of the ring", () => {
   it("tries the named key and no other", async () => {
     expect(await codeOf(ring.verify(TYP, forge({ ...HEADER, kid: "old" }, CLAIMS, "o".repeat(40))))).toBe("accepted");
     expect(await codeOf(ring.verify(TYP, forge({ ...HEADER, kid: "old" }, CLAIMS, SECRET)))).toBe("ERR_TOKEN_SIGNATURE");
+    expect(await codeOf(ring.verify(TYP, forge({ ...HEADER, kid: "new" }, CLAIMS, "o".repeat(40))))).toBe("ERR_TOKEN_SIGNATURE");
   });
 
   it("takes a kid of 128 characters", async () => {
@@ -389,6 +398,7 @@ describe("rows 13 to 16: times", () => {
     expect(await claims({ iat: undefined })).toBe("ERR_TOKEN_CLAIM");
     expect(await claims({ iat: AT + 5 })).toBe("accepted");
     expect(await claims({ iat: AT + 6, exp: AT + 66 })).toBe("ERR_TOKEN_NOT_YET");
+    expect(await claims({ iat: AT + 6, nbf: AT, exp: AT + 66 })).toBe("ERR_TOKEN_NOT_YET");
     expect(await at(NOW, { exp: AT + 60 }, { maxTtl: 60 })).toBe("accepted");
     expect(await at(NOW, { exp: AT + 61 }, { maxTtl: 60 })).toBe("ERR_TOKEN_CLAIM");
     expect(await at(NOW + 66_000, { exp: AT + 60 }, { maxTtl: 60, clockTolerance: 300 })).toBe("accepted");

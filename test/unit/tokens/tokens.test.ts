@@ -132,6 +132,17 @@ describe("createTokens", () => {
     const fresh = createTokens({ secrets: SECRET, clock });
     const spelt = (i: number): string => `{"alg":"HS256","typ":"${TYP}"}${" ".repeat(i)}`;
     for (let i = 0; i < 200; i++) expect(await codeOf(fresh.verify(TYP, forge(spelt(i), CLAIMS)))).toBe("accepted");
+    // jose reads a header each time, we only those that we do not remember.
+    const readings = async (header: string): Promise<number> => {
+      const parse = vi.spyOn(JSON, "parse");
+      await codeOf(fresh.verify(TYP, forge(header, CLAIMS)));
+      const { calls } = parse.mock;
+      parse.mockRestore();
+      return calls.filter(([text]) => text === header).length;
+    };
+    expect([await readings(spelt(0)), await readings(spelt(63)), await readings(spelt(64)), await readings(spelt(199))]).toEqual([
+      1, 1, 2, 2,
+    ]);
     // A remembered header does not carry its trust to another kind, or to another MAC.
     expect(await codeOf(fresh.verify("gp-other+jwt", forge(spelt(0), CLAIMS)))).toBe("ERR_TOKEN_HEADER");
     expect(await codeOf(fresh.verify(TYP, forge(spelt(0), CLAIMS, "x".repeat(32))))).toBe("ERR_TOKEN_SIGNATURE");
