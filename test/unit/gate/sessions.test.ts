@@ -253,6 +253,25 @@ describe("tokens that are none of this gate's sessions", () => {
     expect(answer.headers.get("www-authenticate")).toBe('Bearer error="invalid_token"');
   });
 
+  it("a token that was verified before is no better than it was: it expires, and a copy of its claims cannot change it", async () => {
+    const at = kit({ session: { uses: 3 } });
+    const { token, claims } = await at.session();
+    claims.scope.push("everything");
+    claims.uses = 1000;
+    claims.exp += 1e6;
+    expect((await at.write(bearer(token))).status).toBe(201);
+    const again = await at.gate.sessions.verify(token);
+    expect([again.scope, again.uses]).toEqual([["score_submit"], 3]);
+    const flipped = token.endsWith("A") ? `${token.slice(0, -1)}Q` : `${token.slice(0, -1)}A`;
+    expect(await codeOf(await at.write({ "x-gatepass-session": flipped }))).toEqual([401, "SESSION_INVALID"]);
+    at.advance(304_000);
+    expect((await at.write(bearer(token))).status).toBe(201);
+    at.advance(1_000);
+    expect(await codeOf(await at.write(bearer(token)))).toEqual([401, "SESSION_EXPIRED"]);
+    at.advance(-1_000_000);
+    expect(await codeOf(await at.write(bearer(token)))).toEqual([401, "SESSION_INVALID"]);
+  });
+
   it("the application's own Authorization is none of our business", async () => {
     const at = kit();
     const { token } = await at.session();
