@@ -16,12 +16,11 @@ export interface Broker {
   close(): void;
 }
 
-/** How many may wait, the running one included. */
-const QUEUE = 8;
-/** Milliseconds before the one new widget. */
-const PAUSE = 1000;
-
 export function createBroker(context: Context): Broker {
+  /** How many may wait, the running one included. */
+  const QUEUE = 8;
+  /** Milliseconds before the one new widget. */
+  const PAUSE = 1_000;
   const { closing } = context;
   const layer = createLayer(context);
   let waiting = 0;
@@ -45,37 +44,6 @@ export function createBroker(context: Context): Broker {
     spare?.drop();
   };
 
-  async function serve(signal: AbortSignal, action: string, cdata: string | undefined): Promise<string> {
-    if (navigator.onLine === false) throw failure("OFFLINE");
-    context.enter("loading");
-    try {
-      const api = await load(context, signal);
-      // Only now: a game may have begun while the script was loading.
-      await race(opened(), signal);
-      const render = (): Widget => createWidget(api, layer, context, action, cdata);
-      const isDefault = action === context.action && !cdata;
-      if (isDefault && spare?.usable()) [active, spare] = [spare, undefined];
-      else active = render();
-      const token = await race(active.run(), signal);
-      // In a later task: Turnstile may still be using it.
-      await sleep(0, signal);
-      active.drop();
-      signal.throwIfAborted();
-      context.enter("ready");
-      // One ahead, so that the next token comes sooner; it executes nothing yet.
-      if (isDefault && waiting < 2 && isOpen() && !document.hidden) {
-        spare?.drop();
-        spare = render();
-      }
-      return token;
-    } catch (error) {
-      await sleep(0, signal);
-      active?.drop();
-      if (signal.aborted) context.enter("idle");
-      throw error;
-    }
-  }
-
   return {
     async mint({ action = context.action, cdata, signal = closing } = {}, always) {
       if (!always && waiting >= QUEUE) throw failure("BUSY");
@@ -90,16 +58,37 @@ export function createBroker(context: Context): Broker {
         await race(turn, own);
         for (let tries = 0; ; ) {
           try {
-            return await serve(own, action, cdata);
-          } catch (reason) {
-            own.throwIfAborted();
-            if (away) continue;
-            const error = reason instanceof GatepassError ? reason : failure("CONFIG", reason);
-            if (tries++ || !isRetryable(error)) {
-              context.enter(/SCRIPT|BLOCKED/.test(error.code) ? "blocked" : "failed");
-              throw error;
+            if (!navigator.onLine) throw failure("OFFLINE");
+            context.enter("loading");
+            const api = await load(context, own);
+            // Only now: a game may have begun while the script was loading.
+            await race(opened(), own);
+            const render = (): Widget => createWidget(api, layer, context, action, cdata);
+            const isDefault = action === context.action && !cdata;
+            if (isDefault && spare?.usable()) [active, spare] = [spare, undefined];
+            else active = render();
+            const token = await race(active.run(), own);
+            context.enter("ready");
+            // In a later task: Turnstile may still be using it.
+            await sleep(0, own);
+            active.drop();
+            // One ahead, so that the next token comes sooner; it executes nothing yet.
+            if (isDefault && waiting < 2 && isOpen() && !document.hidden) {
+              spare?.drop();
+              spare = render();
             }
-            await sleep(PAUSE, own);
+            return token;
+          } catch (reason) {
+            await sleep(0, closing);
+            active?.drop();
+            const error = reason instanceof GatepassError ? reason : failure("CONFIG", reason);
+            if (own.aborted) context.enter("idle");
+            else if (away) continue;
+            else if (!tries++ && isRetryable(error)) {
+              await sleep(PAUSE, own);
+              continue;
+            } else context.enter(/SCRIPT|BLOCKED/.test(error.code) ? "blocked" : "failed");
+            throw error;
           }
         }
       } catch (error) {

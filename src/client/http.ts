@@ -6,9 +6,6 @@ import type { Pass, Sessions } from "./session.ts";
 import { type Context, failure, race, sleep } from "./state.ts";
 import type { Client } from "./types.ts";
 
-/** Milliseconds for an exchange: everybody waits for it. */
-const PATIENCE = 20_000;
-
 /** `fetch` with the session on our own origins: one refresh, one retry, and a fresh Turnstile token where there is no session. */
 export function createFetch(isOurs: (url: string) => boolean, send: typeof fetch, sessions: Sessions, { mint }: Broker): Client["fetch"] {
   const arm = async (request: Request, pass: Pass | undefined): Promise<Request> => {
@@ -36,7 +33,7 @@ export function createFetch(isOurs: (url: string) => boolean, send: typeof fetch
     // A read costs no challenge: it takes what is there, and asks only when the gate does.
     const pass = /GET|HEAD/.test(method) ? sessions.peek() : await obtain();
     const response = await send(await arm(request, pass));
-    if (response.status !== 401 || pass?.error || !copy) return response;
+    if (response.status !== 401 || !copy || (pass && pass.token === undefined)) return response;
     const { data } = await read(response.clone());
     if (!/^SESSION_/.test(`${data.error}`)) return response;
     sessions.drop(pass);
@@ -50,7 +47,8 @@ export function createFetch(isOurs: (url: string) => boolean, send: typeof fetch
 /** Sends JSON to an address of the gate, without a credential. @throws {GatepassError} ERR_CLIENT_OFFLINE */
 export async function post({ closing }: Context, send: typeof fetch, url: string, body: unknown): Promise<Answer> {
   const answer = send(url, { ...json(body), redirect: "error", signal: closing }).then(read);
-  const late = sleep(PATIENCE, closing).then(() => Promise.reject(Error("late")));
+  // Everybody waits for an exchange: one that hangs is given up.
+  const late = sleep(20_000, closing).then(() => Promise.reject(failure("OFFLINE", "late")));
   return Promise.race([answer, late]).catch((error: unknown) => {
     throw offline(error);
   });

@@ -73,11 +73,12 @@ export function createClient(options: ClientOptions): Client {
     fetch: (input, init) => fetch(input, init),
     onState() {},
   };
-  for (const [name, value] of Object.entries<unknown>({ ...options, sitekey: options.sitekey ?? "" })) {
-    if (value === undefined) continue;
-    const right = name in settings && (name === "container" || typeof value === typeof Reflect.get(settings, name));
-    if (!right || WRONG.test(`${name}=${value}`)) throw new TypeError(`Invalid option "${name}"`);
-    Object.assign(settings, { [name]: value });
+  for (const [name, value] of Object.entries<unknown>({ ...settings, ...options })) {
+    const usual: unknown = Reflect.get(settings, name);
+    const chosen = value ?? usual;
+    const right = name === "container" || (name in settings && typeof chosen === typeof usual);
+    if (!right || WRONG.test(`${name}=${chosen}`)) throw new TypeError(`Invalid option "${name}"`);
+    Object.assign(settings, { [name]: chosen });
   }
   const { onState, fetch: send } = settings;
   const ending = new AbortController();
@@ -123,21 +124,21 @@ export function createClient(options: ClientOptions): Client {
     );
   }
 
+  const session: Client["session"] = async ({ minLife } = {}) => {
+    const { error, token = "" } = await sessions.get(minLife);
+    if (error) throw error;
+    return token;
+  };
+
   return {
     get state() {
       return state;
     },
     start: open(async () => {
-      const { error, left } = await sessions.get();
-      // A gate without sessions is as ready as it gets.
-      if (error && left() <= 0) throw error;
+      await session();
     }),
-    token: open((wish) => broker.mint(wish)),
-    session: open(async ({ minLife } = {}) => {
-      const { error, token = "" } = await sessions.get(minLife);
-      if (error) throw error;
-      return token;
-    }),
+    token: open(broker.mint),
+    session: open(session),
     fetch: open(guarded),
     scores: open(scores),
     commit: open(commit),

@@ -13,15 +13,10 @@ export interface Layer {
 export function createLayer(context: Context): Layer {
   const { container, label } = context;
   let root: HTMLElement | undefined;
-  let note: HTMLElement | undefined;
   let asked = false;
   const show: Layer["show"] = (now = asked) => {
     asked = now;
-    if (!root || !note) return;
-    const seen = now && !context.held;
-    root.style.visibility = seen ? "visible" : "hidden";
-    // Set only now, so that the live region is read out.
-    note.textContent = seen ? label : "";
+    if (root) root.style.visibility = now && !context.held ? "visible" : "hidden";
   };
   return {
     slot() {
@@ -30,13 +25,12 @@ export function createLayer(context: Context): Layer {
         if (!place) throw new Error("The container is not in the page");
         root?.remove();
         root = div(place);
-        note = div(root);
-        root.setAttribute("role", "dialog");
-        root.setAttribute("aria-label", label);
-        root.setAttribute("aria-live", "polite");
-        // Properties, not a style attribute: a CSP without 'unsafe-inline' lets them pass.
+        // An alert is read out when it appears, and takes no key away from the page.
+        Object.assign(root, { role: "alertdialog", ariaLabel: label });
         if (!container) {
+          // Properties, not a style attribute: a CSP without 'unsafe-inline' lets them pass.
           root.style.cssText = "position:fixed;z-index:2147483647;bottom:1em;right:1em;background:#fff;color:#000";
+          root.append(label);
         }
         show();
       }

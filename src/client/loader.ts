@@ -32,7 +32,7 @@ export async function load(context: Context, signal: AbortSignal): Promise<Turns
   api = turnstile();
   if (api) return api;
   // Not loaded, or loaded and empty, as a blocker serves it. Out with the tag, so that the next attempt has one of its own.
-  forget();
+  forget(tag);
   throw failure("SCRIPT", href, cause);
 }
 
@@ -41,9 +41,9 @@ export function release(context: Context): void {
   if (users.delete(context) && !users.size) ours?.remove();
 }
 
-function forget(): void {
-  tag?.remove();
-  tag = ours = undefined;
+function forget(dead: typeof tag): void {
+  dead?.remove();
+  if (dead === tag) tag = ours = undefined;
 }
 
 /** The API, unless it is not there yet (or is an element of the page with that id). */
@@ -66,7 +66,7 @@ function insert(href: string, nonce: string): void {
     watched.addEventListener("error", reject);
   });
   // Also when every client that waited is closed: a dead tag must not be waited for again.
-  loaded.catch(forget);
+  loaded.catch(() => forget(watched));
 }
 
 interface Policy {

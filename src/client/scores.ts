@@ -4,9 +4,6 @@ import { read, refused } from "./answer.ts";
 import { json, offline } from "./http.ts";
 import type { Client } from "./types.ts";
 
-/** How long the list is that a score may enter. */
-const TOP = 10;
-
 /** The board's part of the client. */
 export function createScores(base: string, fetch: Client["fetch"]): Pick<Client, "commit" | "submitScore" | "qualifies" | "scores"> {
   /** The answer, when it has the member `key` (or when the gate runs dry). @throws {GatepassError} ERR_CLIENT_REFUSED, ERR_CLIENT_OFFLINE */
@@ -40,6 +37,7 @@ export function createScores(base: string, fetch: Client["fetch"]): Pick<Client,
       }
     },
     async qualifies(score, board) {
+      const TOP = 10;
       const { scores: rows } = await scores({ limit: TOP, ...(board && { board }) });
       const first = rows[0]?.score ?? 0;
       const last = rows.at(-1)?.score ?? 0;

@@ -6,9 +6,9 @@ import { type Context, failure } from "./state.ts";
 
 /** What a write takes along. */
 export interface Pass {
-  /** Empty: the gate runs dry, no credential is needed. Undefined: no session can be had, a fresh Turnstile token does it. */
+  /** Empty: the gate runs dry, no credential is needed. Undefined: no session can be had (now, or without a signing secret), a fresh Turnstile token does it. */
   token: string | undefined;
-  /** Why there is none. */
+  /** Why there is none just now. */
   error: GatepassError | undefined;
   /** Milliseconds to live. */
   left(): number;
@@ -29,15 +29,14 @@ export interface Sessions {
   close(): void;
 }
 
-/** Seconds that a session must live to be sent. */
-const MIN_LIFE = 5;
-/** Seconds for which a gate without sessions is taken to stay without: a page's life. */
-const EVER = 1e6;
-/** Seconds for which a dry run is taken for granted. */
-const DRY_LIFE = 300;
-
 /** @param post sends JSON to a path of the gate, without a credential; rejects with ERR_CLIENT_OFFLINE */
 export function createSessions(context: Context, { mint }: Broker, post: (path: string, body: unknown) => Promise<Answer>): Sessions {
+  /** Seconds that a session must live to be sent. */
+  const MIN_LIFE = 5;
+  /** Seconds for which a dry run is taken for granted. */
+  const DRY_LIFE = 300;
+  /** Seconds for which a gate without sessions is taken to stay without: a page's life. */
+  const EVER = 1_000_000;
   const { refreshBefore, player: keeper } = context;
   let current: Pass | undefined;
   /** Milliseconds before the expiry. */
@@ -46,7 +45,7 @@ export function createSessions(context: Context, { mint }: Broker, post: (path: 
   let timer: ReturnType<typeof setTimeout> | undefined;
   let known: string | null | undefined;
 
-  const peek = (): Pass | undefined => (current && current.left() > 0 ? current : undefined);
+  const peek = (): Pass | undefined => (current?.token && current.left() > 0 ? current : undefined);
   // A page whose storage is closed has a visitor without a past, and no error.
   const player = (): typeof known => {
     try {
@@ -65,12 +64,13 @@ export function createSessions(context: Context, { mint }: Broker, post: (path: 
     const token = status !== 200 ? undefined : dryRun ? "" : sessionToken;
     let error: GatepassError | undefined;
     let life = expiresIn;
-    if (token === undefined) {
+    if (status === 404) life = EVER;
+    else if (token === undefined) {
       context.enter("failed");
       error = refused(answer);
-      life = status === 404 ? EVER : 0;
-      // Refused; but without a secret (404), over a limit or down, the gate may still take a fresh token.
-      if (/40[^4]|41/.test(`${status}`)) throw error;
+      life = 0;
+      // Refused; but over a limit or down, the gate may still take a fresh token.
+      if (/4[01]/.test(`${status}`)) throw error;
     }
     // By the stricter of two clocks: one stands still in a sleeping device, the other may be set back.
     const left = (): number => life * 1000 - Math.max(Date.now() - wall, performance.now() - mono);
@@ -99,7 +99,7 @@ export function createSessions(context: Context, { mint }: Broker, post: (path: 
     if (!current?.token || (!peek() && !ended)) return;
     const wait = current.left() - early;
     if (wait > 0) timer = setTimeout(tick, wait);
-    else if (!document.hidden && !context.held && navigator.onLine !== false) refresh().catch(() => {});
+    else if (!document.hidden && !context.held && navigator.onLine) refresh().catch(() => {});
   }
 
   return {

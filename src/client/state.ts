@@ -20,37 +20,24 @@ export type What = Area<ErrorCode>;
 
 /** An error of the client. */
 export function failure(what: What, detail: unknown = "", cause: unknown = detail): GatepassError {
-  return new GatepassError(`ERR_CLIENT_${what}`, `Cannot complete the call: ${what} ${detail}`, { cause });
+  return new GatepassError(`ERR_CLIENT_${what}`, `Cannot go on: ${what} ${detail}`, { cause });
 }
 
-/** Calls `task` once: after `ms`, and in any case when `signal` aborts. The result cancels; neither timer nor listener stays. */
-export function after(signal: AbortSignal, task: () => void, ms?: number): () => void {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const cancel = (): void => {
-    clearTimeout(timer);
-    signal.removeEventListener("abort", fire);
-  };
-  const fire = (): void => {
-    cancel();
-    task();
-  };
-  signal.addEventListener("abort", fire);
-  if (signal.aborted) fire();
-  else if (ms !== undefined) timer = setTimeout(fire, ms);
-  return cancel;
-}
-
-/** As `promise`, unless `signal` aborts first: then its reason. */
+/** As `promise`, unless `signal` aborts first: then its reason. No listener stays. */
 export function race<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
-    const cancel = after(signal, () => reject(signal.reason));
-    promise.then(resolve, reject).finally(cancel);
+    const abort = (): void => reject(signal.reason);
+    signal.addEventListener("abort", abort);
+    if (signal.aborted) abort();
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
   });
 }
 
-/** Resolves after `ms`, or at once when `signal` aborts. */
-export function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    after(signal, resolve, ms);
+/** Resolves after `ms`, unless `signal` aborts first. No timer stays. */
+export function sleep(ms: number, signal: AbortSignal): Promise<unknown> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const time = new Promise((resolve) => {
+    timer = setTimeout(resolve, ms);
   });
+  return race(time, signal).finally(() => clearTimeout(timer));
 }

@@ -66,7 +66,8 @@ export interface Client {
   token(options?: { action?: string; cdata?: string; signal?: AbortSignal }): Promise<string>;
   /**
    * A session token with at least `minLife` seconds (5) to live; memory only; single flight.
-   * An empty string while the gate runs dry (`monitor`, `off`): then no credential is needed.
+   * An empty string where the gate gives none: while it runs dry (`monitor`, `off`), and without a signing secret, when each write of
+   * `fetch` takes a fresh Turnstile token.
    */
   session(options?: { minLife?: number }): Promise<string>;
   /** No challenge and no refresh starts while held: who needs one waits for the release. Call the result to release. */

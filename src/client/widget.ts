@@ -16,11 +16,6 @@ export interface Widget {
   drop(): void;
 }
 
-/** Milliseconds that a person gets. */
-const PERSON = 120_000;
-/** Milliseconds that a timer may be late before it must have slept. */
-const LATE = 5_000;
-
 /** Renders one widget in a slot of its own. Never throws: what goes wrong comes out of `run`. */
 export function createWidget(api: TurnstileApi, layer: Layer, context: Context, action: string, cdata?: string): Widget {
   const { sitekey, theme, language, watchdogMs } = context;
@@ -41,11 +36,12 @@ export function createWidget(api: TurnstileApi, layer: Layer, context: Context, 
   const watch = (): void => {
     clearTimeout(timer);
     if (!waiting || failed) return;
-    const ms = asked ? PERSON : alive ? watchdogMs * 4 : watchdogMs;
+    // A person gets two minutes.
+    const ms = asked ? 120_000 : alive ? watchdogMs * 4 : watchdogMs;
     const since = Date.now();
     timer = setTimeout(() => {
       // A timer that comes late slept (a hidden tab, a closed lid), and so did the challenge: it gets its time again.
-      if (document.hidden || Date.now() - since > ms + LATE) watch();
+      if (document.hidden || Date.now() - since > ms + 5_000) watch();
       else fail(alive ? "TIMEOUT" : "BLOCKED");
     }, ms);
   };
@@ -85,7 +81,6 @@ export function createWidget(api: TurnstileApi, layer: Layer, context: Context, 
         fail(familyOf(`${number}`), `${number}`);
         return true;
       },
-      "expired-callback": () => {},
       "timeout-callback": () => fail("TIMEOUT"),
       "unsupported-callback": () => fail("UNSUPPORTED"),
       "before-interactive-callback": () => ask(true),

@@ -84,7 +84,7 @@ describeBrowser("the client in a browser", () => {
     const site = await withClient("", { sitekey: MANAGED });
     site.emulator.control.fault({ kind: "interaction" });
     await site.run("window.pending = client.session(); await 0;");
-    const layer = site.page.getByRole("dialog", { name: "Security check" });
+    const layer = site.page.getByRole("alertdialog", { name: "Security check" });
     await site.until("client.state === 'interactive'");
     expect(await layer.isVisible()).toBe(true);
     expect(await layer.innerText()).toContain("Security check");
@@ -152,7 +152,7 @@ describeBrowser("the client in a browser", () => {
       for (let i = 0; site.emulator.control.counts().challenges < 2 && i < 200; i++)
         await new Promise((resolve) => setTimeout(resolve, 20));
       // Frames, and the spare, are gone with the page.
-      await site.run("addEventListener('pagehide', () => (window.slots = document.querySelectorAll('[role=dialog] > div > div').length));");
+      await site.run("addEventListener('pagehide', () => (window.slots = document.querySelectorAll('[role=alertdialog] > div').length));");
       await site.run("location.href = '/elsewhere';");
       await site.until("document.title === 'elsewhere'");
       await site.page.evaluate("history.back()");
@@ -283,7 +283,7 @@ describeBrowser("the client in a browser", () => {
     expect(await site.run(code("client.token()"))).toBe("ERR_CLIENT_UNSUPPORTED");
     site.emulator.control.fault({ kind: "interaction", timeout: 300 });
     expect(await site.run(code("client.token()"))).toBe("ERR_CLIENT_TIMEOUT");
-    expect(await site.page.getByRole("dialog", { name: "Security check" }).isVisible()).toBe(false);
+    expect(await site.page.getByRole("alertdialog", { name: "Security check" }).isVisible()).toBe(false);
     expect(await site.run("return client.state;")).toBe("failed");
     expect(site.said).toEqual([]);
   });

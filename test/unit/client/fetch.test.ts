@@ -15,8 +15,9 @@ beforeEach(() => {
   vi.useFakeTimers();
   show(true);
 });
-afterEach(() => {
+afterEach(async () => {
   current.client.close();
+  await Promise.resolve();
   expect(vi.getTimerCount()).toBe(0);
   vi.useRealTimers();
 });
