@@ -200,11 +200,15 @@ describe("row 6: one spelling of base64url", () => {
   });
 
   it("looks at every unused bit: of the 64 last characters one alone is right", async () => {
+    const rests = [];
     for (const pad of ["", " ", "  "]) {
       const [head, body = ""] = forge(HEADER, `${JSON.stringify(CLAIMS)}${pad}`).split(".");
+      if (body.length % 4 === 0) continue;
+      rests.push(body.length % 4);
       const codes = await Promise.all([...alphabet].map((last) => code(seal(`${head}.${body.slice(0, -1)}${last}`))));
       expect(codes.filter((one) => one === "accepted").length).toBe(1);
     }
+    expect(rests.sort()).toEqual([2, 3]);
   });
 
   it("rejects a length that no bytes have", async () => {
