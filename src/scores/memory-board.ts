@@ -137,8 +137,8 @@ export function memoryBoard(options: MemoryBoardOptions = {}): ScoreBoard {
       const row = rows.get(id);
       if (row === undefined || !isShown(row)) return [];
       const at = place(row);
-      const window = row.list.shown.slice(Math.max(0, at - n), at + n + 1);
-      return withRanks(window.map(bare), (index) => rankOf(window[index] ?? row));
+      const near = row.list.shown.slice(Math.max(0, at - n), at + n + 1);
+      return withRanks(near.map(bare), (index) => rankOf(near[index] ?? row));
     },
 
     async find(id) {

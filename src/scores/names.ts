@@ -1,5 +1,4 @@
 import { utf8 } from "../util/bytes.ts";
-import { sha256Sync } from "../util/sha256.ts";
 
 /** Where the names on a board come from. */
 export type NameRule = "generated" | "typed" | NameOptions;
@@ -99,14 +98,20 @@ function twinsOf(): Map<string, string> {
  * ```
  */
 export function generatedName(player: string): string {
-  const [first = 0, second = 0] = sha256Sync(utf8(`name\0${player}`));
-  return `${wordAt(ADJECTIVES, first)} ${wordAt(NOUNS, second)}`;
+  const bits = mix(player);
+  lists ??= [ADJECTIVES, NOUNS].map((words) => words.split(/\s+/).map((word) => word.charAt(0).toUpperCase() + word.slice(1)));
+  return lists.map((words, i) => words[(bits >>> (8 * i)) % words.length] ?? "").join(" ");
 }
 
-function wordAt(words: string, index: number): string {
-  const list = words.split(/\s+/);
-  const word = list[index % list.length] ?? "";
-  return word.charAt(0).toUpperCase() + word.slice(1);
+let lists: string[][] | undefined;
+
+/** FNV-1a over UTF-16 units and MurmurHash3's last step: spread, not secret. */
+function mix(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return hash ^ (hash >>> 16);
 }
 
 const ADJECTIVES = `agile amber ample ancient arctic autumn azure balanced bold brave breezy bright brisk bronze calm candid careful cheerful
@@ -141,6 +146,7 @@ export function createNamer(rule: NameRule = "generated"): Namer {
     typed,
     async nameOf(name, player) {
       if (!typed || name === undefined) {
+        if (generate === generatedName) return generatedName(player);
         const made = cleanName(generate(player));
         if (made === null) throw new TypeError('Cannot name the player: "generate" did not answer a name');
         return made;

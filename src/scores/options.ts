@@ -1,6 +1,6 @@
 import type { LimitRule } from "../limits/types.ts";
 import { LEVELS, type Level, SCORE_ACTION } from "../protocol.ts";
-import { assertInteger, assertKeys, assertOneOf, assertString } from "../util/assertions.ts";
+import { assertKeys, assertOneOf, assertString } from "../util/assertions.ts";
 import type { BoardRules, Operator, Order, ScoreBoard } from "./board.ts";
 import { createNamer, type NameRule, type Namer } from "./names.ts";
 import { assertRules, DEFAULT_MAX } from "./ranking.ts";
@@ -94,7 +94,6 @@ function boardOf(name: string, given: BoardOptions, signs: boolean): Board {
   assertOneOf(`boards.${name}.minLevel`, minLevel, LEVELS);
   assertOneOf(`boards.${name}.require`, require, ["session", "commitment"]);
   const rules = { min, max, order, operator };
-  assertInteger(`boards.${name}.min`, min, Number.MIN_SAFE_INTEGER);
   assertRules(`boards.${name}`, rules);
   if (!signs && (require === "commitment" || minLevel !== "claimed")) {
     throw new TypeError(`Cannot create the board "${name}": it needs commitments, and the gate has no signing secret`);
