@@ -9,29 +9,28 @@ export interface Finding extends ConfigProblem {
   reason: EventReason;
 }
 
-/** What is wrong with these options, without asking any backend. */
+/** What is wrong with these options, without asking any backend. A problem's code is its place in the list: lines are added at the end only. */
 export function inspect({ given, resolved, secrets, verifierSecrets, store }: Settings): Finding[] {
   const { mode, allowedOrigins, publicUrl = "", onStoreError, onUnavailable } = resolved;
   const { allowTestKeys, allowedHostnames = [] } = given.turnstile ?? {};
-  const found: Finding[] = [];
-  const look = (bad: boolean, code: number, reason: EventReason, message: string, option: string, severity: Finding["severity"]): void => {
-    if (bad) found.push({ code: `GP${code}`, severity, message, fix: `Change "${option}"`, reason });
-  };
-  look(mode === "monitor", 101, "mode_monitor", 'Mode "monitor" refuses nobody', "mode", "warning");
-  look(mode === "off", 102, "mode_off", 'Mode "off" checks nobody', "mode", "error");
-  look(allowTestKeys === true, 103, "test_keys_allowed", "Test keys let everybody pass", "allowTestKeys", "error");
-  look(store.consistency === "local", 104, "memory_store", "The store is of one process, and forgets with it", "store", "warning");
-  look(store.consistency === "approximate", 105, "approximate_store", "The store may admit a token twice", "store", "warning");
-  const weak = secrets.length > 0 && weakSecrets(secrets).length > 0;
-  look(weak, 106, "low_entropy_secret", "A signing secret looks guessable", "secrets", "error");
-  look(secrets.length === 0, 107, "config", "Without a signing secret there are no sessions", "secrets", "warning");
-  look(verifierSecrets.length === 0, 108, "config", "Without a Turnstile secret nobody is verified", "turnstile.secret", "error");
-  look(onStoreError === "allow", 109, "config", "While the store is down there are no limits", "onStoreError", "warning");
-  look(onUnavailable === "degraded", 110, "config", "While Cloudflare is down everybody passes", "onUnavailable", "warning");
   const plain = [publicUrl, ...allowedOrigins].some((url) => /^http:\/\/(?!localhost\b|127\.)/.test(url));
-  look(plain, 111, "config", "A page without https is anybody's on the line", "allowedOrigins", "warning");
-  look(allowedHostnames.includes("localhost"), 112, "config", "Solves of any localhost are accepted", "allowedHostnames", "warning");
-  return found;
+  const list: [bad: unknown, message: string, option: string, reason?: EventReason, severity?: "error"][] = [
+    [mode === "monitor", 'Mode "monitor" refuses nobody', "mode", "mode_monitor"],
+    [mode === "off", 'Mode "off" checks nobody', "mode", "mode_off", "error"],
+    [allowTestKeys, "Test keys let everybody pass", "allowTestKeys", "test_keys_allowed", "error"],
+    [store.consistency === "local", "The store is of one process, and forgets with it", "store", "memory_store"],
+    [store.consistency === "approximate", "The store may admit a token twice", "store", "approximate_store"],
+    [secrets.length > 0 && weakSecrets(secrets).length > 0, "A signing secret looks guessable", "secrets", "low_entropy_secret", "error"],
+    [secrets.length === 0, "Without a signing secret there are no sessions", "secrets"],
+    [verifierSecrets.length === 0, "Without a Turnstile secret nobody is verified", "turnstile.secret", "config", "error"],
+    [onStoreError === "allow", "While the store is down there are no limits", "onStoreError"],
+    [onUnavailable === "degraded", "While Cloudflare is down everybody passes", "onUnavailable"],
+    [plain, "A page without https is anybody's on the line", "allowedOrigins"],
+    [allowedHostnames.includes("localhost"), "Solves of any localhost are accepted", "allowedHostnames"],
+  ];
+  return list.flatMap(([bad, message, option, reason = "config", severity], i) =>
+    bad ? { code: `GP${101 + i}`, severity: severity ?? "warning", message, fix: `Change "${option}"`, reason } : [],
+  );
 }
 
 /** All that can be found out: the options, the store's and every feature's own check. A check that fails is a finding too. */

@@ -26,6 +26,8 @@ export interface Settings {
 const KEYS =
   "secrets turnstile store rateStore session identify issuer audience clockTolerance allowedOrigins publicUrl clientIp limits onStoreError features mode basePath onEvent onError clock random fetch";
 
+const HOOKS = /^(identify|on(Event|Error)|fetch|clock|random|subject)$/;
+
 /** @throws {TypeError} {RangeError} a bad or unknown option; mode `enforce` without a Turnstile secret */
 export function settle(given: GateOptions): Settings {
   assertKeys("options", given, KEYS.split(" "));
@@ -40,9 +42,9 @@ export function settle(given: GateOptions): Settings {
   assertInteger("ttl", sessionTtl, 120, 900);
   assertInteger("uses", sessionUses, 1, 1000);
   assertInteger("clockTolerance", clockTolerance, 0, 60);
-  const { identify, onEvent, onError, fetch, clock = () => Date.now(), random = randomBytes } = given;
-  for (const [name, hook] of Object.entries({ identify, onEvent, onError, fetch, clock, random, subject: session.subject })) {
-    if (hook !== undefined) assertFunction(name, hook);
+  const { clock = () => Date.now(), random = randomBytes } = given;
+  for (const [name, value] of Object.entries({ ...given, ...session })) {
+    if (HOOKS.test(name) && value !== undefined) assertFunction(name, value);
   }
   if (!/^(\/[\w~.-]+)*$/.test(basePath)) throw new TypeError('Invalid "basePath": expected a path like "/api"');
   const verifierSecrets = listOf(turnstile?.secret).filter((secret) => secret !== "");
