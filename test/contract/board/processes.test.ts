@@ -34,4 +34,4 @@ it("four processes on one file: the best is kept, each submission counts once, t
   } finally {
     rmSync(folder, { recursive: true });
   }
-}, 60_000);
+}, 120_000);

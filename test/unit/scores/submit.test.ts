@@ -342,9 +342,13 @@ describe("commitments", () => {
     const { token } = await at.player();
     const commitment = await at.commit(42, token);
     const { submit } = at.board;
-    at.board.submit = () => new Promise(() => {});
-    void at.submit({ commitment }, token);
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    await new Promise<void>((reached) => {
+      at.board.submit = () => {
+        reached();
+        return new Promise(() => {});
+      };
+      void at.submit({ commitment }, token);
+    });
     at.board.submit = submit;
     const retry = await at.submit({ commitment }, token);
     expect([retry.status, await retry.json()]).toMatchObject([201, { rank: 1, best: true }]);
