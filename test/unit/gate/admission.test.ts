@@ -116,7 +116,7 @@ describe("what a write costs", () => {
     if (!admission?.ok) throw new Error("refused");
     await Promise.all([admission.undo(), admission.undo()]);
     await admission.undo();
-    expect(at.counted.refunds).toBe(1);
+    expect(at.counted.refunded).toHaveLength(1);
     expect((await at.write(bearer(token))).status).toBe(201);
     await admission.undo();
     expect(await codeOf(await at.write(bearer(token)))).toEqual([401, "SESSION_EXHAUSTED"]);
@@ -160,6 +160,13 @@ describe("credentials", () => {
     const at = kit({}, { limits: { write: [{ name: "burst", limit: 2, window: 60, by: "ip" }] } });
     for (let i = 0; i < 10; i++) await at.write({ "x-turnstile-token": "made-up" });
     expect(at.emulator.control.counts().siteverify).toBe(2);
+  });
+
+  it("a fresh token that nobody could check does not count against the limits", async () => {
+    const at = kit({}, { limits: { write: [{ name: "burst", limit: 1, window: 60, by: "ip" }] } });
+    at.emulator.control.fault({ kind: "status", times: 2 });
+    expect(await codeOf(await at.write({ "x-turnstile-token": at.mint() }))).toEqual([503, "UNAVAILABLE"]);
+    expect((await at.write({ "x-turnstile-token": at.mint() })).status).toBe(201);
   });
 
   it("a public read charges its limit, asks for nothing, and knows a session that comes along", async () => {
@@ -330,8 +337,10 @@ describe("the store is down", () => {
   it("a store that refuses without saying what is believed", async () => {
     const at = kit();
     const { token } = await at.session();
-    at.counted.store.spend = async () => ({ ok: false, at: at.now(), refused: null, retryAfter: 0, states: [] });
-    expect((await at.write(bearer(token))).status).toBe(401);
+    for (const refused of [null, 99]) {
+      at.counted.store.spend = async () => ({ ok: false, at: at.now(), refused, retryAfter: 0, states: [] });
+      expect((await at.write(bearer(token))).status).toBe(401);
+    }
   });
 });
 
@@ -358,7 +367,11 @@ describe("a rate store beside the store", () => {
     at.counted.spends.length = calls.length = 0;
     expect((await at.write(bearer(token))).status).toBe(201);
     expect([calls, at.counted.spends.map((quotas) => quotas.length)]).toEqual([[1], [1]]);
-    expect(at.admissions[0]).toMatchObject({ accuracy: "approximate" });
+    const [admission] = at.admissions;
+    expect(admission).toMatchObject({ ok: true, accuracy: "approximate" });
+    // What the looser store counted stays counted; the exact one gives back the use.
+    if (admission?.ok) await admission.undo();
+    expect(at.counted.refunded.map((quotas) => quotas.map(({ key }) => key.slice(0, 4)))).toEqual([["ujti"]]);
     await at.write(bearer(token));
     at.counted.spends.length = 0;
     const refused = await at.write(bearer(token));
@@ -406,6 +419,14 @@ describe("guards", () => {
     expect(await at.gate.protect(request())).toMatchObject({ ok: true, level: "clearance" });
     expect(await at.gate.protect(request(), { action: "score_submit" })).toMatchObject({ ok: false, code: "SESSION_MISSING" });
     expect(await codeOf(await at.write())).toEqual([401, "SESSION_MISSING"]);
+  });
+
+  it("where an action is named, its session is spent all the same", async () => {
+    const at = kit({ session: { uses: 1 } }, { guard: async () => opinion() });
+    const { token } = await at.session();
+    const spend = (): Promise<Admission> => at.gate.protect(request(bearer(token)), { action: "score_submit" });
+    expect(await spend()).toMatchObject({ ok: true, level: "session", player: expect.any(String) });
+    expect(await spend()).toMatchObject({ ok: false, code: "SESSION_EXHAUSTED" });
   });
 
   it("without one, a session of any action is needed", async () => {

@@ -21,7 +21,7 @@ export const emulated = {
 export interface Counted {
   store: Store;
   spends: (readonly Quota[])[];
-  refunds: number;
+  refunded: (readonly Quota[])[];
   /** Set: every call rejects with it. */
   down: Error | undefined;
 }
@@ -30,7 +30,7 @@ export interface Counted {
 export function counting(inner: Store): Counted {
   const seen: Counted = {
     spends: [],
-    refunds: 0,
+    refunded: [],
     down: undefined,
     store: {
       consistency: inner.consistency,
@@ -40,7 +40,7 @@ export function counting(inner: Store): Counted {
         return inner.spend(quotas);
       },
       async refund(quotas, at) {
-        seen.refunds += 1;
+        seen.refunded.push(quotas);
         return inner.refund(quotas, at);
       },
       block: (key, expiresAt) => inner.block(key, expiresAt),
