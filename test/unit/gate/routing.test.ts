@@ -53,6 +53,8 @@ describe("paths", () => {
     "/api/things/%00/parts/1",
     `/api/things/${"a".repeat(129)}/parts/1`,
     "/api/things/ä/parts/1",
+    "/api/things/:/parts/:",
+    "/api/things/:id/parts/:part",
     "/",
     "",
     "/api",

@@ -175,10 +175,11 @@ describe("the exchange", () => {
   });
 
   it("without a signing secret there is no exchange, only fresh tokens", async () => {
-    const { secrets: _none, ...rest } = { secrets: undefined, session: {} };
-    const at = kit({ ...rest, secrets: [] });
+    const at = kit({ secrets: [] });
     expect(await codeOf(await at.exchange(at.mint()))).toEqual([404, "NOT_FOUND"]);
     await expect(at.gate.sessions.exchange(at.mint())).resolves.toEqual({ ok: false, code: "NOT_FOUND" });
+    const monitored = kit({ secrets: [], mode: "monitor" });
+    expect(await codeOf(await monitored.exchange(monitored.mint()))).toEqual([404, "NOT_FOUND"]);
     const solved = at.mint();
     expect((await at.write({ "x-turnstile-token": solved })).status).toBe(201);
     expect((await at.write({ "x-turnstile-token": solved })).status).toBe(403);
@@ -393,9 +394,12 @@ describe("players", () => {
       audience: "game.example",
       clock: at.now,
     }).sign("gp-player+jwt", { sub: first.claims.sub }, { ttl: 300 });
-    for (const playerToken of [forged, first.token, "junk", ""]) {
+    const ours = createTokens({ secrets: SECRET, audience: "game.example", clock: at.now });
+    const nobody = await ours.sign("gp-player+jwt", { sub: "" }, { ttl: 300 });
+    for (const playerToken of [forged, first.token, nobody, "junk", ""]) {
       const other = await (await at.exchange(at.mint(), { playerToken })).json();
-      expect((await at.gate.sessions.verify(other.sessionToken)).sub).not.toBe(first.claims.sub);
+      const { sub } = await at.gate.sessions.verify(other.sessionToken);
+      expect([sub.length, sub === first.claims.sub]).toEqual([22, false]);
     }
     at.advance(399 * 86_400_000);
     const recognised = await (await at.exchange(at.mint(), { playerToken: same.playerToken })).json();
