@@ -1,7 +1,6 @@
-import { GatepassError } from "../errors.ts";
 import { createLayer } from "./layer.ts";
 import { load, release } from "./loader.ts";
-import { type Context, failure, race, sleep } from "./state.ts";
+import { type Context, failure, race } from "./state.ts";
 import { createWidget, isRetryable, type Widget } from "./widget.ts";
 
 /** Mints Turnstile tokens, one after another. */
@@ -65,12 +64,14 @@ export function createBroker(context: Context): Broker {
             await race(opened(), own);
             const render = (): Widget => createWidget(api, layer, context, action, cdata);
             const isDefault = action === context.action && !cdata;
-            if (isDefault && spare?.usable()) [active, spare] = [spare, undefined];
-            else active = render();
+            if (isDefault && spare?.usable()) {
+              active = spare;
+              spare = undefined;
+            } else active = render();
             const token = await race(active.run(), own);
             context.enter("ready");
             // In a later task: Turnstile may still be using it.
-            await sleep(0, own);
+            await race(0, own);
             active.drop();
             // One ahead, so that the next token comes sooner; it executes nothing yet.
             if (isDefault && waiting < 2 && isOpen() && !document.hidden) {
@@ -79,13 +80,13 @@ export function createBroker(context: Context): Broker {
             }
             return token;
           } catch (reason) {
-            await sleep(0, closing);
+            await race(0, closing);
             active?.drop();
-            const error = reason instanceof GatepassError ? reason : failure("CONFIG", reason);
+            const error = failure("CONFIG", reason);
             if (own.aborted) context.enter("idle");
             else if (away) continue;
             else if (!tries++ && isRetryable(error)) {
-              await sleep(PAUSE, own);
+              await race(PAUSE, own);
               continue;
             } else context.enter(/SCRIPT|BLOCKED/.test(error.code) ? "blocked" : "failed");
             throw error;

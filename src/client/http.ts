@@ -1,9 +1,8 @@
-import { GatepassError } from "../errors.ts";
 import { PLAYER_HEADER, SESSION_HEADER, TURNSTILE_HEADER } from "../protocol.ts";
 import { type Answer, read } from "./answer.ts";
 import type { Broker } from "./broker.ts";
 import type { Pass, Sessions } from "./session.ts";
-import { type Context, failure, race, sleep } from "./state.ts";
+import { type Context, failure, race } from "./state.ts";
 import type { Client } from "./types.ts";
 
 /** `fetch` with the session on our own origins: one refresh, one retry, and a fresh Turnstile token where there is no session. */
@@ -28,12 +27,12 @@ export function createFetch(isOurs: (url: string) => boolean, send: typeof fetch
     // Nobody else's business: a credential for a foreign origin would be given away.
     if (!isOurs(url)) return send(request);
     const obtain = (): Promise<Pass> => race(sessions.get(), signal);
-    // A stream is gone once it is sent; everything else can be sent again.
-    const copy = init?.body instanceof ReadableStream ? undefined : request.clone();
+    // For the retry: a body is gone once it is sent, a stream too.
+    const copy = request.clone();
     // A read costs no challenge: it takes what is there, and asks only when the gate does.
     const pass = /GET|HEAD/.test(method) ? sessions.peek() : await obtain();
     const response = await send(await arm(request, pass));
-    if (response.status !== 401 || !copy || (pass && pass.token === undefined)) return response;
+    if (response.status !== 401 || (pass && pass.token === undefined)) return response;
     const { data } = await read(response.clone());
     if (!/^SESSION_/.test(`${data.error}`)) return response;
     sessions.drop(pass);
@@ -45,18 +44,19 @@ export function createFetch(isOurs: (url: string) => boolean, send: typeof fetch
 }
 
 /** Sends JSON to an address of the gate, without a credential. @throws {GatepassError} ERR_CLIENT_OFFLINE */
-export async function post({ closing }: Context, send: typeof fetch, url: string, body: unknown): Promise<Answer> {
-  const answer = send(url, { ...json(body), redirect: "error", signal: closing }).then(read);
+export function post({ closing }: Context, send: typeof fetch, url: string, body: unknown): Promise<Answer> {
   // Everybody waits for an exchange: one that hangs is given up.
-  const late = sleep(20_000, closing).then(() => Promise.reject(failure("OFFLINE", "late")));
-  return Promise.race([answer, late]).catch((error: unknown) => {
-    throw offline(error);
+  const late = race(20_000, closing).then(() => {
+    throw failure("OFFLINE");
   });
+  return Promise.race([settle(send(url, { ...json(body), redirect: "error", signal: closing })), late]);
 }
 
-/** A `fetch` that failed. */
-export function offline(error: unknown): unknown {
-  return error instanceof GatepassError ? error : failure("OFFLINE", error);
+/** The answer to a request of our own, read. @throws {GatepassError} ERR_CLIENT_OFFLINE it could not be sent */
+export function settle(response: Promise<Response>): Promise<Answer> {
+  return response.then(read).catch((error: unknown) => {
+    throw failure("OFFLINE", error);
+  });
 }
 
 export function json(body: unknown): RequestInit {

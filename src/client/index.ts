@@ -30,7 +30,7 @@ export type { PublicScore, ScoreReceipt } from "../protocol.ts";
 export type { Client, ClientOptions, ClientState, Refusal, ScoreSubmission } from "./types.ts";
 
 /** What an option may not be, beyond its type. */
-const WRONG = /^(sitekey=(?![\w-]{3,100}$)|action=(?![\w-]{1,32}$)|theme=(?!(auto|light|dark)$)|(refreshBefore|watchdogMs)=\D|baseUrl=$)/;
+const WRONG = /^(sitekey=(?![\w-]{3,100}$)|action=(?![\w-]{1,32}$)|theme=(?!(auto|light|dark)$)|(refreshBefore|watchdogMs)=\D)/;
 
 /**
  * A client: one widget per token, one challenge per session, nothing stored by itself. Nothing is loaded before the first call that needs it,
@@ -60,7 +60,6 @@ export function createClient(options: ClientOptions): Client {
     baseUrl: BASE_PATH,
     origins: [],
     action: SCORE_ACTION,
-    container: undefined,
     label: "Security check",
     nonce: "",
     // Exactly Cloudflare's address, never proxied.
@@ -78,7 +77,7 @@ export function createClient(options: ClientOptions): Client {
     const chosen = value ?? usual;
     const right = name === "container" || (name in settings && typeof chosen === typeof usual);
     if (!right || WRONG.test(`${name}=${chosen}`)) throw new TypeError(`Invalid option "${name}"`);
-    Object.assign(settings, { [name]: chosen });
+    Reflect.set(settings, name, chosen);
   }
   const { onState, fetch: send } = settings;
   const ending = new AbortController();
@@ -106,22 +105,16 @@ export function createClient(options: ClientOptions): Client {
       closing.throwIfAborted();
       return race(work(...given), closing);
     };
-  const isOurs = (url: string): boolean => {
-    const { origin } = new URL(url);
-    return ours.includes(origin) || origin === new URL(base, document.baseURI).origin;
-  };
+  const isOurs = (url: string): boolean => [...ours, new URL(base, document.baseURI).origin].includes(new URL(url).origin);
   const guarded = createFetch(isOurs, send, sessions, broker);
   const { scores, commit, submitScore, qualifies } = createScores(base, guarded);
   // That of visibility bubbles up to the window. There is none where pages are only rendered.
   for (const event of ["pagehide", "pageshow", "online", "visibilitychange"]) {
-    globalThis.addEventListener?.(
-      event,
-      ({ type }) => {
-        if (/^page/.test(type)) broker.update(type === "pagehide");
-        sessions.tick();
-      },
-      { signal: closing },
-    );
+    const wake = (): void => {
+      if (/^page/.test(event)) broker.update(event === "pagehide");
+      sessions.tick();
+    };
+    globalThis.addEventListener?.(event, wake, { signal: closing });
   }
 
   const session: Client["session"] = async ({ minLife } = {}) => {

@@ -22,14 +22,14 @@ export function createLayer(context: Context): Layer {
     slot() {
       if (!root?.isConnected) {
         const place = typeof container === "string" ? document.querySelector(container) : (container ?? document.body);
-        if (!place) throw new Error("The container is not in the page");
+        if (!place) throw new Error("No such container");
         root?.remove();
         root = div(place);
         // An alert is read out when it appears, and takes no key away from the page.
         Object.assign(root, { role: "alertdialog", ariaLabel: label });
         if (!container) {
           // Properties, not a style attribute: a CSP without 'unsafe-inline' lets them pass.
-          root.style.cssText = "position:fixed;z-index:2147483647;bottom:1em;right:1em;background:#fff;color:#000";
+          root.style.cssText = "position:fixed;z-index:99999;bottom:0;right:0;background:#fff;color:#000";
           root.append(label);
         }
         show();

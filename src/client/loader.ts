@@ -1,4 +1,4 @@
-import { type Context, failure, race, sleep } from "./state.ts";
+import { type Context, failure, race } from "./state.ts";
 
 /** What we use of `window.turnstile`. */
 export interface TurnstileApi {
@@ -7,12 +7,11 @@ export interface TurnstileApi {
   remove(id: string): void;
 }
 
-// One tag for all clients of the page: React's strict mode mounts twice, and a second copy of the script warns.
+/** One tag for all clients of the page: React's strict mode mounts twice, and a second copy of the script warns. */
 let tag: HTMLScriptElement | undefined;
 /** Settles with its load or error event. */
 let loaded: Promise<unknown> | undefined;
-/** The tag, if it is ours; the last client takes it away. */
-let ours: HTMLScriptElement | undefined;
+/** Who needs the tag: the last one takes it away. */
 const users = new Set<Context>();
 
 /** Where the script is. */
@@ -22,28 +21,25 @@ export const scriptOf = ({ scriptUrl }: Context): URL => new URL(scriptUrl, docu
 export async function load(context: Context, signal: AbortSignal): Promise<TurnstileApi> {
   const { href } = scriptOf(context);
   users.add(context);
-  let api = turnstile();
-  if (!api && !tag) insert(href, context.nonce);
+  if (!turnstile() && !tag) insert(href, context.nonce);
   // A tag that a closed client took out goes on loading outside the document; the next client puts it back.
-  if (ours && !ours.isConnected) document.head.append(ours);
-  if (api) return api;
-  const cause = await race(Promise.race([loaded, sleep(context.watchdogMs, signal)]), signal).catch((error: unknown) => error);
-  signal.throwIfAborted();
-  api = turnstile();
+  if (tag && !tag.isConnected) document.head.append(tag);
+  if (!turnstile()) await Promise.race([loaded, race(context.watchdogMs, signal)]).catch(() => signal.throwIfAborted());
+  const api = turnstile();
   if (api) return api;
   // Not loaded, or loaded and empty, as a blocker serves it. Out with the tag, so that the next attempt has one of its own.
   forget(tag);
-  throw failure("SCRIPT", href, cause);
+  throw failure("SCRIPT", href);
 }
 
 /** This client is done with the script. */
 export function release(context: Context): void {
-  if (users.delete(context) && !users.size) ours?.remove();
+  if (users.delete(context) && !users.size) tag?.remove();
 }
 
 function forget(dead: typeof tag): void {
   dead?.remove();
-  if (dead === tag) tag = ours = undefined;
+  if (dead === tag) tag = undefined;
 }
 
 /** The API, unless it is not there yet (or is an element of the page with that id). */
@@ -53,20 +49,16 @@ function turnstile(): TurnstileApi | undefined {
 }
 
 function insert(href: string, nonce: string): void {
-  // Another copy of this module, or the page itself, may have put one there: that one is not ours to take away.
-  tag = [...document.scripts].find(({ src }) => src.startsWith(href));
-  if (!tag) {
-    tag = ours = document.createElement("script");
-    // Nothing renders by itself. A tag inserted by script is async, so `turnstile.ready` would throw: its load event tells.
-    Object.assign(tag, { nonce, src: trusted(`${href}?render=explicit`) });
-  }
-  const watched = tag;
+  const script = document.createElement("script");
+  // Nothing renders by itself. A tag inserted by script is async, so `turnstile.ready` would throw: its load event tells.
+  Object.assign(script, { nonce, src: trusted(`${href}?render=explicit`) });
+  tag = script;
   loaded = new Promise((resolve, reject) => {
-    watched.addEventListener("load", resolve);
-    watched.addEventListener("error", reject);
+    script.onload = resolve;
+    script.onerror = reject;
   });
   // Also when every client that waited is closed: a dead tag must not be waited for again.
-  loaded.catch(() => forget(watched));
+  loaded.catch(() => forget(script));
 }
 
 interface Policy {

@@ -1,7 +1,7 @@
 import { GatepassError } from "../errors.ts";
 import { type CommitmentAnswer, PATH, type ScoreReceipt, type ScoresAnswer } from "../protocol.ts";
-import { read, refused } from "./answer.ts";
-import { json, offline } from "./http.ts";
+import { refused } from "./answer.ts";
+import { json, settle } from "./http.ts";
 import type { Client } from "./types.ts";
 
 /** The board's part of the client. */
@@ -9,18 +9,14 @@ export function createScores(base: string, fetch: Client["fetch"]): Pick<Client,
   /** The answer, when it has the member `key` (or when the gate runs dry). @throws {GatepassError} ERR_CLIENT_REFUSED, ERR_CLIENT_OFFLINE */
   async function ask<T extends object>(key: keyof T & string, path: string, body?: object): Promise<T> {
     const is = (data: object): data is T => key in data || "dryRun" in data;
-    try {
-      const answer = await read(await fetch(base + path, body && json(body)));
-      if (answer.response.ok && is(answer.data)) return answer.data;
-      throw refused(answer);
-    } catch (error) {
-      throw offline(error);
-    }
+    const answer = await settle(fetch(base + path, body && json(body)));
+    if (answer.response.ok && is(answer.data)) return answer.data;
+    throw refused(answer);
   }
   // Through JSON: without what is undefined.
-  const scores: Client["scores"] = (query = {}) =>
+  const scores = (query: object = {}): Promise<ScoresAnswer> =>
     ask<ScoresAnswer>("scores", `${PATH.scores}?${new URLSearchParams(JSON.parse(JSON.stringify(query)))}`);
-  const commit: Client["commit"] = async ({ score, board }) =>
+  const commit = async ({ score, board }: { score: number; board?: string | undefined }): Promise<string> =>
     (await ask<Partial<CommitmentAnswer>>("commitment", PATH.commitments, { score, board })).commitment ?? "";
   const submit = (body: object): Promise<ScoreReceipt> => ask<ScoreReceipt>("id", PATH.scores, body);
   return {
@@ -33,12 +29,12 @@ export function createScores(base: string, fetch: Client["fetch"]): Pick<Client,
       } catch (error) {
         // Some boards take signed scores only.
         if (!(error instanceof GatepassError) || Object(error.cause).code !== "COMMITMENT_INVALID") throw error;
-        return submit({ name, commitment: await commit({ score, ...(board && { board }) }) });
+        return submit({ name, commitment: await commit({ score, board }) });
       }
     },
     async qualifies(score, board) {
       const TOP = 10;
-      const { scores: rows } = await scores({ limit: TOP, ...(board && { board }) });
+      const { scores: rows } = await scores({ limit: TOP, board });
       const first = rows[0]?.score ?? 0;
       const last = rows.at(-1)?.score ?? 0;
       // Ties go to the earlier one. Where the list rises, less is better.

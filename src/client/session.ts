@@ -57,7 +57,8 @@ export function createSessions(context: Context, { mint }: Broker, post: (path: 
   async function exchange(): Promise<Pass> {
     const turnstileToken = await mint({}, true);
     // From before the request on: the gate's clock starts later, and its time is never compared with ours.
-    const [wall, mono] = [Date.now(), performance.now()];
+    const wall = Date.now();
+    const mono = performance.now();
     const answer = await post(PATH.session, { turnstileToken, playerToken: player() ?? undefined });
     const { status } = answer.response;
     const { sessionToken, expiresIn = DRY_LIFE, dryRun, playerToken } = answer.data;
@@ -106,7 +107,7 @@ export function createSessions(context: Context, { mint }: Broker, post: (path: 
     async get(minLife = MIN_LIFE) {
       const isShort = (pass: Pass): boolean => !(pass.left() >= minLife * 1000);
       const pass = !current || isShort(current) ? await refresh() : current;
-      if (isShort(pass) && !pass.error) throw failure("CONFIG", "no session lives that long");
+      if (isShort(pass) && !pass.error) throw failure("CONFIG", "minLife");
       return pass;
     },
     peek,

@@ -2,7 +2,7 @@ import { type ErrorCode, GatepassError } from "../errors.ts";
 import type { ClientOptions, ClientState } from "./types.ts";
 
 /** The options with their defaults. */
-export type Settings = Required<Omit<ClientOptions, "container">> & { container: HTMLElement | string | undefined };
+export type Settings = Required<Omit<ClientOptions, "container">> & Pick<ClientOptions, "container">;
 
 /** What the parts of one client share. */
 export interface Context extends Settings {
@@ -18,26 +18,27 @@ type Area<Code> = Code extends `ERR_CLIENT_${infer What}` ? What : never;
 /** What can fail: the code without its first words. */
 export type What = Area<ErrorCode>;
 
-/** An error of the client. */
+/** An error of the client; one that is one already stays as it is. */
 export function failure(what: What, detail: unknown = "", cause: unknown = detail): GatepassError {
+  if (detail instanceof GatepassError) return detail;
   return new GatepassError(`ERR_CLIENT_${what}`, `Cannot go on: ${what} ${detail}`, { cause });
 }
 
-/** As `promise`, unless `signal` aborts first: then its reason. No listener stays. */
-export function race<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+/** As `work`, or after as many milliseconds, unless `signal` aborts first: then its reason. Neither timer nor listener stays. */
+export function race(work: number, signal: AbortSignal): Promise<void>;
+export function race<T>(work: Promise<T>, signal: AbortSignal): Promise<T>;
+export function race<T>(work: Promise<T> | number, signal: AbortSignal): Promise<T | undefined> {
   return new Promise((resolve, reject) => {
-    const abort = (): void => reject(signal.reason);
-    signal.addEventListener("abort", abort);
-    if (signal.aborted) abort();
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const end = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", end);
+      if (signal.aborted) reject(signal.reason);
+      else resolve(undefined);
+    };
+    signal.addEventListener("abort", end);
+    if (typeof work === "number") timer = setTimeout(end, work);
+    else work.then(resolve, reject).finally(end);
+    if (signal.aborted) end();
   });
-}
-
-/** Resolves after `ms`, unless `signal` aborts first. No timer stays. */
-export function sleep(ms: number, signal: AbortSignal): Promise<unknown> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const time = new Promise((resolve) => {
-    timer = setTimeout(resolve, ms);
-  });
-  return race(time, signal).finally(() => clearTimeout(timer));
 }

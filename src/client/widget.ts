@@ -65,7 +65,7 @@ export function createWidget(api: TurnstileApi, layer: Layer, context: Context, 
       action,
       theme,
       language,
-      ...(cdata && { cData: cdata }),
+      cData: cdata,
       execution: "execute",
       appearance: "interaction-only",
       retry: "never",
@@ -117,8 +117,6 @@ export function isRetryable({ cause }: GatepassError): boolean {
 
 /** Turnstile's families of error numbers. */
 function familyOf(number: string): What {
-  if (/^1105/.test(number)) return "UNSUPPORTED";
-  if (/^1106/.test(number)) return "TIMEOUT";
-  if (/^(105|110|400)/.test(number)) return "CONFIG";
-  return number === "200500" ? "BLOCKED" : "CHALLENGE";
+  const families: Record<string, What> = { 1105: "UNSUPPORTED", 1106: "TIMEOUT", 2005: "BLOCKED" };
+  return families[number.slice(0, 4)] ?? (/^(105|110|400)/.test(number) ? "CONFIG" : "CHALLENGE");
 }

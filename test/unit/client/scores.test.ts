@@ -111,7 +111,6 @@ describe("createClient", () => {
       { watchdogMs: Number.POSITIVE_INFINITY },
       { origins: ["not an origin"] },
       { origins: "https://a.example" },
-      { baseUrl: "" },
       { baseUrl: 3 },
       { siteKey: "0x4EXAMPLE" },
       { scripturl: "https://a.example" },
