@@ -66,10 +66,8 @@ export function createCore(given: GateOptions): Core {
       verify: sessions.verify,
       revoke: sessions.revoke,
       async exchange(token, { request = new Request("https://localhost/"), remoteip, playerToken, route } = {}) {
-        const platform = detectPlatform(request);
-        const seen = visit(request, platform, route);
-        if (remoteip !== undefined) Object.assign(seen.info, clientAddress(() => remoteip)(request, platform));
-        return sessions.exchange(seen, token, playerToken);
+        const find = remoteip === undefined ? addressOf : clientAddress(() => remoteip);
+        return sessions.exchange(visit(request, detectPlatform(request), route, find), token, playerToken);
       },
     },
     events,
@@ -105,11 +103,11 @@ export function createCore(given: GateOptions): Core {
     ),
   });
 
-  function visit(request: Request, platform: Platform, route?: string): Visit {
+  function visit(request: Request, platform: Platform, route?: string, find = addressOf): Visit {
     // At the first request, not at creation: at module scope there is no clock, and often no sink yet.
     if (!warned.has("")) for (const { reason, message } of inspect(settings)) warn(reason, message);
     warned.add("");
-    const info = { ...addressOf(request, platform), waitUntil: platform.waitUntil };
+    const info = { ...find(request, platform), waitUntil: platform.waitUntil };
     if (isSingle(request, info.address)) warn("single_address");
     if (info.ip === undefined) warn("client_address_unknown");
     const about = { route, ip_prefix: info.ipPrefixText };

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { optionsFromEnv } from "../../../src/gate/index.ts";
+import type { SecurityEvent } from "../../../src/events/types.ts";
+import { createGate, optionsFromEnv } from "../../../src/gate/index.ts";
 import type { FeatureFactory } from "../../../src/gate/types.ts";
 import { memoryStore } from "../../../src/store/index.ts";
 import { ADDRESS, bearer, codeOf, emulated, kit, ORIGIN, SECRET } from "./kit.ts";
@@ -53,6 +54,16 @@ describe("events", () => {
     }
   });
 
+  it("say where an exchange came from when only the platform knows", async () => {
+    const at = kit({ clientIp: "socket" });
+    const body = JSON.stringify({ turnstileToken: at.mint() });
+    const request = new Request(`${ORIGIN}/api/session`, { method: "POST", headers: { "content-type": "application/json" }, body });
+    const answer = await at.gate.fetch(request, { peer: ADDRESS });
+    expect(answer.status).toBe(200);
+    expect(at.events.find(({ type }) => type === "session_issued")).toMatchObject({ ip_prefix: "203.0.113.0/24" });
+    expect(at.events.map(({ reason }) => reason)).not.toContain("client_address_unknown");
+  });
+
   it("warn of the configuration once, at the first request and not before", async () => {
     const at = kit({ mode: "monitor", secrets: "correct horse battery staple and more" });
     expect(at.events).toEqual([]);
@@ -68,6 +79,24 @@ describe("events", () => {
     for (let i = 0; i < 3; i++) expect((await at.exchange(at.mint())).status).toBe(200);
     expect(await codeOf(await at.exchange(at.mint()))).toEqual([429, "RATE_LIMITED"]);
     expect(at.events.filter(({ reason }) => reason === "client_address_unknown")).toHaveLength(1);
+  });
+
+  it("do not warn where only the socket tells the address, at the exchange neither", async () => {
+    const events: SecurityEvent[] = [];
+    const gate = createGate({
+      secrets: SECRET,
+      turnstile: emulated,
+      fetch: async () => Response.json({}),
+      onEvent: (event) => events.push(event),
+    });
+    const request = new Request(`${ORIGIN}/api/session`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ turnstileToken: "made-up" }),
+    });
+    expect((await gate.fetch(request, { peer: ADDRESS })).status).toBe(403);
+    expect(events.map(({ reason }) => reason)).not.toContain("client_address_unknown");
+    expect(events.at(-1)).toMatchObject({ type: "session_rejected", ip_prefix: "203.0.113.0/24" });
   });
 
   it("warn of a proxy that was not configured, and of a store whose clock is wrong", async () => {
