@@ -94,7 +94,7 @@ describe("events", () => {
       headers: { "content-type": "application/json" },
       body: JSON.stringify({ turnstileToken: "made-up" }),
     });
-    expect((await gate.fetch(request, { peer: ADDRESS })).status).toBe(403);
+    expect((await gate.fetch(request, { peer: ADDRESS })).status).toBe(503);
     expect(events.map(({ reason }) => reason)).not.toContain("client_address_unknown");
     expect(events.at(-1)).toMatchObject({ type: "session_rejected", ip_prefix: "203.0.113.0/24" });
   });
