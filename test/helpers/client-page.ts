@@ -1,11 +1,6 @@
 import { build } from "esbuild";
 import type { Browser, BrowserContext, Page } from "playwright-core";
-import {
-  createTurnstileEmulator,
-  EMULATOR_SITEKEY,
-  type EmulatorOptions,
-  type TurnstileEmulator,
-} from "../../src/emulator/index.ts";
+import { createTurnstileEmulator, EMULATOR_SITEKEY, type EmulatorOptions, type TurnstileEmulator } from "../../src/emulator/index.ts";
 import { type ClientServer, clientServer } from "./client-server.ts";
 import { type Served, serve } from "./serve.ts";
 import { root } from "./sources.ts";
@@ -39,32 +34,36 @@ export interface ClientSetup extends EmulatorOptions {
   policy?: (emulator: string) => string;
   fakeTime?: boolean;
   sitekey?: string;
-  /** Markup of the page's body. */
-  body?: string;
+  /** Markup of the page, with the classic script in it; default: that alone. */
+  body?(emulator: string): string;
+  /** A real gate in the scripted one's place. */
+  gate?(emulator: TurnstileEmulator): (request: Request) => Promise<Response>;
   /** Serves these paths of the page's origin itself. */
   route?(request: Request): Response | undefined;
 }
 
-let script: Promise<string> | undefined;
+let bundled: Promise<string> | undefined;
 
 /** The classic script, from its sources. */
 export function classicScript(): Promise<string> {
-  script ??= build({ entryPoints: [`${root}src/client/global.ts`], bundle: true, format: "iife", target: "es2022", write: false }).then(
+  bundled ??= build({ entryPoints: [`${root}src/client/global.ts`], bundle: true, format: "iife", target: "es2022", write: false }).then(
     ({ outputFiles }) => outputFiles[0]?.text ?? "",
   );
-  return script;
+  return bundled;
 }
 
 export async function openClientPage(browser: Browser, setup: ClientSetup = {}): Promise<ClientPage> {
-  const { policy = STRICT, fakeTime, sitekey = EMULATOR_SITEKEY, body = "", route, ...emulated } = setup;
+  const { policy = STRICT, fakeTime, sitekey = EMULATOR_SITEKEY, body, gate, route, ...emulated } = setup;
   const emulator = createTurnstileEmulator(emulated);
   const provider = await serve((request) => emulator.fetch(request));
   const api = clientServer((token) => redeem(emulator, `${sitekey}_SECRET`, token));
   const code = await classicScript();
-  const html = `<!doctype html><html lang="en"><meta charset="utf-8"><title>page</title><script nonce="n1" src="/client.js"></script><body>${body}</body></html>`;
+  const script = body?.(provider.url) ?? '<script nonce="n1" src="/client.js"></script>';
+  const html = `<!doctype html><html lang="en"><meta charset="utf-8"><title>page</title><body>${script}</body></html>`;
+  const answer = gate?.(emulator) ?? api.handle;
   const site = await serve((request) => {
     const { pathname } = new URL(request.url);
-    if (pathname.startsWith("/api")) return api.handle(request);
+    if (pathname.startsWith("/api")) return answer(request);
     if (pathname === "/client.js") return new Response(code, { headers: { "content-type": "text/javascript" } });
     return (
       route?.(request) ??
