@@ -38,8 +38,8 @@ const WRONG = /^(sitekey=(?![\w-]{3,100}$)|action=(?![\w-]{1,32}$)|theme=(?!(aut
  *
  * Errors are GatepassErrors: `ERR_CLIENT_SCRIPT` and `ERR_CLIENT_BLOCKED` (script or frame did not come up), `ERR_CLIENT_TIMEOUT`,
  * `ERR_CLIENT_CHALLENGE`, `ERR_CLIENT_UNSUPPORTED`, `ERR_CLIENT_CONFIG` (the `cause` is Turnstile's number or error), `ERR_CLIENT_OFFLINE`,
- * `ERR_CLIENT_BUSY`, `ERR_CLIENT_ABORTED`, `ERR_CLIENT_CLOSED` and `ERR_CLIENT_REFUSED` (the `cause` is a {@link Refusal}). After any of them
- * but the last but one the next call starts afresh.
+ * `ERR_CLIENT_BUSY`, `ERR_CLIENT_ABORTED`, `ERR_CLIENT_REFUSED` (the `cause` is a {@link Refusal}) and `ERR_CLIENT_CLOSED`. After any of them
+ * but the last the next call starts afresh. A page with Trusted Types lists `gatepass` under `trusted-types`.
  *
  * @throws {TypeError} an option that does not exist or has a value it cannot have
  *

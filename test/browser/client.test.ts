@@ -382,7 +382,7 @@ describeBrowser("the client in a browser", () => {
 
   it("the classic script: its tag says what the client is, `gatepass` is the client", async () => {
     const tag = (emulator: string): string =>
-      `<div id="here"></div><script nonce="n1" src="/client.js" data-sitekey="0x4EMULATORINVISIBLE" data-start data-container="#here" data-script-url="${emulator}/turnstile/v0/api.js"></script><script nonce="n1" src="/client.js"></script>`;
+      `<div id="here"></div><div id="gatepass"></div><script nonce="n1" src="/client.js" data-cfasync="false" data-sitekey="0x4EMULATORINVISIBLE" data-start data-container="#here" data-script-url="${emulator}/turnstile/v0/api.js"></script><script nonce="n1" src="/client.js"></script>`;
     const site = await visit({ body: tag });
     await site.until("window.gatepass.state === 'ready'");
     expect(await site.run("return window.gatepass.submitScore({ score: 9 });")).toMatchObject({ rank: 1 });
