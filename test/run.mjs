@@ -14,9 +14,11 @@ process.chdir(root);
 mkdirSync("test/output", { recursive: true });
 process.env.PATH = `${root}node_modules/.bin:${process.env.PATH}`;
 
+// Not NAME.json: a "package.json" above the runtime suite would take its place as the package that is tested.
+const reportOf = (name) => `test/output/report-${name}.json`;
 const vitest = (config) => (name) => [
   "vitest",
-  ["run", "-c", config, "--reporter=default", "--reporter=json", `--outputFile.json=test/output/${name}.json`],
+  ["run", "-c", config, "--reporter=default", "--reporter=json", `--outputFile.json=${reportOf(name)}`],
 ];
 const command =
   (file, ...args) =>
@@ -55,7 +57,7 @@ function missing(name, reason) {
 
 async function run(name, [file, args]) {
   console.log(`--- ${name}`);
-  const report = `test/output/${name}.json`;
+  const report = reportOf(name);
   rmSync(report, { force: true });
   const { status, output } = await execute(file, args);
   const counts = file === "vitest" ? counted(report) : summed(output);
