@@ -14,7 +14,15 @@ interface Setup {
   advance(ms: number): void;
 }
 
+/** Fails where a text holds what it must not: a secret, a Turnstile token, a full address; in an event any signed token besides. */
+function searched(text: string, forbidden: readonly string[], isEvent = false): void {
+  for (const leak of ["203.0.113.7", secrets, EMULATOR_SECRET, ...forbidden]) truthy(!text.includes(leak), `no leak in ${text}`);
+  truthy(!isEvent || !/[\w-]{8,}\.[\w-]{8,}\.[\w-]{40,}/.test(text), `no token in the event ${text}`);
+}
+
 function setup(uses = 20): Setup {
+  const minted: string[] = [];
+  const events: string[] = [];
   let time = Date.now();
   const clock = (): number => time;
   const emulator = createTurnstileEmulator({ clock });
@@ -32,20 +40,28 @@ function setup(uses = 20): Setup {
     store: memoryStore({ clock }),
     session: { uses },
     features: [scores({ board: memoryBoard() })],
+    onEvent: (event) => events.push(JSON.stringify(event)),
     onError: (error) => {
       throw error;
     },
   });
-  const mint = async (): Promise<string> =>
-    await emulator.control.mint({ sitekey: EMULATOR_SITEKEY, action: "score_submit", hostname: "game.example" });
-  const post: Setup["post"] = (path, body, headers = {}) =>
-    gate.fetch(
+  const mint = async (): Promise<string> => {
+    const token = emulator.control.mint({ sitekey: EMULATOR_SITEKEY, action: "score_submit", hostname: "game.example" });
+    minted.push(token);
+    return token;
+  };
+  const post: Setup["post"] = async (path, body, headers = {}) => {
+    const answer = await gate.fetch(
       new Request(`${origin}/api${path}`, {
         method: "POST",
         headers: { "content-type": "application/json", origin, ...headers },
         body: typeof body === "string" ? body : JSON.stringify(body),
       }),
     );
+    searched(`${JSON.stringify([...answer.headers])} ${await answer.clone().text()}`, minted);
+    for (const event of events.splice(0)) searched(event, minted, true);
+    return answer;
+  };
   const session = async (): Promise<string> => {
     const answer = await post("/session", { turnstileToken: await mint() });
     equal(answer.status, 200, "the exchange's status");
