@@ -70,27 +70,19 @@ export function createTokens(options: TokensOptions): Tokens {
       const end = header.kid === undefined ? ring.length : key + 1;
       for (; key < end; key++) {
         const entry = ring[key] ?? first;
-        const payload = await authentic(token, entry.hmac ?? (await hmacKey(entry)));
-        if (payload === null) continue;
+        const hmac = entry.hmac ?? (await hmacKey(entry));
+        let payload: Uint8Array;
+        try {
+          ({ payload } = await compactVerify(token, hmac));
+        } catch {
+          continue; // jose's own error is dropped: its cause may quote the token
+        }
         if (known.size < MAX_KNOWN) known.set(segment, header);
         return checkClaims(openPayload(payload), expected, clock() / 1000, key);
       }
       throw new GatepassError("ERR_TOKEN_SIGNATURE", "Cannot verify the token: its signature is wrong");
     },
   };
-}
-
-/** The payload of a token that `key` signed, else null. jose's own error is dropped: its cause may quote the token. */
-function authentic(token: string, key: CryptoKey): Promise<Uint8Array | null> {
-  return compactVerify(token, key).then(payloadOf, nothing);
-}
-
-function payloadOf({ payload }: { payload: Uint8Array }): Uint8Array {
-  return payload;
-}
-
-function nothing(): null {
-  return null;
 }
 
 function assertType(typ: string): void {
