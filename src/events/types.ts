@@ -132,7 +132,6 @@ export const EVENT_REASONS = [
   "client_address_unknown",
   "single_address",
   "clock_skew",
-  "breaker_open",
   "store_down",
   "board_down",
   "config",

@@ -31,7 +31,7 @@ export function createAdmission(house: Gatehouse): (visit: Visit, options: Admit
 
   return async (visit, options) => {
     checkOptions(settings, limits, options);
-    const { action, cost = 1, open = false, quotas = [], limits: names = [] } = options;
+    const { action, cost = 1, open = false, quotas = [], limits: names = [], failures } = options;
     const { request, info, emit } = visit;
     const till = openTill(settings, watch);
     const playerToken = request.headers.get(HEADER.player);
@@ -58,7 +58,7 @@ export function createAdmission(house: Gatehouse): (visit: Visit, options: Admit
     const rulesFor = (subjects: Subjects): Item[] =>
       names.flatMap((name) => {
         const plan = planLimits(limits.get(name) ?? [], subjects, request, name);
-        return plan.quotas.map((quota, i) => ({ quota, rule: plan.rules[i] }));
+        return plan.quotas.map((quota, i) => ({ quota, rule: plan.rules[i], exact: failures }));
       });
     /** Charges; what the mode relaxes is left out and the rest charged again, so that a one-use id stays one under every mode. */
     const pay = async (items: readonly Item[]): Promise<Refused | undefined> => {

@@ -11,6 +11,8 @@ export interface Item {
   quota: Quota;
   /** Of a limit. */
   rule?: LimitRule | undefined;
+  /** Of a limit that counts failures: never on the looser store, where nothing is given back. */
+  exact?: boolean | undefined;
   /** Of a feature's own quota, which no mode relaxes. */
   code?: PublicCode | undefined;
   reason?: EventReason | undefined;
@@ -98,8 +100,8 @@ export function openTill({ given, resolved, store, clock }: Settings, watch: Wat
     async charge(items) {
       if (!rateStore) return spend(store, items);
       // Rules on the looser store first: what follows on the exact one is all or nothing by itself.
-      const rules = items.filter(({ rule }) => rule);
-      const rest = items.filter(({ rule }) => !rule);
+      const rules = items.filter(({ rule, exact }) => rule && !exact);
+      const rest = items.filter(({ rule, exact }) => !rule || exact);
       const first = rules.length > 0 ? await spend(rateStore, rules) : undefined;
       return first && (first.refused || rest.length === 0) ? first : spend(store, rest);
     },

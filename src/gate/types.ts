@@ -13,25 +13,25 @@ export type Mode = "enforce" | "monitor" | "off";
 /** Options of `createGate`. */
 export interface GateOptions {
   /** One secret or a ring: the first signs, all verify. Without: no session, fresh Turnstile tokens only. */
-  secrets?: Secret | readonly Secret[];
+  secrets?: Secret | readonly Secret[] | undefined;
   /** `createTurnstile` takes what is left when `clock`, `fetch` and `random` are not given here. May be left out unless mode is `enforce`. */
-  turnstile?: TurnstileOptions & { onUnavailable?: "deny" | "degraded" };
+  turnstile?: GateTurnstileOptions | undefined;
   /** Default `memoryStore()`, and an event says so. */
-  store?: Store;
+  store?: Store | undefined;
   /** A looser store for rate quotas alone. */
   rateStore?: RateStore;
   session?: SessionOptions;
   /** What limits and risk may key on, from the application's own authentication. */
   identify?(request: Request): Identity | Promise<Identity>;
-  issuer?: string;
+  issuer?: string | undefined;
   /** `aud` of every token. Default: the first allowed hostname. */
-  audience?: string;
+  audience?: string | undefined;
   /** Seconds, default 5. */
   clockTolerance?: number;
   /** Exact origins that may call besides our own. */
-  allowedOrigins?: readonly string[];
+  allowedOrigins?: readonly string[] | undefined;
   /** The origin under which browsers reach us, where the request's host does not tell. */
-  publicUrl?: string;
+  publicUrl?: string | undefined;
   clientIp?: ClientIpOption;
   /** Rules by limit name; replaces that limit's defaults. An unknown name is a TypeError. */
   limits?: Record<string, readonly LimitRule[]>;
@@ -39,7 +39,7 @@ export interface GateOptions {
   onStoreError?: "deny" | "allow";
   features?: readonly FeatureFactory[];
   /** Default `enforce`. */
-  mode?: Mode;
+  mode?: Mode | undefined;
   /** Default `/api`. */
   basePath?: string;
   onEvent?(event: SecurityEvent): void;
@@ -49,6 +49,16 @@ export interface GateOptions {
   clock?: () => number;
   random?: (bytes: number) => Uint8Array;
   fetch?: typeof fetch;
+}
+
+/** As `TurnstileOptions`; the secret may come from an environment that lacks it, which mode `enforce` refuses when the gate is created. */
+export interface GateTurnstileOptions extends Omit<TurnstileOptions, "secret" | "sitekey"> {
+  /** One secret, or several while a rotation lasts. */
+  secret: string | readonly string[] | undefined;
+  /** The public sitekey. */
+  sitekey?: string | undefined;
+  /** While Cloudflare is down: `degraded` gives short sessions of two uses. Default `deny`. */
+  onUnavailable?: "deny" | "degraded";
 }
 
 /** How sessions are made. */
@@ -95,6 +105,8 @@ export interface ProtectOptions {
 /** As `protect`, for features: further quotas of the same spend, each with the code of its refusal. */
 export interface AdmitOptions extends ProtectOptions {
   quotas?: readonly { quota: Quota; code: PublicCode; reason?: EventReason | undefined }[];
+  /** The limits count failures: they stay on the exact store, also beside a looser one, so that `undo` gives a success back. */
+  failures?: boolean;
   /** Charged and reported even though nothing is required (public reads): no session is asked for. */
   open?: boolean;
 }

@@ -119,4 +119,13 @@ describe("moderation", () => {
     const at = kit();
     expect(await codeOf(await at.send("POST", "/scores/x/hide", undefined, moderator))).toEqual([404, "NOT_FOUND"]);
   });
+
+  it("beside a looser rate store failures stay on the exact one: many successes lock nobody out, and guesses still do", async () => {
+    const rateStore = { consistency: "approximate" as const, spend: () => Promise.reject(new Error("The looser store was asked")) };
+    const { send } = kit({ moderation }, { rateStore });
+    const act = (token: string): Promise<Response> => send("POST", "/scores/unknown/hide", undefined, bearer(token));
+    for (let i = 0; i < 12; i++) expect((await act(MODERATOR)).status).toBe(404);
+    const guesses = await Promise.all(Array.from({ length: 20 }, () => act("a guess that is long enough to be one")));
+    expect(guesses.map(({ status }) => status).sort()).toEqual([...Array(5).fill(401), ...Array(15).fill(429)]);
+  });
 });
