@@ -199,8 +199,9 @@ export function createCore(given: GateOptions): Core {
 
 function verifier({ given, verifierSecrets, clock, random, maxAge }: Settings): Kernel["turnstile"] {
   if (!given.turnstile || verifierSecrets.length === 0) return undefined;
-  const { onUnavailable: _ours, ...theirs } = given.turnstile;
-  return withBreaker(createTurnstile({ clock, random, ...(given.fetch && { fetch: given.fetch }), ...theirs, maxAge }), { clock });
+  const { onUnavailable: _ours, sitekey: _served, ...theirs } = given.turnstile;
+  const options = { clock, random, ...(given.fetch && { fetch: given.fetch }), ...theirs, secret: verifierSecrets, maxAge };
+  return withBreaker(createTurnstile(options), { clock });
 }
 
 async function signalsOf({ features }: Parts, request: Request, context: Omit<GuardContext, "signals">): Promise<Signals> {
