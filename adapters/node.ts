@@ -10,6 +10,7 @@
  * // node:http   createServer(handler).listen(3000)
  * // Express     app.use(toNode(gate))               foreign paths go on to the next handler
  * // Fastify     fastify.all("/api/*", toNode(gate))
+ * // your own    app.post("/guestbook", toNode(gate.guard(async () => new Response("thanks"))))
  * console.assert(typeof handler === "function");
  * ```
  *
@@ -21,6 +22,9 @@ export interface NodeGate {
   fetch(request: Request, second?: unknown): Promise<Response>;
   handle(request: Request, second?: unknown): Promise<Response | null>;
 }
+
+/** A handler of requests, as `gate.guard` makes them. */
+export type NodeHandler = (request: Request, second?: unknown) => Promise<Response>;
 
 /** The part of `http.IncomingMessage` (HTTP/2's compatibility request, Express's request) that is used. */
 export interface NodeRequest {
@@ -71,6 +75,7 @@ const LINGER_MS = 1000;
 
 /**
  * The handler. With a third argument (Express, Connect) paths that are not the gate's go on to `next`; otherwise they are 404.
+ * What `gate.guard` gave can be served too, wherever the framework routes it.
  *
  * The body is streamed. Where a parser has read it before (Express's `json()` mounted first, Fastify), `rawBody`, else `body` is used:
  * mount the gate first when you can, so that its own caps apply.
@@ -78,12 +83,13 @@ const LINGER_MS = 1000;
  * The client's address is the socket's peer unless `clientIp` says otherwise.
  */
 export function toNode(
-  gate: NodeGate,
+  served: NodeGate | NodeHandler,
 ): (
   request: NodeRequest | FastifyLike<NodeRequest>,
   response: NodeResponse | FastifyLike<NodeResponse>,
   next?: (error?: unknown) => void,
 ) => void {
+  const gate = typeof served === "function" ? { fetch: served, handle: served } : served;
   return (request, response, next) => {
     const req = "raw" in request ? request.raw : request;
     const res = "raw" in response ? response.raw : response;

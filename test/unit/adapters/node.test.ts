@@ -432,3 +432,12 @@ describe("hostile requests on a raw socket", () => {
     expect((await raw(port, "PROPFIND /api/x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")).answer).toContain('"method":"PROPFIND"');
   });
 });
+
+describe("a handler of one's own", () => {
+  it("is served as it is, with the peer's address, and never goes on to the next", async () => {
+    const handler = toNode(async (request, second) => Response.json({ url: request.url, peer: detectPlatform(request, second).peer }));
+    const { url } = await listen((req, res) => handler(req, res, () => res.end("next")));
+    const answer = await fetch(`${url}/guestbook`);
+    expect(await answer.json()).toEqual({ url: `${url}/guestbook`, peer: "127.0.0.1" });
+  });
+});
