@@ -117,7 +117,8 @@ export function testStoreTime(test: StoreTest, { expect }: TestKit): void {
     const took = performance.now() - start;
     await release();
     expect(errors.map((error) => error?.code)).toEqual(Array.from({ length: 3 }, () => "ERR_STORE_UNAVAILABLE"));
-    expect([took, took <= (under.timeoutMs ?? 2000) + 100]).toEqual([took, true]);
+    // Timers are late on a busy machine, for a moment; what hangs is late for good.
+    expect([took, took <= (under.timeoutMs ?? 2000) + 500]).toEqual([took, true]);
     expect((await store.spend([quota])).ok).toEqual(true);
   });
 

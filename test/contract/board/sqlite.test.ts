@@ -4,9 +4,14 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, it } from "vitest";
 import { sqliteBoard } from "../../../adapters/_sqlite-board.ts";
+import type { SqliteClient } from "../../../adapters/sqlite.ts";
 import { testBoard } from "../../../src/testing/board.ts";
+import { betterSqlite } from "../../helpers/better-sqlite.ts";
 
-describe("sqliteBoard on a file", () =>
+describe.each([
+  ["node:sqlite", (database: DatabaseSync): SqliteClient => database],
+  ["a driver shaped as better-sqlite3", betterSqlite],
+] as const)("sqliteBoard on a file, %s", (_, driver) =>
   testBoard(
     () => {
       const folder = mkdtempSync(join(tmpdir(), "board-"));
@@ -19,8 +24,8 @@ describe("sqliteBoard on a file", () =>
         return one;
       };
       return {
-        board: sqliteBoard(database()),
-        reopen: () => sqliteBoard(database()),
+        board: sqliteBoard(driver(database())),
+        reopen: () => sqliteBoard(driver(database())),
         dispose() {
           for (const one of open) one.close();
           rmSync(folder, { recursive: true });
@@ -28,4 +33,5 @@ describe("sqliteBoard on a file", () =>
       };
     },
     { describe, it, expect },
-  ));
+  ),
+);

@@ -3,8 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, it } from "vitest";
-import { sqliteStore } from "../../../adapters/sqlite.ts";
+import { type SqliteClient, sqliteStore } from "../../../adapters/sqlite.ts";
 import { type StoreUnderTest, testStore } from "../../../src/testing/store.ts";
+import { betterSqlite } from "../../helpers/better-sqlite.ts";
 
 const TIMEOUT = 300;
 
@@ -22,7 +23,21 @@ describe("sqliteStore on a node:sqlite file", () => {
   );
 });
 
-function underTest(path: string, remove?: () => void): StoreUnderTest {
+describe("sqliteStore on a driver shaped as better-sqlite3, on a file", () => {
+  testStore(
+    () => {
+      const folder = mkdtempSync(join(tmpdir(), "gatepass-store-"));
+      return underTest(join(folder, "store.db"), () => rmSync(folder, { recursive: true }), betterSqlite);
+    },
+    { describe, it, expect },
+  );
+});
+
+function underTest(
+  path: string,
+  remove?: () => void,
+  driver: (database: DatabaseSync) => SqliteClient = (database) => database,
+): StoreUnderTest {
   let time = 1_750_000_000_000;
   const clock = (): number => time;
   const open: DatabaseSync[] = [];
@@ -34,9 +49,9 @@ function underTest(path: string, remove?: () => void): StoreUnderTest {
     return database;
   };
   const first = connect();
-  const store = sqliteStore(first, { clock, timeoutMs: TIMEOUT });
+  const store = sqliteStore(driver(first), { clock, timeoutMs: TIMEOUT });
   const shared: Partial<StoreUnderTest> = {
-    another: () => sqliteStore(connect(), { clock, timeoutMs: TIMEOUT }),
+    another: () => sqliteStore(driver(connect()), { clock, timeoutMs: TIMEOUT }),
     hang() {
       const other = connect();
       other.exec("BEGIN EXCLUSIVE");
