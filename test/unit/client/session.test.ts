@@ -68,15 +68,25 @@ describe("session", () => {
     expect(await settle(client.session({ minLife: 199 }))).toBe("s1");
     expect(await settle(client.session({ minLife: 201 }))).toBe("s2");
     expect(await codeOf(client.session({ minLife: 301 }))).toBe("ERR_CLIENT_CONFIG");
+  });
+
+  it("a short one is renewed at half of its life at the earliest: no loop", async () => {
+    const { client, server } = make({ refreshBefore: 200 });
     server.settings.expiresIn = 120;
-    server.refuse("s3", "SESSION_REVOKED");
-    await settle(client.fetch(`${ORIGIN}/api/x`, { method: "POST" }));
-    expect(await settle(client.session())).toBe("s4");
-    // A short one is renewed at half of its life at the earliest: no loop.
-    await vi.advanceTimersByTimeAsync(74_000);
-    expect(server.sessions.length).toBe(4);
+    await settle(client.session());
+    await vi.advanceTimersByTimeAsync(59_000);
+    expect(server.sessions.length).toBe(1);
     await vi.advanceTimersByTimeAsync(2_000);
-    expect(server.sessions.length).toBe(5);
+    expect(server.sessions.length).toBe(2);
+  });
+
+  it("a closed client sends nothing any more", async () => {
+    const { client, sent } = make();
+    client.close();
+    expect(await codeOf(client.fetch(`${ORIGIN}/api/x`))).toBe("ERR_CLIENT_CLOSED");
+    expect(await codeOf(client.session())).toBe("ERR_CLIENT_CLOSED");
+    client.hold()();
+    expect([sent, client.state]).toEqual([[], "closed"]);
   });
 
   it("is not renewed in a hidden tab, nor while offline, and is not sent once it has expired", async () => {
