@@ -62,7 +62,7 @@ describe("session", () => {
   });
 
   it("renews one that lives too short for `minLife`, and says when none lives that long", async () => {
-    const { client, server } = make();
+    const { client } = make();
     await settle(client.session());
     await vi.advanceTimersByTimeAsync(100_000);
     expect(await settle(client.session({ minLife: 199 }))).toBe("s1");
