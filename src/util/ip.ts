@@ -18,6 +18,9 @@ export const CLOUDFLARE_RANGES: readonly string[] = /* @__PURE__ */ (
   "2400:cb00::/32 2606:4700::/32 2803:f800::/32 2405:b500::/32 2405:8100::/32 2a06:98c0::/29 2c0f:f248::/32"
 ).split(" ");
 
+/** Characters of the longest text that is looked at. */
+const MAX_TEXT = 100;
+
 /**
  * Reads an IPv4 or IPv6 address, strictly: no leading zeros, no white space, no port, no brackets (see {@link parseHostPort}).
  * A zone id is dropped; `::ffff:a.b.c.d` and `64:ff9b::/96` are the IPv4 address they carry. Null for anything else.
@@ -29,6 +32,8 @@ export function parseIp(text: string): Ip | null {
 
 /** The host and port of `a.b.c.d`, `a.b.c.d:80`, `2001:db8::1`, `[2001:db8::1]` or `[2001:db8::1]:80`; null for anything else. The host is not checked. */
 export function parseHostPort(text: string): { host: string; port?: number } | null {
+  // Length before pattern: a header of colons would take the square of its length, or worse.
+  if (text.length > MAX_TEXT) return null;
   const [, bracketed, bare, digits] = /^(?:\[([^[\]]*:[^[\]]*)\]|([^[\]:]+))(?::(\d{1,5}))?$/.exec(text) ?? [];
   const host = bracketed ?? bare ?? (/^[^[\]]*:[^[\]]*:[^[\]]*$/.test(text) ? text : undefined);
   const port = Number(digits ?? 0);
@@ -90,7 +95,7 @@ function leading(address: string | Ip, v4: number, v6: number): string | undefin
 }
 
 function parseRaw(text: string): Ip | null {
-  if (text.length > 100) return null;
+  if (text.length > MAX_TEXT) return null;
   const v4 = parseV4(text);
   return v4 ? { version: 4, bytes: v4 } : parseV6(text);
 }
