@@ -231,6 +231,37 @@ describeBrowser("Ember Ring in a browser", () => {
     await page.context().close();
   }, 120_000);
 
+  it("the keys of either hand press the three buttons, and the picture is as sharp as the screen at any size", async () => {
+    const { page } = await open({ viewport: { width: 700, height: 500 }, deviceScaleFactor: 1.5 });
+    const sharp = (): Promise<boolean> =>
+      page.evaluate(() => {
+        const { width, height, clientWidth, clientHeight } = document.querySelector("canvas") ?? new HTMLCanvasElement();
+        const ratio = window.devicePixelRatio;
+        return clientWidth > 0 && width === Math.round(clientWidth * ratio) && height === Math.round(clientHeight * ratio);
+      });
+    await page.waitForFunction(() => document.querySelector("canvas")?.width);
+    expect(await page.evaluate(() => window.devicePixelRatio)).toBe(1.5);
+    await expect.poll(sharp).toBe(true);
+    await page.setViewportSize({ width: 1111, height: 777 });
+    await expect.poll(sharp).toBe(true);
+    await page.click("#play");
+    await page.waitForSelector("#screen-count", { state: "hidden" });
+    for (const [key, label] of [
+      ["ArrowLeft", "In"],
+      ["KeyD", "Out"],
+      ["Space", "Turn"],
+      ["KeyA", "In"],
+      ["ArrowRight", "Out"],
+      ["ArrowDown", "Turn"],
+    ] as const) {
+      const hit = await watch(page, ".zones");
+      await page.keyboard.press(key);
+      await expect.poll(hit).toEqual([label]);
+      await page.waitForTimeout(150);
+    }
+    await page.context().close();
+  });
+
   it("a hidden tab ends the run, Escape does, and nothing is kept", async () => {
     const before = await readBoard(send);
     const { page } = await open(DESKTOP);
