@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { defineConfig, type Options } from "tsup";
 
@@ -41,6 +41,18 @@ async function finish(): Promise<void> {
     const text = readFileSync(`dist/${name}`, "utf8");
     writeFileSync(`dist/${name}`, text.replace(/^import "(?:\.\.?\/)+chunk-\w+\.js";\n/gm, ""));
   }
+  // Chunks of earlier builds, which would be published.
+  const used = new Set<string>();
+  const follow = (file: string): void => {
+    for (const [, chunk = ""] of readFileSync(file, "utf8").matchAll(/\/(chunk-\w+\.js)"/g)) {
+      if (used.has(chunk)) continue;
+      used.add(chunk);
+      follow(`dist/${chunk}`);
+    }
+  };
+  for (const name of Object.keys(entry)) follow(`dist/${name}.js`);
+  for (const name of readdirSync("dist")) if (name.startsWith("chunk-") && !used.has(name)) rmSync(`dist/${name}`);
+  rmSync("dist/types", { recursive: true, force: true });
   declarations();
 }
 

@@ -5,7 +5,7 @@ import type { BoardRules, ScoreEntry } from "../../../src/scores/board.ts";
 
 const [, , path = "", own = "0"] = process.argv;
 const database = new DatabaseSync(path);
-database.exec("PRAGMA synchronous = NORMAL");
+database.exec("PRAGMA busy_timeout = 10000; PRAGMA synchronous = NORMAL");
 const board = sqliteBoard(database, { timeoutMs: 20_000 });
 const best: BoardRules = { periods: ["all", "2026-W47"], order: "desc", operator: "best" };
 const entry = (i: number, more: Partial<ScoreEntry>): ScoreEntry => ({
