@@ -1,7 +1,7 @@
 import type { GateOptions, Mode } from "./types.ts";
 
 /** What {@link optionsFromEnv} reads: the environment of a process, or the env of a Worker. */
-export type EnvLike = Readonly<Record<string, unknown>>;
+export type EnvLike = object;
 
 /** What {@link optionsFromEnv} gives: to be spread into the options, beside the rest. */
 export type EnvOptions = Pick<GateOptions, "secrets" | "session" | "mode" | "allowedOrigins"> & {
@@ -64,7 +64,7 @@ function modeOf(value: string): Mode {
 }
 
 function text(env: EnvLike, name: string): string | undefined {
-  const value = env[name];
+  const value: unknown = Reflect.get(env, name);
   if (value === undefined || value === null || value === "") return undefined;
   if (typeof value !== "string") throw new TypeError(`Cannot read "${name}": expected text`);
   return value;
