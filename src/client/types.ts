@@ -39,10 +39,10 @@ export interface ClientOptions {
 /** What `submitScore` takes. */
 export interface ScoreSubmission {
   score: number;
-  name?: string;
-  board?: string;
+  name?: string | undefined;
+  board?: string | undefined;
   /** What `commit` gave: submitted in the score's place. Default: commit when the board asks for it. */
-  commitment?: string;
+  commitment?: string | undefined;
 }
 
 /** The `cause` of an `ERR_CLIENT_REFUSED`: what the gate answered. */
