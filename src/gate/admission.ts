@@ -45,7 +45,7 @@ export function createAdmission(house: Gatehouse): (visit: Visit, options: Admit
     const refuse = async (code: PublicCode, extra?: RefusalExtra): Promise<Refused> => {
       // What a guard spent for a request that is refused after all.
       await vouched?.undo();
-      return { ok: false, code, response: refusalResponse(code, extra), retryAfter: extra?.retryAfter || undefined };
+      return { ok: false, code, response: refusalResponse(code, extra), retryAfter: extra?.retryAfter || undefined, player: who.player };
     };
     /** A check that the mode may relax failed: the refusal, or undefined where the request goes on. */
     const fail = async (code: PublicCode, reason: EventReason, extra?: RefusalExtra, rule?: LimitRule): Promise<Refused | undefined> => {

@@ -139,6 +139,8 @@ export interface Refused {
   response: Response;
   /** Seconds. */
   retryAfter?: number | undefined;
+  /** Whose credential was refused, where one told. */
+  player?: string | undefined;
 }
 
 /** The outcome of an exchange of a Turnstile token for a session. */

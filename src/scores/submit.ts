@@ -1,6 +1,6 @@
 import * as z from "zod/mini";
 import type { EventReason } from "../events/types.ts";
-import type { Admitted, Route, RouteContext, SessionClaims } from "../gate/types.ts";
+import type { Admitted, Route, RouteContext } from "../gate/types.ts";
 import { type CommitmentAnswer, type Level, PATH, type PublicCode, type ScoreReceipt } from "../protocol.ts";
 import { randomId } from "../util/random.ts";
 import type { ScoreEntry } from "./board.ts";
@@ -77,7 +77,8 @@ export function submitRoute(settled: Settled): Route {
       });
       if (!admission.ok) {
         if (admission.code !== once.code || !proof) return admission.response;
-        return holder ? again(ctx, settled, { ...claim, proof }, holder, refuse) : refuse(once.code, once.reason);
+        // The player, by a session or by a fresh token with the player token beside it.
+        return admission.player === proof.sub ? again(ctx, settled, { ...claim, proof }, refuse) : refuse(once.code, once.reason);
       }
       // The refusal is the client's doing and stays charged; the commitment is still good.
       const keep = async (response: Response): Promise<Response> => {
@@ -149,16 +150,10 @@ async function write(
 }
 
 /** The commitment was used before, by this very player: a retry. Answered with the row as it stands, and charged, or it would be free reading. */
-async function again(
-  ctx: RouteContext,
-  settled: Settled,
-  claim: Claim & { proof: Commitment },
-  holder: SessionClaims,
-  refuse: Refuse,
-): Promise<Response> {
+async function again(ctx: RouteContext, settled: Settled, claim: Claim & { proof: Commitment }, refuse: Refuse): Promise<Response> {
   const { kernel } = ctx;
   const { proof, board } = claim;
-  const player = holder.sub;
+  const player = proof.sub;
   const admission = await ctx.admit({ open: true, limits: ["scores.read"] });
   if (!admission.ok) return admission.response;
   const { states } = await kernel.store.spend([{ ...commitmentQuota(proof, kernel.options.clockTolerance), cost: 0 }]);

@@ -252,6 +252,21 @@ describe("commitments", () => {
     expect((await at.list()).scores.length).toBe(1);
   });
 
+  it("the same commitment again, where only fresh tokens can be had: the player's row, to the player alone", async () => {
+    const at = kit();
+    const owner = await at.player();
+    const commitment = await at.commit(42, owner.token);
+    const fresh = async (playerToken: string) => ({ "x-turnstile-token": await at.mint(), "x-gatepass-player": playerToken });
+    const first = await at.submit({ commitment }, undefined, await fresh(owner.playerToken));
+    const { id } = await first.json();
+    const again = await at.submit({ commitment }, undefined, await fresh(owner.playerToken));
+    expect([first.status, again.status, await again.json()]).toEqual([201, 200, { id, rank: 1, best: true }]);
+    expect(again.headers.get("ratelimit")).toContain("scores.read");
+    const stranger = await at.player();
+    expect(await codeOf(await at.submit({ commitment }, undefined, await fresh(stranger.playerToken)))).toEqual([409, "COMMITMENT_USED"]);
+    expect(at.calls.writes).toBe(1);
+  });
+
   it("a refused name leaves the commitment good", async () => {
     const at = kit({ boards: { main: { names: { filter: (name) => name !== "Nope" } } } });
     const { token } = await at.player();
