@@ -109,10 +109,13 @@ async function serve(
   parsed: unknown,
   next?: (error?: unknown) => void,
 ): Promise<void> {
-  const request = toRequest(req, res, parsed);
+  const rewritten = REWRITTEN.test(targetOf(req));
+  if (rewritten && next) return next();
+  const request = rewritten ? null : toRequest(req, res, parsed);
   if (!request) {
     linger(req, res);
-    finish(res, 400, "BODY_INVALID");
+    if (rewritten) finish(res, 404, "NOT_FOUND");
+    else finish(res, 400, "BODY_INVALID");
     return;
   }
   const peer = { peer: text(req.socket, "remoteAddress") };
@@ -151,9 +154,19 @@ function toRequest(req: NodeRequest, res: NodeResponse, parsed: unknown): Reques
   return new Request(url, body === null || method === "GET" || method === "HEAD" ? init : { ...init, body });
 }
 
+/**
+ * A path that the URL parser would make another one of: `/open/%2e%2e/api/scores`, `/api\\scores`. A proxy in front read it as it stands, and let it
+ * through by its rules for that path: so it is none of ours.
+ */
+const REWRITTEN = /^[^?]*?(?:[\\#]|\/(?:\.|%2e){1,2}(?:[/?]|$))/i;
+
+function targetOf(req: NodeRequest): string {
+  return req.originalUrl ?? req.url ?? "/";
+}
+
 /** The URL is text of the client: only a host goes between the slashes, never a path, a user or another host. */
 function urlOf(req: NodeRequest, hosts: readonly string[]): string | null {
-  const target = req.originalUrl ?? req.url ?? "/";
+  const target = targetOf(req);
   const scheme = Reflect.get(req.socket, "encrypted") === true ? "https" : "http";
   // Absolute form (RFC 9112, 3.2.2): what it names is the host, the header does not count.
   const [, absolute, path] = /^https?:\/\/([^/?#]*)(.*)$/i.exec(target) ?? [undefined, undefined, target === "*" ? "/" : target];

@@ -420,7 +420,7 @@ describe("hostile requests on a raw socket", () => {
       expect(await get(bad), bad).toContain("HTTP/1.1 400");
     for (const foreign of ["//evil.example/api/x", "/\\evil.example/api/x", "/@evil.example/api/x", "/.evil.example/api", "*"])
       expect(await get(foreign), foreign).toMatch(/HTTP\/1\.1 40[04]/);
-    expect(await get("/../../api/x")).toContain('"href":"http://game.example/api/x"');
+    expect(await get("/../../api/x")).toContain("HTTP/1.1 404");
     expect(await get("/api/x", "game.example:8443")).toContain('"href":"http://game.example:8443/api/x"');
     expect(await get("/api/x", "[::1]:80")).toContain('"href":"http://[::1]/api/x"');
   });
