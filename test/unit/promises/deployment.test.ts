@@ -56,6 +56,20 @@ describe("a restart of a process that counts in memory", () => {
   });
 });
 
+describe("a store whose clock is not ours", () => {
+  it.each([
+    [4_000, []],
+    [-4_000, []],
+    [6_000, ["clock_skew"]],
+    [-6_000, ["clock_skew"]],
+  ])("%i ms off: %j", async (off, warned) => {
+    const at = kit({}, { store: memoryStore({ clock: () => Date.UTC(2026, 10, 20, 12) + off }) });
+    await at.send("GET", "/scores");
+    await at.send("GET", "/scores");
+    expect(at.events.filter(({ reason }) => reason === "clock_skew").map(({ reason }) => reason)).toEqual(warned);
+  });
+});
+
 describe("a budget of siteverify calls for everybody together", () => {
   it("is a limit like any other", async () => {
     const everybody = { name: "siteverify", limit: 5, window: 60, by: () => "all" };
