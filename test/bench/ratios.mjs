@@ -22,5 +22,6 @@ export async function ratios(title, makers, goals) {
   for (const [ours, theirs, goal] of goals) {
     const ratio = median(times[theirs]) / median(times[ours]);
     console.log(`${ratio >= goal ? "ok  " : "MISS"} ${title}: ${ours} is ${ratio.toFixed(2)} of ${theirs} (goal ${goal})`);
+    if (ratio < goal && globalThis.process) globalThis.process.exitCode = 1;
   }
 }
