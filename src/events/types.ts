@@ -59,7 +59,7 @@ export interface EventFields {
   latency_ms?: number | undefined;
   degraded?: boolean | undefined;
   dry_run?: boolean | undefined;
-  /** `config_warning`, `internal_error`: redacted text. */
+  /** Redacted text: what `config_warning` warns of, the kind of an `internal_error`, the rule of a `rate_limited`, what was swept. */
   detail?: string | undefined;
 }
 

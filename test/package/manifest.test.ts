@@ -9,6 +9,7 @@ interface Manifest {
   exports: Record<string, string | { types: string; default: string }>;
   bin: Record<string, string>;
   dependencies: Record<string, string>;
+  devDependencies: Record<string, string>;
 }
 const manifest: Manifest = JSON.parse(readFileSync(`${root}package.json`, "utf8"));
 const jsr: { version: string; exports: Record<string, string>; imports: Record<string, string> } = JSON.parse(
@@ -54,6 +55,15 @@ describe("package.json, jsr.json and the built entries", () => {
     expect(Object.keys(manifest.dependencies)).toEqual(["jose", "zod"]);
     for (const [name, range] of Object.entries(manifest.dependencies)) expect(jsr.imports[name]).toBe(`npm:${name}@${range}`);
     expect(readFileSync(`${root}CHANGELOG.md`, "utf8")).toContain(`## ${manifest.version}`);
+  });
+
+  it("pins every tool and every runtime under test", () => {
+    const tools = Object.entries(manifest.devDependencies);
+    expect(tools.filter(([, version]) => !/^\d+\.\d+\.\d+$/.test(version))).toEqual([]);
+    const wanted =
+      "node bun deno miniflare typescript tsup vitest happy-dom bun-types playwright-core fast-check publint @arethetypeswrong/cli";
+    expect(tools.map(([name]) => name)).toEqual(expect.arrayContaining(wanted.split(" ")));
+    expect(manifest.devDependencies["node"]).toMatch(/^24\./);
   });
 
   it("the lockfile names no registry host", () => {
