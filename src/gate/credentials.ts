@@ -37,9 +37,9 @@ export async function readSession(
   }
   if (action !== undefined && !claims.scope.includes(action)) return { claims, code: "SCOPE_DENIED", reason: "scope" };
   const bound = settings.resolved.bind !== "none" && (await sessions.binding(visit, claims.key)) !== claims.bnd;
-  // Somebody else logged in since: what is written now is theirs, not the last one's.
+  // Somebody else logged in since, or the account logged out: what is written now is not the last one's.
   const account = settings.given.session?.subject && (await players.account(visit));
-  const changed = account !== undefined && account !== claims.sub;
+  const changed = (account !== undefined || claims.acc) && account !== claims.sub;
   return bound || changed ? { claims, code: "SESSION_INVALID", reason: bound ? "binding" : "wrong_player" } : { claims };
 }
 

@@ -23,8 +23,9 @@ export function createPlayers({ given, random }: Settings, keys: Keys | undefine
   const returning = async (token: string | null | undefined): Promise<string | undefined> => {
     if (!keys || !token) return undefined;
     try {
-      const { sub } = await keys.playerTokens.verify(TYP.player, token);
-      return typeof sub === "string" && sub !== "" && sub.length <= 128 ? sub : undefined;
+      const { sub, acc } = await keys.playerTokens.verify(TYP.player, token);
+      // An account is its login's to give: a token that is kept for a year must not outlive a logout.
+      return typeof sub === "string" && sub !== "" && sub.length <= 128 && !acc ? sub : undefined;
     } catch {
       return undefined;
     }

@@ -109,7 +109,8 @@ export function createSessions(
       return {
         ok: true,
         jti: testKey ? randomId(random) : await idOf(token),
-        authTime: Math.floor(result.challengeAt / 1000),
+        // Never ahead of us: a store that began after this would take it for one that it knows all of.
+        authTime: Math.floor(Math.min(result.challengeAt, clock()) / 1000),
         scope: testKey ? actions : [result.action.toLowerCase()],
         eid,
         degraded: false,
@@ -159,11 +160,12 @@ export function createSessions(
       }
       const { jti, authTime: auth_time, scope, eid, degraded } = solved;
       const sub = await players.of(visit, playerToken, solved.seed);
+      const acc = sub === (await players.account(visit)) || undefined;
       const uses = degraded ? Math.min(DEGRADED_USES, sessionUses) : sessionUses;
       const ttl = degraded ? DEGRADED_TTL : sessionTtl;
-      const claims = { jti, sub, auth_time, scope, uses, bnd: await binding(visit), eid, deg: degraded || undefined };
+      const claims = { jti, sub, acc, auth_time, scope, uses, bnd: await binding(visit), eid, deg: degraded || undefined };
       const sessionToken = await keys.tokens.sign(TYP.session, claims, { ttl });
-      const renewed = await keys.playerTokens.sign(TYP.player, { sub }, { ttl: PLAYER_TTL });
+      const renewed = await keys.playerTokens.sign(TYP.player, { sub, acc }, { ttl: PLAYER_TTL });
       const action = scope.length === 1 ? scope[0] : undefined;
       visit.emit("session_issued", { outcome: "allow", session: jti, player: sub, action, ephemeral_id: eid, degraded: claims.deg });
       return { ok: true, sessionToken, expiresIn: ttl, uses, playerToken: renewed, claims: await verify(sessionToken) };

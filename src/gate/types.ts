@@ -73,7 +73,7 @@ export interface SessionOptions {
   bind?: "none" | "ip-prefix" | "device";
   /**
    * The application's own player id (1 to 128 characters), where it has accounts. Asked at the exchange, and again at each write:
-   * where it then names somebody else than the session does, the session is refused and the client makes a new one.
+   * where it then names somebody else than the session does, or nobody any more, the session is refused and the client makes a new one.
    */
   subject?(request: Request): string | undefined | Promise<string | undefined>;
 }
@@ -151,6 +151,8 @@ export type SessionResult =
 /** Claims of a session token. */
 export interface SessionClaims extends VerifiedClaims {
   sub: string;
+  /** `sub` is an account of the application's, which alone can name it. */
+  acc?: boolean | undefined;
   /** Seconds since the epoch: when the challenge was solved. */
   auth_time: number;
   scope: string[];
