@@ -1,6 +1,6 @@
 import type { ConfigProblem } from "../errors.ts";
 import type { EventReason, Events, EventType, SecurityEvent } from "../events/types.ts";
-import type { ClientIpOption, RequestInfo } from "../http/types.ts";
+import type { ClientIpOption, HeaderFields, RequestInfo } from "../http/types.ts";
 import type { LimitRule, Subject, Subjects } from "../limits/types.ts";
 import type { PublicCode } from "../protocol.ts";
 import type { Consistency, Quota, RateStore, Store } from "../store/contract.ts";
@@ -298,9 +298,9 @@ export interface RouteContext {
   admit(options: AdmitOptions): Promise<Admission>;
   /** The session's claims if a valid one came along; nothing is spent, nothing refused. */
   session(): Promise<SessionClaims | undefined>;
-  respond(status: number, body: unknown, headers?: HeadersInit): Response;
+  respond(status: number, body: unknown, headers?: HeaderFields): Response;
   /** A refusal to throw or return. */
-  refuse(code: PublicCode, extra?: { details?: unknown; retryAfter?: number; headers?: HeadersInit }): Response;
+  refuse(code: PublicCode, extra?: { details?: unknown; retryAfter?: number; headers?: HeaderFields }): Response;
   /** Raises an event with the request's address prefix and route filled in. */
   emit(type: EventType, fields: Parameters<Events["emit"]>[1]): void;
 }

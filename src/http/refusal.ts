@@ -1,4 +1,5 @@
 import { type PublicCode, STATUS } from "../protocol.ts";
+import type { HeaderFields } from "./types.ts";
 
 /** What a refusal may say besides its code. */
 export interface RefusalExtra {
@@ -6,7 +7,7 @@ export interface RefusalExtra {
   details?: unknown;
   /** Seconds, whole. */
   retryAfter?: number | undefined;
-  headers?: HeadersInit | undefined;
+  headers?: HeaderFields | undefined;
   /** Methods of a 405. */
   allow?: readonly string[];
   /** Further members of the body. */
@@ -46,7 +47,7 @@ export function refusalResponse(code: PublicCode, extra: RefusalExtra = {}, rand
 }
 
 /** JSON that no cache keeps, unless `headers` bring a Cache-Control; without a body for 204 or `undefined`. */
-export function jsonResponse(status: number, body: unknown, headers?: HeadersInit): Response {
+export function jsonResponse(status: number, body: unknown, headers?: HeaderFields): Response {
   const all = new Headers(headers);
   if (!all.has("cache-control")) {
     all.set("cache-control", "no-store");

@@ -12,6 +12,9 @@ export interface RequestInfo {
   waitUntil(promise: Promise<unknown>): void;
 }
 
+/** What headers are made of; not by its usual name, which only the types of browsers know. */
+export type HeaderFields = ConstructorParameters<typeof Headers>[0];
+
 /** What an address function of the application sees. */
 export interface PeerInfo {
   /** The socket's peer, as text, where the platform tells. */

@@ -1,13 +1,13 @@
 import type { ConfigProblem } from "../errors.ts";
 import { decodeUtf8, utf8 } from "../util/bytes.ts";
-import { importHmacKey } from "../util/hmac.ts";
+import { type HmacKey, importHmacKey } from "../util/hmac.ts";
 import type { Secret } from "./types.ts";
 
 /** One secret of a ring, and its key once somebody has needed it: a value, never a promise, which would belong to one request of a Worker. */
 export interface RingKey {
   kid: string | undefined;
   secret: Uint8Array<ArrayBuffer>;
-  hmac?: CryptoKey;
+  hmac?: HmacKey;
 }
 
 /** At least one secret. */
@@ -33,7 +33,7 @@ export function parseRing(secrets: Secret | readonly Secret[]): Ring {
 }
 
 /** The HMAC key of a ring's secret, imported once. */
-export async function hmacKey(entry: RingKey): Promise<CryptoKey> {
+export async function hmacKey(entry: RingKey): Promise<HmacKey> {
   entry.hmac ??= await importHmacKey(entry.secret);
   return entry.hmac;
 }
