@@ -35,6 +35,23 @@ describe("session", () => {
     expect(turnstile.executed).toBe(2);
   });
 
+  it("100 overlapping session() and token(): one challenge for the session, one per token as far as the queue goes, no token twice", async () => {
+    const { client, server, turnstile } = make();
+    const calls = Array.from({ length: 100 }, () => [client.session(), client.token()] as const);
+    const all = Promise.all([Promise.all(calls.map(([session]) => session)), Promise.allSettled(calls.map(([, token]) => token))]);
+    const [sessions, tokens] = await settle(all);
+    expect(new Set(sessions)).toEqual(new Set(["s1"]));
+    expect(server.calls("POST /session")).toHaveLength(1);
+    const minted = tokens.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
+    // Eight may wait, and the session's is one of them.
+    expect([minted.length, new Set(minted).size, turnstile.executed]).toEqual([7, 7, 8]);
+    const refused = tokens.flatMap((one) => (one.status === "rejected" ? [one.reason.code] : []));
+    expect(refused).toEqual(Array(93).fill("ERR_CLIENT_BUSY"));
+    // Nobody got the token that bought the session.
+    expect(turnstile.issued.size).toBe(7);
+    expect(minted.every((token) => turnstile.issued.has(token))).toBe(true);
+  });
+
   it("starts a widget with everything registered, one per token, and removes it", async () => {
     const { client, turnstile } = make({ theme: "dark", language: "de" });
     await settle(client.token({ cdata: "abc", action: "other" }));

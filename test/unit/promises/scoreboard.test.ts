@@ -211,6 +211,32 @@ describe("sessions, as the games of today have them", () => {
   });
 });
 
+describe("a commitment", () => {
+  it.each([0, 300, 600, 899, 904])("submitted first after %i s is stored, and once in all its life", async (age) => {
+    const at = kit({ boards: { main: { operator: "sum" } } });
+    const { token, playerToken } = await at.player();
+    const commitment = await at.commit(42, token);
+    at.advance(age * 1000);
+    const renewed = await at.player(playerToken);
+    expect((await at.submit({ commitment }, renewed.token)).status).toBe(201);
+    for (const later of [0, 250, 350, 290, 14]) {
+      at.advance(later * 1000);
+      const again = await at.player(playerToken);
+      expect([200, 410]).toContain((await at.submit({ commitment }, again.token)).status);
+    }
+    expect((await at.list()).scores.map(({ score }) => score)).toEqual([42]);
+  });
+
+  it("is over after 15 minutes and the tolerance of clocks", async () => {
+    const at = kit();
+    const { token, playerToken } = await at.player();
+    const commitment = await at.commit(42, token);
+    at.advance(905_000);
+    const renewed = await at.player(playerToken);
+    expect(await codeOf(await at.submit({ commitment }, renewed.token))).toEqual([410, "COMMITMENT_EXPIRED"]);
+  });
+});
+
 describe("reads of the board", () => {
   it("me and around=me only for who brings a session, and then no cache keeps it", async () => {
     const at = kit({ cache: true });
