@@ -8,6 +8,7 @@ export default defineConfig({
     hookTimeout: 60_000,
     pool: "forks",
     fileParallelism: false,
+    setupFiles: ["test/helpers/audit.ts"],
     include: ["test/browser/**/*.test.ts"],
   },
 });

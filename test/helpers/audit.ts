@@ -1,5 +1,5 @@
 /**
- * A set-up file of the unit and contract suites: whatever gate a test makes, every answer it gives, every event it raises and every line it logs
+ * A set-up file of the unit, contract and browser suites: whatever gate a test makes, every answer it gives, every event it raises and every line it logs
  * is searched for what must never be in there. Responses: Turnstile tokens, secrets, full addresses. Events and logs: these, and any token at all.
  */
 import { inspect } from "node:util";
