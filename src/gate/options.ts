@@ -3,7 +3,7 @@ import type { Store } from "../store/contract.ts";
 import { memoryStore } from "../store/index.ts";
 import type { Secret } from "../tokens/types.ts";
 import { assertFunction, assertInteger, assertKeys, assertOneOf } from "../util/assertions.ts";
-import { randomBytes } from "../util/random.ts";
+import { pooledBytes } from "../util/random.ts";
 import type { GateOptions, ResolvedOptions } from "./types.ts";
 
 /** Everything that the parts of one kernel share, from its options alone: nothing here reads a clock, a random source or a request. */
@@ -42,7 +42,7 @@ export function settle(given: GateOptions): Settings {
   assertInteger("ttl", sessionTtl, 120, 900);
   assertInteger("uses", sessionUses, 1, 1000);
   assertInteger("clockTolerance", clockTolerance, 0, 60);
-  const { clock = () => Date.now(), random = randomBytes } = given;
+  const { clock = () => Date.now(), random = pooledBytes } = given;
   for (const [name, value] of Object.entries({ ...given, ...session })) {
     if (HOOKS.test(name) && value !== undefined) assertFunction(name, value);
   }

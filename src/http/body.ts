@@ -4,6 +4,8 @@ import { Refusal } from "./refusal.ts";
 /** Nesting that JSON may have: our bodies have two levels; a bomb of brackets must not reach anything recursive. */
 const MAX_DEPTH = 32;
 
+const decoder = /* @__PURE__ */ new TextDecoder("utf-8", { fatal: true });
+
 /**
  * The whole body, counted on the stream, which is stopped at the cap.
  *
@@ -25,16 +27,8 @@ export async function readBody(request: Request, maxBytes: number, timeoutMs = 1
   const stalled = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => reject(new Refusal("BODY_INVALID")), timeoutMs);
   });
-  const chunks: Uint8Array[] = [];
-  let size = 0;
   try {
-    for (;;) {
-      const { done, value } = await Promise.race([reader.read(), stalled]);
-      if (done) return concatBytes(...chunks);
-      size += value.byteLength;
-      if (size > maxBytes) throw new Refusal("BODY_TOO_LARGE");
-      chunks.push(value);
-    }
+    return await Promise.race([drain(reader, maxBytes), stalled]);
   } catch (error) {
     reader.cancel().catch(ignore);
     throw error instanceof Refusal ? error : new Refusal("BODY_INVALID");
@@ -57,11 +51,22 @@ export async function readJson(request: Request, maxBytes: number, timeoutMs?: n
   const bytes = await readBody(request, maxBytes, timeoutMs);
   if (bytes.length > 0 && type === null) throw new Refusal("UNSUPPORTED_MEDIA_TYPE");
   try {
-    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-    assertFlat(text);
+    const text = decoder.decode(bytes);
+    if (text.length > MAX_DEPTH) assertFlat(text);
     return JSON.parse(text);
   } catch {
     throw new Refusal("BODY_INVALID");
+  }
+}
+
+async function drain(reader: ReadableStreamDefaultReader<Uint8Array>, maxBytes: number): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  for (let size = 0; ; ) {
+    const { done, value } = await reader.read();
+    if (done) return concatBytes(...chunks);
+    size += value.byteLength;
+    if (size > maxBytes) throw new Refusal("BODY_TOO_LARGE");
+    chunks.push(value);
   }
 }
 

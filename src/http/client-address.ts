@@ -28,9 +28,10 @@ export function clientAddress(option: ClientIpOption | undefined): (request: Req
   const find = finder(option);
   return (request, platform) => {
     const found = find(request, platform) ?? "";
+    const address = canonicalIp(found) ?? WORKER_TO_WORKER;
     // No text is an address of nobody: every part is undefined.
-    const from = canonicalIp(found) === WORKER_TO_WORKER ? "" : found;
-    return { address: canonicalIp(from) ?? undefined, ip: ipKey(from), ipPrefix: ipPrefix(from), ipPrefixText: ipPrefixText(from) };
+    const from = address === WORKER_TO_WORKER ? "" : found;
+    return { address: from ? address : undefined, ip: ipKey(from), ipPrefix: ipPrefix(from), ipPrefixText: ipPrefixText(from) };
   };
 }
 

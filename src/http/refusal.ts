@@ -48,15 +48,18 @@ export function refusalResponse(code: PublicCode, extra: RefusalExtra = {}, rand
 
 /** JSON that no cache keeps, unless `headers` bring a Cache-Control; without a body for 204 or `undefined`. */
 export function jsonResponse(status: number, body: unknown, headers?: HeaderFields): Response {
-  const all = new Headers(headers);
+  const empty = body === undefined || status === 204;
+  const response = new Response(empty ? null : JSON.stringify(body), headers ? { status, headers } : { status });
+  const all = response.headers;
   if (!all.has("cache-control")) {
     all.set("cache-control", "no-store");
     all.set("cdn-cache-control", "no-store");
   }
-  if (body === undefined || status === 204) return new Response(null, { status, headers: all });
-  all.set("content-type", "application/json");
-  all.set("x-content-type-options", "nosniff");
-  return new Response(JSON.stringify(body), { status, headers: all });
+  if (!empty) {
+    all.set("content-type", "application/json");
+    all.set("x-content-type-options", "nosniff");
+  }
+  return response;
 }
 
 /** Sets headers on a response, or on its copy where they cannot change (a redirect, a fetched answer). */

@@ -23,11 +23,13 @@ export function planLimits(rules: readonly LimitRule[], subjects: Subjects, requ
   for (const rule of rules) {
     const by = subjectsOf(rule);
     const unknown = by.some((subject) => (subject === "ip" || subject === "ip-prefix") && !subjects[subject]);
-    const values = unknown
-      ? ["unknown"]
-      : by.map((subject) => (typeof subject === "function" ? subject(request, subjects) : subjects[subject]));
-    const known = values.flatMap((value) => (value ? [value] : []));
-    if (known.length < values.length) continue;
+    const known: string[] = [];
+    for (const subject of unknown ? [] : by) {
+      const value = typeof subject === "function" ? subject(request, subjects) : subjects[subject];
+      if (value) known.push(value);
+    }
+    if (unknown) known.push("unknown");
+    else if (known.length < by.length) continue;
     const limit = unknown ? Math.max(1, Math.floor(rule.limit / 10)) : rule.limit;
     const name = limitName ? `${limitName}.${rule.name}` : rule.name;
     plan.quotas.push({ key: rateKey({ name, window: rule.window }, known), limit, window: rule.window });

@@ -41,10 +41,15 @@ export function memoryBoard(options: MemoryBoardOptions = {}): ScoreBoard {
   const banned = new Set<string>();
   const orders = new Map<string, Order>();
 
+  const keyIn = (board: string, period: string): string => `${board.length}:${board}${period}`;
+  const found = (board: string, period: string): List | undefined => lists.get(keyIn(board, period));
+
   function listOf(board: string, period: string): List {
-    const key = JSON.stringify([board, period]);
-    const list = lists.get(key) ?? { board, shown: [], byPlayer: new Map(), seen: new Set() };
-    lists.set(key, list);
+    let list = found(board, period);
+    if (list === undefined) {
+      list = { board, shown: [], byPlayer: new Map(), seen: new Set() };
+      lists.set(keyIn(board, period), list);
+    }
     return list;
   }
 
@@ -125,11 +130,11 @@ export function memoryBoard(options: MemoryBoardOptions = {}): ScoreBoard {
 
     async top({ board, period, limit, minLevel = "claimed" }) {
       assertLimit("limit", limit);
-      const found: Row[] = [];
-      for (const row of lists.get(JSON.stringify([board, period]))?.shown ?? []) {
-        if (levelNumber(row.level) >= levelNumber(minLevel) && found.push(row) === limit) break;
+      const best: Row[] = [];
+      for (const row of found(board, period)?.shown ?? []) {
+        if (levelNumber(row.level) >= levelNumber(minLevel) && best.push(row) === limit) break;
       }
-      return withRanks(found.map(bare), (index) => index + 1);
+      return withRanks(best.map(bare), (index) => index + 1);
     },
 
     async around(id, n) {
@@ -147,7 +152,7 @@ export function memoryBoard(options: MemoryBoardOptions = {}): ScoreBoard {
     },
 
     async ofPlayer({ board, period, player }) {
-      const row = lists.get(JSON.stringify([board, period]))?.byPlayer.get(player);
+      const row = found(board, period)?.byPlayer.get(player);
       return row ? { ...bare(row), rank: rankOf(row) } : null;
     },
 

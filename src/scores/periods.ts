@@ -12,6 +12,17 @@ const DAY_MS = 86_400_000;
  * ```
  */
 export function periodsOf(ms: number): [all: "all", week: string, day: string] {
+  const number = Math.floor(ms / DAY_MS);
+  if (latest?.number !== number) latest = { number, periods: periodsOn(ms) };
+  return [...latest.periods];
+}
+
+/** Of the day that was asked for last: nearly every write is of today. */
+let latest: { number: number; periods: Readonly<Periods> } | undefined;
+
+type Periods = [all: "all", week: string, day: string];
+
+function periodsOn(ms: number): Periods {
   const day = isoDay(ms);
   // The week belongs to the year of its Thursday.
   const weekday = (new Date(ms).getUTCDay() + 6) % 7;

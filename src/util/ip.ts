@@ -60,8 +60,8 @@ export function ipPrefix(address: string | Ip): string | undefined {
 export function ipPrefixText(address: string | Ip): string | undefined {
   const ip = read(address);
   if (!ip) return undefined;
-  const kept = ip.version === 4 ? 3 : 6;
-  return `${formatIp({ version: ip.version, bytes: ip.bytes.map((byte, i) => (i < kept ? byte : 0)) })}/${kept * 8}`;
+  if (ip.version === 4) return `${ipPrefix(ip)}.0/24`;
+  return `${formatIp({ version: 6, bytes: ip.bytes.map((byte, i) => (i < 6 ? byte : 0)) })}/48`;
 }
 
 /** Reads `address/bits`, or an address alone (all its bits); null when it is neither. Bits behind the prefix do not count. */
@@ -123,7 +123,7 @@ function inUrl(address: string): string {
 }
 
 function carriesV4(bytes: Uint8Array): boolean {
-  return /^(0{20}ffff|0064ff9b0{16})/.test(hex(bytes));
+  return bytes.length > 4 && /^(0{20}ffff|0064ff9b0{16})/.test(hex(bytes));
 }
 
 function hex(bytes: Uint8Array): string {
