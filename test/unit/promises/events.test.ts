@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { EMULATOR_SECRET } from "../../../src/emulator/index.ts";
 import { GatepassError } from "../../../src/errors.ts";
 import { EVENT_REASONS, type EventType, type SecurityEvent } from "../../../src/events/index.ts";
 import { STATUS } from "../../../src/protocol.ts";
@@ -258,6 +259,32 @@ describe("every event of the protocol that concerns a gate with scores is raised
         ["turnstile_siteverify_failed", "error", "misconfigured"],
       ],
     );
+    expectDocumented(at.events);
+  });
+
+  it("what was let in while the provider was down says so: the session, and each write by it or by a fresh token", async () => {
+    const at = testGate({
+      turnstile: {
+        secret: EMULATOR_SECRET,
+        allowedHostnames: ["game.example"],
+        allowTestKeys: true,
+        siteverifyUrl: "https://emulator.example/turnstile/v0/siteverify",
+        onUnavailable: "degraded",
+      },
+    });
+    at.emulator.control.fault({ kind: "status", times: 4 });
+    const token = await at.session();
+    expect((await at.send("POST", "/scores", { score: 1 }, bearer(token))).status).toBe(201);
+    const fresh = { "x-turnstile-token": await at.mint() };
+    expect((await at.send("POST", "/scores", { score: 1 }, fresh)).status).toBe(201);
+    // Still good once only, although nobody could say whether it was good at all.
+    expect((await at.send("POST", "/scores", { score: 1 }, fresh)).status).toBeGreaterThanOrEqual(400);
+    const said = (type: EventType): unknown[] => at.events.filter((event) => event.type === type).map(({ degraded }) => degraded);
+    expect([said("turnstile_siteverify_timeout"), said("session_issued"), said("score_accepted")]).toEqual([
+      [true, true],
+      [true],
+      [true, true],
+    ]);
     expectDocumented(at.events);
   });
 
