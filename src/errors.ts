@@ -66,7 +66,7 @@ export function isGatepassError(value: unknown, code?: ErrorCode): value is Gate
 
 /** A defect of the configuration that a check found: what is wrong and how to mend it. */
 export interface ConfigProblem {
-  /** `GP` and three digits; each has a page in the documentation. */
+  /** `GP` and three digits; the README lists them. */
   code: string;
   severity: "error" | "warning";
   message: string;

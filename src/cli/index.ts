@@ -16,7 +16,8 @@ const USAGE = `Usage: gatepass COMMAND
 `;
 
 const [command, ...args] = argv.slice(2);
-switch (command) {
+const help = args.some((arg) => arg === "--help" || arg === "-h");
+switch (help ? "help" : command) {
   case "secret":
     stdout.write(`${encodeBase64url(randomBytes(48))}\n`);
     break;

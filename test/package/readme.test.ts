@@ -3,8 +3,11 @@ import { Miniflare } from "miniflare";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { EVENT_REASONS } from "../../src/events/index.ts";
+import { createGate } from "../../src/gate/index.ts";
+import type { Feature } from "../../src/gate/types.ts";
 import { STATUS } from "../../src/protocol.ts";
 import { SCORE_LIMITS } from "../../src/scores/options.ts";
+import { memoryStore, type Store } from "../../src/store/index.ts";
 import { describeBrowser, launchBrowser } from "../helpers/browser.ts";
 import { type Block, bin, blocks, expressStandIn, freePort, readme, type UserProject, userProject } from "../helpers/readme.ts";
 import { sources } from "../helpers/sources.ts";
@@ -256,6 +259,25 @@ describe("the README's tables", () => {
       const documented = rules.split(", ").map((rule) => [Number.parseInt(rule, 10), seconds[rule.replace(/^\d+ /, "")]]);
       expect(documented).toEqual(SCORE_LIMITS[name.replaceAll("`", "")]?.map(({ limit, window }) => [limit, window]));
     }
+  });
+
+  it("problems have the codes and messages that the README says", async () => {
+    const store: Store = { ...memoryStore(), consistency: "approximate" };
+    const turnstile = {
+      secret: "0x4AAAAAAA_secret",
+      allowedHostnames: ["localhost"],
+      allowTestKeys: true,
+      onUnavailable: "degraded",
+    } as const;
+    const broken = (): Feature => ({ name: "broken", check: () => Promise.reject(new Error("down")) });
+    const found = await Promise.all([
+      createGate({ mode: "off", onStoreError: "allow", publicUrl: "http://game.example" }).check(),
+      createGate({ mode: "monitor", secrets: "a".repeat(40), turnstile, store, features: [broken] }).check(),
+    ]);
+    const problems = new Map(found.flat().map(({ code, message }) => [code, message]));
+    const said = rows("What `gate.check()` finds").slice(1);
+    expect(said.map(([code]) => code)).toEqual([...problems.keys()].sort());
+    for (const [code = "", message = ""] of said) expect(message.slice(0, 16)).toBe(problems.get(code)?.slice(0, 16));
   });
 
   it("environment variables, codes, events and reasons exist, and no variable is left out", () => {

@@ -5,6 +5,18 @@ import { EMULATOR_SECRET, EMULATOR_SITEKEY } from "../../../src/emulator/index.t
 import { createTurnstile } from "../../../src/turnstile/index.ts";
 import { root } from "../../helpers/sources.ts";
 
+async function saidBy(...args: string[]): Promise<{ status: unknown; out: string; error: string }> {
+  const child = spawn(execPath, [`${root}src/cli/index.ts`, ...args]);
+  const said = { out: "", error: "" };
+  child.stdout.on("data", (chunk) => {
+    said.out += chunk;
+  });
+  child.stderr.on("data", (chunk) => {
+    said.error += chunk;
+  });
+  return { status: await new Promise((resolve) => child.once("close", resolve)), ...said };
+}
+
 function start(...args: string[]): ChildProcessWithoutNullStreams {
   // Type stripping is on by default in the Node that tests run on; Node 20 has no say here, it runs the built command.
   return spawn(execPath, [`${root}src/cli/index.ts`, "emulator", ...args]);
@@ -58,5 +70,21 @@ describe("gatepass emulator", () => {
     });
     expect(await new Promise((resolve) => wrong.once("close", resolve))).toBe(2);
     expect(reason).toMatch(/^Cannot start the emulator: /m);
+  });
+});
+
+describe("gatepass", () => {
+  it("makes secrets, each another, of 48 bytes", async () => {
+    const [one, two] = await Promise.all([saidBy("secret"), saidBy("secret")]);
+    expect(one).toMatchObject({ status: 0, out: expect.stringMatching(/^[\w-]{64}\n$/), error: "" });
+    expect(one.out).not.toBe(two.out);
+  });
+
+  it("says what it can do: when asked, on its own, and to a command that is none", async () => {
+    for (const args of [["--help"], ["emulator", "--help"], ["secret", "-h"]]) {
+      expect(await saidBy(...args)).toMatchObject({ status: 0, out: expect.stringMatching(/^Usage: gatepass/), error: "" });
+    }
+    expect(await saidBy()).toMatchObject({ status: 2, out: "", error: expect.stringMatching(/^Usage: gatepass/) });
+    expect(await saidBy("doctor")).toMatchObject({ status: 2, out: "", error: expect.stringMatching(/^Cannot run "doctor"/) });
   });
 });
