@@ -14,7 +14,8 @@ export function installPackages() {
   const marker = `${root}node_modules/.package-lock.json`;
   if (existsSync(marker) && existsSync(pinnedNode) && statSync(marker).mtimeMs >= statSync(`${root}package-lock.json`).mtimeMs) return;
   console.log("Installing the npm packages");
-  execFileSync("npm", ["ci", "--no-audit", "--no-fund"], { cwd: root, stdio: "inherit" });
+  // The lockfile holds what is needed here; `npm ci` would insist on the binaries of every other platform as well.
+  execFileSync("npm", ["install", "--no-save", "--no-audit", "--no-fund"], { cwd: root, stdio: "inherit" });
 }
 
 /** Installs Chromium with apt-get where it is missing and we are root; true when it is there at last. */
