@@ -80,6 +80,8 @@ const LINGER_MS = 1000;
  * The body is streamed. Where a parser has read it before (Express's `json()` mounted first, Fastify), `rawBody`, else `body` is used:
  * mount the gate first when you can, so that its own caps apply.
  *
+ * A handler that throws is given to `next`, or printed by `console.error` and answered 500.
+ *
  * The client's address is the socket's peer unless `clientIp` says otherwise.
  */
 export function toNode(
@@ -95,8 +97,13 @@ export function toNode(
     const res = "raw" in response ? response.raw : response;
     if ("raw" in response) response.hijack?.();
     serve(gate, req, res, request.body, next).catch((error: unknown) => {
-      if (next && !res.headersSent) next(error);
-      else if (res.headersSent) res.destroy();
+      if (next && !res.headersSent) {
+        next(error);
+        return;
+      }
+      // Nobody else would ever hear of it: it is the handler's own, what a gate catches goes to its `onError`.
+      console.error(error);
+      if (res.headersSent) res.destroy();
       else finish(res, 500, "INTERNAL");
     });
   };

@@ -1,7 +1,7 @@
 import { createServer, request as httpRequest, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { connect as connectHttp2, createServer as createHttp2Server } from "node:http2";
 import { connect } from "node:net";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { type NodeGate, toNode } from "../../../adapters/node.ts";
 import { clientAddress, detectPlatform, jsonResponse, Refusal, readJson, refusalResponse } from "../../../src/http/index.ts";
 
@@ -171,10 +171,14 @@ describe("toNode", () => {
   });
 
   it("answers an error of ours with a bare 500, or leaves it to `next`", async () => {
-    const broken = answerWith(() => Promise.reject(new Error("secret detail")));
+    const error = new Error("secret detail");
+    const broken = answerWith(() => Promise.reject(error));
     const { url } = await listen(toNode(broken));
+    const printed = vi.spyOn(console, "error").mockImplementation(() => undefined);
     const response = await fetch(url);
     expect([response.status, await response.text()]).toEqual([500, '{"error":"INTERNAL"}']);
+    expect(printed.mock.calls).toEqual([[error]]);
+    printed.mockClear();
     let given: unknown;
     const other = await listen((req, res) =>
       toNode(broken)(req, res, (error) => {
@@ -184,6 +188,8 @@ describe("toNode", () => {
     );
     await fetch(other.url);
     expect(String(given)).toContain("secret detail");
+    expect(printed).not.toHaveBeenCalled();
+    printed.mockRestore();
   });
 
   it("ends the connection when a stream of ours breaks in the middle: half an answer must not look whole", async () => {
