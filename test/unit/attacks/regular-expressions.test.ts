@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { clientAddress, readJson } from "../../../src/http/index.ts";
 import type { ClientIpOption } from "../../../src/http/types.ts";
+import { testGate } from "../../helpers/gate.ts";
 
 /** Milliseconds that the fastest of three takes: on a busy machine the slowest says nothing. */
 async function fastest(work: () => unknown): Promise<number> {
@@ -66,4 +67,23 @@ test.each([
   const platform = { kind: "node", env: undefined, peer: "127.0.0.1", waitUntil: () => undefined } as const;
   const request = new Request("https://game.example/", { headers: { forwarded } });
   expect(await fastest(() => find(request, platform))).toBeLessThan(40);
+});
+
+const SPACES = " ".repeat(15_000);
+test.each([
+  ["spaces behind the type", { "content-type": `application/json${SPACES}x` }, 415],
+  ["spaces behind the charset", { "content-type": `application/json; charset=utf-8${SPACES}x` }, 415],
+  ["spaces of a bearer", { authorization: `Bearer ${SPACES}x` }, 400],
+  ["a bearer of dots", { authorization: `Bearer ${".".repeat(15_000)}` }, 400],
+  ["spaces before the kind of a token", { authorization: `Bearer ${btoa(`{"typ"${" ".repeat(280)}x`)}.x.y` }, 400],
+  ["a session without end", { "x-gatepass-session": "A.".repeat(7500) }, 400],
+  ["a device without end", { "x-device-id": "a".repeat(15_000) }, 400],
+  ["an origin without end", { origin: `https://${"a.".repeat(7500)}` }, 403],
+  ["an origin of ports", { origin: `https://game.example${":1".repeat(7400)}` }, 403],
+])("a header of the largest size is looked at in no time: %s", async (_what, headers, status) => {
+  const { send } = testGate();
+  for (const path of ["/session", "/scores", "/scores/x/hide"]) {
+    expect(await fastest(() => send("POST", path, "{", headers)), path).toBeLessThan(60);
+  }
+  expect((await send("POST", "/session", "{", headers)).status).toBe(status);
 });
