@@ -10,6 +10,7 @@ import {
   Refusal,
   refusalResponse,
   watchSingleAddress,
+  withHeaders,
 } from "../http/index.ts";
 import { createTurnstile, withBreaker } from "../turnstile/index.ts";
 import { createAdmission } from "./admission.ts";
@@ -127,7 +128,7 @@ export function createCore(given: GateOptions): Core {
       return cors.preflight(request, methods) ?? new Response(null, { status: 204, headers: { allow: methods.join(", ") } });
     }
     if (!route) return refusalResponse("METHOD_NOT_ALLOWED", { allow: methods });
-    let rates: Headers | undefined;
+    let rates: Iterable<[string, string]> = [];
     try {
       const seen = visit(request, platform, label);
       const refused = foreign(seen);
@@ -143,9 +144,9 @@ export function createCore(given: GateOptions): Core {
           return code ? undefined : claims;
         },
       });
-      return merge(await route.handle(context), rates);
+      return withHeaders(await route.handle(context), rates);
     } catch (error) {
-      return merge(answerOf(error, request, label), rates);
+      return withHeaders(answerOf(error, request, label), rates);
     }
   };
 
@@ -208,18 +209,4 @@ async function signalsOf({ features }: Parts, request: Request, context: Omit<Gu
   const all: Signals = {};
   for (const { signals } of features) Object.assign(all, await signals?.(request, { ...context, signals: async () => all }));
   return all;
-}
-
-/** Sets headers on a response, or on its copy where they cannot change (a redirect, a fetched answer). */
-export function merge(response: Response, headers: Headers | undefined): Response {
-  let target = response;
-  for (const [name, value] of headers ?? []) {
-    try {
-      target.headers.set(name, value);
-    } catch {
-      target = new Response(response.body, response);
-      target.headers.set(name, value);
-    }
-  }
-  return target;
 }

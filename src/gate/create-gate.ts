@@ -1,8 +1,8 @@
-import { detectPlatform, refusalResponse } from "../http/index.ts";
+import { detectPlatform, refusalResponse, withHeaders } from "../http/index.ts";
 import type { Platform } from "../http/types.ts";
 import { checkOptions } from "./admission.ts";
 import { findProblems } from "./check.ts";
-import { type Core, createCore, merge } from "./core.ts";
+import { type Core, createCore } from "./core.ts";
 import { runJob } from "./jobs.ts";
 import type { Gate, GateOptions } from "./types.ts";
 
@@ -90,7 +90,7 @@ function gateOf<Env>(coreOf: (platform: Platform) => Core, coreFor: (env: unknow
         const preflight = cors.preflight(request, ["GET", "POST", "PUT", "PATCH", "DELETE"]);
         if (preflight) return preflight;
         const admission = await protect(request, platform, options);
-        return admission.ok ? cors.apply(merge(await handler(request, admission), admission.headers), request) : admission.response;
+        return admission.ok ? cors.apply(withHeaders(await handler(request, admission), admission.headers), request) : admission.response;
       };
     },
     async report(request, signal, about = {}) {
