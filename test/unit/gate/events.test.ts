@@ -54,16 +54,6 @@ describe("events", () => {
     }
   });
 
-  it("say where an exchange came from when only the platform knows", async () => {
-    const at = kit({ clientIp: "socket" });
-    const body = JSON.stringify({ turnstileToken: at.mint() });
-    const request = new Request(`${ORIGIN}/api/session`, { method: "POST", headers: { "content-type": "application/json" }, body });
-    const answer = await at.gate.fetch(request, { peer: ADDRESS });
-    expect(answer.status).toBe(200);
-    expect(at.events.find(({ type }) => type === "session_issued")).toMatchObject({ ip_prefix: "203.0.113.0/24" });
-    expect(at.events.map(({ reason }) => reason)).not.toContain("client_address_unknown");
-  });
-
   it("warn of the configuration once, at the first request and not before", async () => {
     const at = kit({ mode: "monitor", secrets: "correct horse battery staple and more" });
     expect(at.events).toEqual([]);
