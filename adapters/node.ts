@@ -117,7 +117,8 @@ async function serve(
   next?: (error?: unknown) => void,
 ): Promise<void> {
   const rewritten = REWRITTEN.test(targetOf(req));
-  if (rewritten && next) return next();
+  // Never past a guard: whatever comes behind one counts on it.
+  if (rewritten && next && gate.handle !== gate.fetch) return next();
   const request = rewritten ? null : toRequest(req, res, parsed);
   if (!request) {
     linger(req, res);

@@ -80,14 +80,23 @@ describe("a path that means one thing to a proxy and another to us", () => {
     expect(await get(path)).toBe(404);
   });
 
-  test("in front of an application it goes on to the application, as any path that is not ours", () => {
-    const url = "/open/../api/scores";
+  test.each([
+    ["in front of an application it goes on to the application, as any path that is not ours", false, 1],
+    ["past a guard it does not go", true, 0],
+  ])("%s", async (_what, guarded, times) => {
     let went = 0;
-    const request = Object.assign(Object.create(null), { method: "GET", url, rawHeaders: [], headers: {} });
-    toNode(at.gate)(request, Object.create(null), () => {
-      went += 1;
+    const handler = toNode(guarded ? at.gate.guard(async () => new Response("done")) : at.gate);
+    const application = createServer((request, response) => {
+      handler(request, response, () => {
+        went += 1;
+        response.end();
+      });
     });
-    expect(went).toBe(1);
+    await new Promise<void>((resolve) => application.listen(0, "127.0.0.1", resolve));
+    server.close();
+    server = application;
+    await get("/open/../api/scores");
+    expect(went).toBe(times);
   });
 });
 
