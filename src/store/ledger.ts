@@ -105,19 +105,24 @@ function usesState(quota: UsesQuota, { cells, base }: Records, i: number, now: n
   return state;
 }
 
-function rateState(quota: RateQuota, { cells, base }: Records, i: number, now: number): QuotaState {
-  const at = base[i] ?? -1;
-  const ring = cells[i];
-  const units = at < 0 || ring === undefined ? 0 : unitsAt(ring, at, quota.window, now);
-  const state: QuotaState = { remaining: Math.max(0, quota.limit - units), resetAt: units === 0 ? now : (ring?.[at] ?? now) };
+function rateState(quota: RateQuota, records: Records, i: number, now: number): QuotaState {
+  const units = rateUnits(quota, records, i, now);
+  const state: QuotaState = {
+    remaining: Math.max(0, quota.limit - units),
+    resetAt: units === 0 ? now : (records.cells[i]?.[records.base[i] ?? 0] ?? now),
+  };
   if (units + (quota.cost || 1) > quota.limit) state.why = "full";
   return state;
 }
 
-function rateReady(quota: RateQuota, { cells, base }: Records, i: number, now: number): number {
+function rateReady(quota: RateQuota, records: Records, i: number, now: number): number {
+  const ring = records.cells[i];
+  const over = rateUnits(quota, records, i, now) + (quota.cost || 1) - quota.limit;
+  return ring && over > 0 ? freeAt(ring, records.base[i] ?? 0, quota.window, now, over) : now;
+}
+
+function rateUnits(quota: RateQuota, { cells, base }: Records, i: number, now: number): number {
   const at = base[i] ?? -1;
   const ring = cells[i];
-  if (at < 0 || ring === undefined) return now;
-  const over = unitsAt(ring, at, quota.window, now) + (quota.cost || 1) - quota.limit;
-  return over > 0 ? freeAt(ring, at, quota.window, now, over) : now;
+  return ring && at >= 0 ? unitsAt(ring, at, quota.window, now) : 0;
 }

@@ -35,6 +35,13 @@ export function lp(x: Uint8Array | string): Uint8Array<ArrayBuffer> {
   return concatBytes(u32be(bytes.length), bytes);
 }
 
+/** Two lower-case hexadecimal digits a byte. */
+export function hex(bytes: Uint8Array): string {
+  let text = "";
+  for (const byte of bytes) text += (byte + 256).toString(16).slice(1);
+  return text;
+}
+
 /** `value` (0..2^32-1) as four bytes, big end first. @throws {RangeError} anything else */
 export function u32be(value: number): Uint8Array<ArrayBuffer> {
   return unsigned(value, 4);

@@ -1,3 +1,5 @@
+import { hex } from "./bytes.ts";
+
 /** IP addresses as keys: one spelling per address, so that nobody gets a second bucket by writing an address another way. */
 
 /** An address: 4 or 16 bytes. */
@@ -124,10 +126,6 @@ function inUrl(address: string): string {
 
 function carriesV4(bytes: Uint8Array): boolean {
   return bytes.length > 4 && /^(0{20}ffff|0064ff9b0{16})/.test(hex(bytes));
-}
-
-function hex(bytes: Uint8Array): string {
-  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 function formatIp({ version, bytes }: Ip): string {

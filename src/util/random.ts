@@ -1,4 +1,5 @@
 import { encodeBase64url } from "./base64url.ts";
+import { hex } from "./bytes.ts";
 
 /** `size` (0..65536) bytes of the system's cryptographic randomness. */
 export function randomBytes(size: number): Uint8Array<ArrayBuffer> {
@@ -29,11 +30,10 @@ export function randomId(random: (bytes: number) => Uint8Array = pooledBytes): s
 /** The first 16 bytes in the shape of a version 4 UUID (RFC 9562): what Cloudflare takes as idempotency key. */
 export function uuidFromBytes(bytes: Uint8Array): string {
   if (bytes.length < 16) throw new RangeError(`Cannot make a UUID of ${bytes.length} bytes: 16 are needed`);
-  let hex = "";
-  for (const [i, byte] of bytes.subarray(0, 16).entries()) {
-    if (i === 4 || i === 6 || i === 8 || i === 10) hex += "-";
-    const marked = i === 6 ? (byte & 0x0f) | 0x40 : i === 8 ? (byte & 0x3f) | 0x80 : byte;
-    hex += marked.toString(16).padStart(2, "0");
-  }
-  return hex;
+  const id = bytes.slice(0, 16);
+  id.forEach((byte, i) => {
+    if (i === 6) id[i] = (byte & 0x0f) | 0x40;
+    if (i === 8) id[i] = (byte & 0x3f) | 0x80;
+  });
+  return hex(id).replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
 }

@@ -9,48 +9,30 @@ export function sha256Sync(data: Uint8Array): Uint8Array<ArrayBuffer> {
   const { k } = constants;
   const state = constants.h.slice();
   const words = new Int32Array(64);
-  const blocks = (data.length + 72) >> 6;
-  const padded = new Uint8Array(blocks * 64);
+  const padded = new Uint8Array(((data.length + 72) >> 6) << 6);
   padded.set(data);
   padded[data.length] = 0x80;
   const view = new DataView(padded.buffer);
   view.setUint32(padded.length - 8, Math.floor(data.length / 0x2000_0000));
   view.setUint32(padded.length - 4, data.length << 3);
-  for (let block = 0; block < blocks; block++) {
-    for (let i = 0; i < 16; i++) words[i] = view.getInt32(block * 64 + i * 4);
-    compress(state, words, k);
+  for (let start = 0; start < padded.length; start += 64) {
+    let [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0, g = 0, h = 0] = state;
+    for (let i = 0; i < 64; i++) {
+      const before = (distance: number): number => at(words, i - distance);
+      const word = i < 16 ? view.getInt32(start + i * 4) : before(16) + mix(before(15), 7, 18, 3) + before(7) + mix(before(2), 17, 19, 10);
+      words[i] = word;
+      const one = (h + (rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)) + ((e & f) ^ (~e & g)) + at(k, i) + word) | 0;
+      const two = (rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
+      [h, g, f, e, d, c, b, a] = [g, f, e, (d + one) | 0, c, b, a, (one + two) | 0];
+    }
+    [a, b, c, d, e, f, g, h].forEach((word, i) => {
+      state[i] = at(state, i) + word;
+    });
   }
   state.forEach((word, i) => {
     view.setInt32(i * 4, word);
   });
   return padded.slice(0, 32);
-}
-
-function compress(state: Int32Array, words: Int32Array, k: Int32Array): void {
-  for (let i = 16; i < 64; i++) {
-    const x = at(words, i - 15);
-    const y = at(words, i - 2);
-    words[i] =
-      at(words, i - 16) + (rotate(x, 7) ^ rotate(x, 18) ^ (x >>> 3)) + at(words, i - 7) + (rotate(y, 17) ^ rotate(y, 19) ^ (y >>> 10));
-  }
-  let [a, b, c, d, e, f, g, h] = [
-    at(state, 0),
-    at(state, 1),
-    at(state, 2),
-    at(state, 3),
-    at(state, 4),
-    at(state, 5),
-    at(state, 6),
-    at(state, 7),
-  ];
-  for (let i = 0; i < 64; i++) {
-    const one = (h + (rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)) + ((e & f) ^ (~e & g)) + at(k, i) + at(words, i)) | 0;
-    const two = (rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
-    [h, g, f, e, d, c, b, a] = [g, f, e, (d + one) | 0, c, b, a, (one + two) | 0];
-  }
-  [a, b, c, d, e, f, g, h].forEach((word, i) => {
-    state[i] = at(state, i) + word;
-  });
 }
 
 /** The first 32 bits of the fractions of the cube and square roots of the first primes. */
@@ -73,6 +55,10 @@ function fraction(root: number): number {
 
 function rotate(word: number, bits: number): number {
   return (word >>> bits) | (word << (32 - bits));
+}
+
+function mix(word: number, one: number, two: number, shift: number): number {
+  return rotate(word, one) ^ rotate(word, two) ^ (word >>> shift);
 }
 
 function at(words: Int32Array, index: number): number {
