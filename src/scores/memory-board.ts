@@ -1,6 +1,7 @@
 import { randomId } from "../util/random.ts";
 import type { Order, ScoreBoard, ScoreRow, SubmitResult } from "./board.ts";
 import { assertEntry, assertLimit, keyOf, levelNumber, nextScore, withRanks } from "./ranking.ts";
+import { Sorted } from "./sorted.ts";
 
 /** Options of {@link memoryBoard}. */
 export interface MemoryBoardOptions {
@@ -18,7 +19,7 @@ interface Row extends Omit<ScoreRow, "rank" | "hidden" | "replay"> {
 interface List {
   board: string;
   /** What is shown, best first. */
-  shown: Row[];
+  shown: Sorted<Row>;
   byPlayer: Map<string, Row>;
   seen: Set<string>;
 }
@@ -47,21 +48,20 @@ export function memoryBoard(options: MemoryBoardOptions = {}): ScoreBoard {
   function listOf(board: string, period: string): List {
     let list = found(board, period);
     if (list === undefined) {
-      list = { board, shown: [], byPlayer: new Map(), seen: new Set() };
+      list = { board, shown: new Sorted(compare), byPlayer: new Map(), seen: new Set() };
       lists.set(keyIn(board, period), list);
     }
     return list;
   }
 
   const isShown = (row: Row): boolean => !row.hiddenItself && !banned.has(row.player);
-  const rankOf = (row: Row): number => 1 + firstAt(row.list.shown, (other) => other.key >= row.key);
-  const place = (row: Row): number => firstAt(row.list.shown, (other) => compare(other, row) >= 0);
+  const rankOf = (row: Row): number => 1 + row.list.shown.countBefore((other) => other.key >= row.key);
 
   /** Takes a row out of its list while `change` is made, and puts it back where it now belongs. */
   function update(row: Row, change: () => void): void {
-    if (isShown(row) && row.list.shown[place(row)] === row) row.list.shown.splice(place(row), 1);
+    if (isShown(row)) row.list.shown.delete(row);
     change();
-    if (isShown(row) && rows.has(row.id)) row.list.shown.splice(place(row), 0, row);
+    if (isShown(row) && rows.has(row.id)) row.list.shown.add(row);
   }
 
   function drop(row: Row): void {
@@ -76,7 +76,7 @@ export function memoryBoard(options: MemoryBoardOptions = {}): ScoreBoard {
     orders.set(board, order);
     if (known === undefined || known === order) return;
     for (const row of rows.values()) if (row.board === board) row.key = keyOf(row.score, order);
-    for (const list of lists.values()) if (list.board === board) list.shown.sort(compare);
+    for (const list of lists.values()) if (list.board === board) list.shown.sort();
   }
 
   const bare = ({ list: _list, key: _key, hiddenItself: _hidden, log, ...row }: Row): Omit<ScoreRow, "rank"> => ({
@@ -111,7 +111,7 @@ export function memoryBoard(options: MemoryBoardOptions = {}): ScoreBoard {
               row = { ...strip(values), id: randomId(options.random), board: entry.board, period, player, list, hiddenItself: false };
               list.byPlayer.set(player, row);
               rows.set(row.id, row);
-              list.shown.splice(place(row), 0, row);
+              list.shown.add(row);
             } else {
               const held = row;
               update(held, () => {
@@ -141,7 +141,7 @@ export function memoryBoard(options: MemoryBoardOptions = {}): ScoreBoard {
       assertLimit("n", n, 0);
       const row = rows.get(id);
       if (row === undefined || !isShown(row)) return [];
-      const at = place(row);
+      const at = row.list.shown.indexOf(row);
       const near = row.list.shown.slice(Math.max(0, at - n), at + n + 1);
       return withRanks(near.map(bare), (index) => rankOf(near[index] ?? row));
     },
@@ -173,11 +173,11 @@ export function memoryBoard(options: MemoryBoardOptions = {}): ScoreBoard {
       const shown = held.filter((row) => !row.hiddenItself);
       if (ban === banned.has(player)) return;
       if (ban) {
-        for (const row of shown) row.list.shown.splice(place(row), 1);
+        for (const row of shown) row.list.shown.delete(row);
         banned.add(player);
       } else {
         banned.delete(player);
-        for (const row of shown) row.list.shown.splice(place(row), 0, row);
+        for (const row of shown) row.list.shown.add(row);
       }
     },
 
@@ -192,19 +192,6 @@ export function memoryBoard(options: MemoryBoardOptions = {}): ScoreBoard {
 /** Best first; of equals the earlier; then by id, which is random but stays. */
 function compare(a: Row, b: Row): number {
   return a.key - b.key || a.at - b.at || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
-}
-
-/** The first index at which `test` holds; it must hold for all after. */
-function firstAt(rows: readonly Row[], test: (row: Row) => boolean): number {
-  let low = 0;
-  let high = rows.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    const row = rows[middle];
-    if (row !== undefined && test(row)) high = middle;
-    else low = middle + 1;
-  }
-  return low;
 }
 
 /** Without the log when there is none: an optional member is absent, not undefined. */
