@@ -16,7 +16,8 @@ const run = (title, file, args) => {
 
 mkdirSync(`${root}test/output`, { recursive: true });
 run("build", bin("tsup"), []);
-if (!existsSync(`${root}test/bench/node_modules/hono`)) run("peers", "npm", ["install", "--no-save", "--prefix", "test/bench", "--no-audit", "--no-fund"]);
+if (!existsSync(`${root}test/bench/node_modules/hono`))
+  run("peers", "npm", ["install", "--no-save", "--prefix", "test/bench", "--no-audit", "--no-fund"]);
 // The bench is a package of its own, and gatepass one that it uses: as built, through a link.
 if (!existsSync(`${root}test/bench/node_modules/gatepass`)) symlinkSync("../../..", `${root}test/bench/node_modules/gatepass`);
 // Deno has no self-reference: it finds the package's entries by a map.

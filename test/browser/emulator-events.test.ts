@@ -39,7 +39,7 @@ describeBrowser("the emulator's events", () => {
         const site = await visit({ fakeTime: true, faults: [{ kind: "error", code: 300_010 }] });
         await site.render(params);
         await site.called("error-callback");
-        await site.page.clock.pauseAt(await site.page.evaluate(() => Date.now() + 50));
+        await site.page.clock.pauseAt(await site.page.evaluate(() => Date.now() + 1000));
         await site.page.clock.runFor(delay - 2000);
         // Real time, in which a frame that came too early would show itself.
         await new Promise((resolve) => setTimeout(resolve, 150));
