@@ -14,7 +14,7 @@ export function subjectsOf(rule: LimitRule): readonly Subject[] {
  * Checks the rules of the limit `name` at creation.
  *
  * @throws {TypeError} a bad or repeated name, an unknown subject, a rule on text that the caller chooses without one by address beside it
- * @throws {RangeError} `limit` or `window` not an integer from 1
+ * @throws {RangeError} `limit` or `window` not an integer from 1; more than 12 rules
  */
 export function validateRules(name: string, rules: readonly LimitRule[]): void {
   const label = `limits: "${name}"`;
@@ -22,6 +22,8 @@ export function validateRules(name: string, rules: readonly LimitRule[]): void {
     if (!ok) throw new TypeError(`Invalid "${label}": ${why}`);
   };
   check(Array.isArray(rules), "expected a list of rules");
+  // A charge has at most 16 quotas: with these a session's uses, a one-use id and a second limit.
+  if (rules.length > 12) throw new RangeError(`Invalid limit "${name}": more than 12 rules`);
   const seen = new Set<string>();
   for (const rule of rules) {
     check(typeof rule?.name === "string" && /^[\w.-]{1,40}$/.test(rule.name), "a rule's name is 1 to 40 of A-Z a-z 0-9 . _ -");

@@ -43,8 +43,6 @@ it("guarantees 1 and 2 hold for 4 processes with 64 callers each on one SQLite f
   const refused = reports.flatMap((report) => report.refused);
   expect(refused.length).toBeGreaterThan(PROCESSES * CALLERS * ROUNDS);
   for (const wanted of refused) expect((await store.spend(wanted)).ok).toBe(false);
-  // Not one of them did all the work.
-  expect(reports.filter(({ admitted }) => Object.keys(admitted).length > 0).length).toBeGreaterThan(1);
   database.close();
 });
 

@@ -174,6 +174,12 @@ describe("validateRules", () => {
     expect(check(rule)).toThrow(error);
   });
 
+  it("refuses more rules than one charge has room for, when the gate is made and not at each request", () => {
+    const rules = (count: number): unknown[] => Array.from({ length: count }, (_, i) => ({ ...minute, name: `rule-${i}` }));
+    expect(check(...rules(12))).not.toThrow();
+    expect(check(...rules(13))).toThrow(RangeError);
+  });
+
   it("refuses one name for two rules, and what is no list", () => {
     expect(check(minute, { ...daily, name: "minute" })).toThrow(TypeError);
     expect(() => Reflect.apply(validateRules, undefined, ["x", minute])).toThrow(TypeError);
