@@ -35,8 +35,7 @@ export function checkClaims(claims: Claims, expected: Expected, now: number, key
   if (!(iat <= latest && (nbf ?? iat) <= latest)) throw failed("ERR_TOKEN_NOT_YET", "it is not valid yet");
   // With that no token is older than maxTtl either, since exp is at most iat + maxTtl.
   if (!(now - clockTolerance < exp)) throw failed("ERR_TOKEN_EXPIRED", "it has expired");
-  const verified: VerifiedClaims = { ...claims, jti, iat, exp, key };
-  return verified;
+  return Object.assign(claims, { jti, iat, exp, key });
 }
 
 /** A NumericDate (RFC 7519): `1e999` is JSON too, and Infinity would never expire. */
