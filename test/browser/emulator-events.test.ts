@@ -211,7 +211,12 @@ describeBrowser("the emulator's events", () => {
       const site = await visit({ faults: [{ kind: "interaction" }] });
       await site.render({ sitekey: "0x4EMULATORMANAGED" });
       await site.called("before-interactive-callback");
+      // Focus goes where something can take it, once the frame shows its box; and from one process to another, which takes its time.
+      const frame = await site.frame();
+      await frame.locator("input").first().waitFor();
+      await site.page.bringToFront();
       await site.page.keyboard.press("Tab");
+      await expect.poll(() => frame.evaluate(() => document.hasFocus() && document.activeElement?.tagName)).toBe("INPUT");
       await site.page.keyboard.press("Space");
       await site.called("callback");
     });
