@@ -8,8 +8,6 @@ export default defineConfig({
     hookTimeout: 60_000,
     pool: "forks",
     fileParallelism: false,
-    // A real browser on a busy machine: what fails in CI is tried once more, and the report says so.
-    retry: process.env["CI"] ? 1 : 0,
     setupFiles: ["test/helpers/audit.ts"],
     include: ["test/browser/**/*.test.ts"],
   },
