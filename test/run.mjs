@@ -3,11 +3,11 @@
 import { spawn } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { continueOnPinnedNode, installChromium, installPackages } from "./setup.mjs";
+import { continueOnPinnedNode, installPackages, installSystemPackages } from "./setup.mjs";
 
 installPackages();
 continueOnPinnedNode(fileURLToPath(import.meta.url));
-const chromium = installChromium();
+const { chromium } = installSystemPackages();
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 process.chdir(root);
@@ -29,6 +29,7 @@ const suites = [
   ["lint", command("biome", "check", "--error-on-warnings")],
   ["types", command("node", "test/types.mjs")],
   ["unit", vitest("test/vitest.config.ts")],
+  ["contract", vitest("test/vitest.contract.config.ts")],
   ["package", vitest("test/package/vitest.config.ts")],
   ["runtime", command("node", "test/runtime/run.mjs")],
   ["browser", vitest("test/vitest.browser.config.ts"), () => chromium || "Chromium could not be installed"],

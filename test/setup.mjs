@@ -18,17 +18,27 @@ export function installPackages() {
   execFileSync("npm", ["install", "--no-save", "--no-audit", "--no-fund"], { cwd: root, stdio: "inherit" });
 }
 
-/** Installs Chromium with apt-get where it is missing and we are root; true when it is there at last. */
-export function installChromium() {
-  if (existsSync("/usr/bin/chromium")) return true;
-  if (process.getuid?.() !== 0 || spawnSync("apt-get", ["--version"]).status !== 0) return false;
-  console.log("Installing chromium");
-  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
-  for (const args of [["update"], ["install", "-y", "--no-install-recommends", "chromium", "fonts-dejavu-core"]]) {
-    const { status, stderr } = spawnSync("apt-get", args, { env, encoding: "utf8" });
-    if (status !== 0) console.error(`Cannot run apt-get ${args[0]}: ${stderr?.trim().split("\n").pop() ?? "unknown reason"}`);
+/** What the tests want of the distribution: the package, what else comes with it, and how to see that it is there. */
+const SYSTEM = {
+  chromium: { packages: ["chromium", "fonts-dejavu-core"], installed: () => existsSync("/usr/bin/chromium") },
+  redis: { packages: ["redis-server"], installed: () => existsSync("/usr/bin/redis-server") },
+  postgres: { packages: ["postgresql"], installed: () => existsSync("/usr/lib/postgresql") },
+};
+
+/** Installs what is missing with apt-get where we are root; tells by name what is there at last. */
+export function installSystemPackages() {
+  const wanted = Object.values(SYSTEM).filter(({ installed }) => !installed());
+  if (wanted.length > 0 && process.getuid?.() === 0 && spawnSync("apt-get", ["--version"]).status === 0) {
+    const packages = wanted.flatMap((each) => each.packages);
+    console.log(`Installing ${packages.join(", ")}`);
+    // Servers are started by the tests, on ports of their own: none is wanted as a service of the machine.
+    const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive", RUNLEVEL: "1" };
+    for (const args of [["update"], ["install", "-y", "--no-install-recommends", ...packages]]) {
+      const { status, stderr } = spawnSync("apt-get", args, { env, encoding: "utf8" });
+      if (status !== 0) console.error(`Cannot run apt-get ${args[0]}: ${stderr?.trim().split("\n").pop() ?? "unknown reason"}`);
+    }
   }
-  return existsSync("/usr/bin/chromium");
+  return Object.fromEntries(Object.entries(SYSTEM).map(([name, { installed }]) => [name, installed()]));
 }
 
 /** Goes on under the pinned Node, if this is another. Ends the process when it did. */

@@ -9,6 +9,6 @@ export default defineConfig({
     pool: "forks",
     maxWorkers: 2,
     setupFiles: ["test/helpers/audit.ts"],
-    include: ["test/{unit,contract}/**/*.test.ts"],
+    include: ["test/unit/**/*.test.ts"],
   },
 });
