@@ -1,0 +1,101 @@
+import { build } from "esbuild";
+import { Miniflare, type MiniflareOptions } from "miniflare";
+import { root } from "./sources.ts";
+
+/** What a Worker under test is bound to; the names are those of its `env`. */
+export interface WorkerdOptions {
+  /** The Worker's entry, a TypeScript file, as a path from the root. It may import from src, adapters and `cloudflare:workers`. */
+  entry: string;
+  /** Binding to the class that the entry exports; all keep their data in SQLite. */
+  durableObjects?: Record<string, string>;
+  d1?: readonly string[];
+  kv?: readonly string[];
+  /** Binding to its limit, and its period in seconds. */
+  ratelimits?: Record<string, { limit: number; period: 10 | 60 }>;
+  /** Plain values of `env`. */
+  bindings?: Record<string, string | number | boolean>;
+  /** Folder for the data of all bindings: what is in there survives `restart`, and the end of the process. Default: none, data goes with workerd. */
+  persist?: string;
+  /** Default `2026-04-01`. */
+  compatibilityDate?: string;
+  compatibilityFlags?: readonly string[];
+}
+
+/** A Worker that runs in workerd. */
+export interface Workerd {
+  /** Sends a request to the Worker; `path` begins with a slash. */
+  fetch(path: string, init?: { method?: string; headers?: Record<string, string>; body?: string }): Promise<WorkerdResponse>;
+  /** What `remoteStore` takes: `POST`s a body to `path`, default `/`. */
+  send(path?: string): (body: string) => Promise<WorkerdResponse>;
+  /** The address where it answers on loopback, without a slash at the end; another one after each `restart`. */
+  url(): Promise<string>;
+  /** Ends workerd and starts a new one with the same Worker. */
+  restart(): Promise<void>;
+  dispose(): Promise<void>;
+}
+
+/** As much of a response as tests read. */
+export interface WorkerdResponse {
+  status: number;
+  text(): Promise<string>;
+  json(): Promise<unknown>;
+}
+
+/** Bundles a Worker and starts it in workerd. */
+export async function startWorkerd(options: WorkerdOptions): Promise<Workerd> {
+  const started = { ...settingsOf(options), ...(await moduleOf(options.entry)) };
+  let miniflare = new Miniflare(started);
+  await miniflare.ready;
+  const ask: Workerd["fetch"] = (path, init = {}) => miniflare.dispatchFetch(`http://localhost${path}`, init);
+  return {
+    fetch: ask,
+    send:
+      (path = "/") =>
+      (body) =>
+        ask(path, { method: "POST", body }),
+    url: async () => (await miniflare.ready).origin,
+    async restart() {
+      await miniflare.dispose();
+      miniflare = new Miniflare(started);
+      await miniflare.ready;
+    },
+    dispose: () => miniflare.dispose(),
+  };
+}
+
+/** A Worker as one module, made of sources. */
+async function moduleOf(entry: string): Promise<{ modules: { type: "ESModule"; path: string; contents: string }[] }> {
+  const { outputFiles } = await build({
+    entryPoints: [`${root}${entry}`],
+    bundle: true,
+    write: false,
+    format: "esm",
+    target: "es2022",
+    platform: "neutral",
+    mainFields: ["module", "main"],
+    conditions: ["workerd", "worker", "browser"],
+    external: ["cloudflare:*"],
+    logLevel: "error",
+  });
+  return { modules: [{ type: "ESModule", path: "worker.mjs", contents: outputFiles[0]?.text ?? "" }] };
+}
+
+function settingsOf(options: WorkerdOptions): Omit<MiniflareOptions, "workers"> {
+  const { durableObjects = {}, d1 = [], kv = [], ratelimits = {}, bindings = {}, persist } = options;
+  const each = <T, R>(record: Record<string, T>, make: (value: T) => R): Record<string, R> =>
+    Object.fromEntries(Object.entries(record).map(([name, value]) => [name, make(value)]));
+  return {
+    compatibilityDate: options.compatibilityDate ?? "2026-04-01",
+    compatibilityFlags: [...(options.compatibilityFlags ?? [])],
+    durableObjects: each(durableObjects, (className) => ({ className, useSQLite: true })),
+    d1Databases: [...d1],
+    kvNamespaces: [...kv],
+    ratelimits: each(ratelimits, (simple) => ({ simple })),
+    bindings,
+    ...(persist !== undefined && {
+      durableObjectsPersist: `${persist}/do`,
+      d1Persist: `${persist}/d1`,
+      kvPersist: `${persist}/kv`,
+    }),
+  };
+}
