@@ -1,0 +1,155 @@
+import type { Signals } from "../gate/types.ts";
+import type { LimitRule } from "../limits/types.ts";
+
+/** What happens to a request whose risk is in a band. */
+export type Decision = "allow" | "limit" | "challenge" | "deny" | "cool_down" | "step_up";
+
+/** Which of a policy's lists an entry stands in; `unmatched`: in none, which is risk-based. */
+export type PolicyKind = "always" | "risk" | "never" | "unmatched";
+
+/** A policy as it is written, in JSON. The lists are asked in this order: never, always, risk; the first matching entry of a list wins. */
+export interface PolicyDocument {
+  always_require_clearance?: readonly (string | PolicyEntryDocument)[];
+  risk_based?: readonly (string | PolicyEntryDocument)[];
+  never_require_clearance?: readonly (string | PolicyEntryDocument)[];
+}
+
+/** One entry of a {@link PolicyDocument}. A text alone is its `path`. */
+export interface PolicyEntryDocument {
+  /** A path, or a pattern whose last segment is `*`: everything below. Compared after normalisation, case-insensitively. */
+  path: string;
+  /** Default: every method. */
+  method?: string | readonly string[];
+  /** What the clearance is for, a path pattern; default `path`. A clearance opens every entry of its scope. */
+  scope?: string;
+  /** Seconds a clearance lives, 300..1800, default 900. */
+  ttl?: number;
+  /** Requests a clearance is good for, 1..1000, default 20. */
+  max_uses?: number;
+  /** Seconds: a clearance that is older does not count for this entry (a fresh one is asked for). Default: its whole life. */
+  max_age?: number;
+  /** Name of a function given to `clearance({ when })`: the entry matches only where it says true. */
+  when?: string;
+  mode?: "enforce" | "monitor" | "off";
+  /** The Turnstile action of its challenge, `[a-z0-9_-]{1,32}`; default made of the path. */
+  action?: string;
+  /** What a risk of 80 or more means. Default `deny`. */
+  high_risk?: "deny" | "cool_down" | "step_up";
+  /** Whether another address (ip prefix) than the challenge's refuses. Default false: it only adds to the risk. */
+  bind_ip?: boolean;
+  /** Names of limits (of the gate) that are charged with each request. */
+  limits?: readonly string[];
+  /** Points that the path itself adds to the risk. Default by `sensitivePaths` of the weights. */
+  risk?: number;
+}
+
+/** One entry, checked and with its defaults. */
+export interface PolicyEntry {
+  kind: PolicyKind;
+  /** Normalised. */
+  path: string;
+  /** Upper case; empty: every method. */
+  methods: readonly string[];
+  scope: string;
+  /** Seconds. */
+  ttl: number;
+  maxUses: number;
+  /** Seconds, or undefined. */
+  maxAge: number | undefined;
+  when: string | undefined;
+  mode: "enforce" | "monitor" | "off" | undefined;
+  action: string;
+  highRisk: "deny" | "cool_down" | "step_up";
+  bindIp: boolean;
+  limits: readonly string[];
+  risk: number | undefined;
+}
+
+/** A checked policy. */
+export interface Policy {
+  readonly entries: readonly PolicyEntry[];
+  /** Names that its entries use of `clearance({ when })`. */
+  readonly conditions: readonly string[];
+}
+
+/**
+ * The signals that risk weighs, as features and the application give them (names of `Signals`). Text and numbers of a request are only here
+ * when they are to be trusted: `request.cf`, or headers of a trusted peer.
+ */
+export interface RiskSignals extends Signals {
+  /** Cloudflare's bot score, 1..99: below 30 is likely automated. */
+  botScore?: number;
+  /** Cloudflare's WAF attack score, 1..99: below 40 is likely an attack. */
+  wafScore?: number;
+  badIp?: boolean;
+  abusiveAsn?: boolean;
+  /** Points of the path. */
+  sensitivePath?: number;
+  /** Failed log-ins in 15 minutes. */
+  failedLogins?: number;
+  /** One-time passwords asked for in 10 minutes. */
+  otpRequests?: number;
+  /** Requests of this device in 5 minutes. */
+  deviceRequests?: number;
+  /** User names from this device in 15 minutes. */
+  deviceUsers?: number;
+  /** Failed clearances in 15 minutes. */
+  clearanceFailures?: number;
+  honeypot?: boolean;
+  addressChanged?: boolean;
+  /** One device behind many addresses. */
+  ephemeralCluster?: boolean;
+  /** A valid clearance whose scope covers the route. */
+  validClearance?: boolean;
+  attestation?: boolean;
+  establishedSession?: boolean;
+}
+
+/** Points and thresholds of each signal; see `defaultWeights` in risk.ts. */
+export interface RiskWeights {
+  [signal: string]: { points: number; below?: number; over?: number };
+}
+
+/** One reason of a risk. */
+export interface RiskReason {
+  signal: string;
+  /** Negative: a discount. */
+  points: number;
+}
+
+/** What a request's signals come to. */
+export interface Risk {
+  /** 0..100, discounts taken. */
+  score: number;
+  /** 0..100 before discounts: by this one a request is denied. */
+  gross: number;
+  band: "allow" | "limit" | "challenge" | "deny";
+  reasons: readonly RiskReason[];
+}
+
+/** What a request would get, and why. */
+export interface Explanation {
+  /** As compared. */
+  path: string;
+  kind: PolicyKind;
+  entry: PolicyEntry | undefined;
+  risk: Risk;
+  decision: Decision;
+}
+
+/** Options of `clearance`. */
+export interface ClearanceOptions {
+  policy: PolicyDocument;
+  /** Conditions by name, for entries with `when`. */
+  when?: { readonly [name: string]: (request: Request) => boolean | Promise<boolean> };
+  /** Weights that differ from the defaults. */
+  risk?: { readonly [signal: string]: { points: number; below?: number; over?: number } };
+  /** The application's own signals. */
+  signals?(request: Request): Partial<RiskSignals> | Promise<Partial<RiskSignals>>;
+  /** Rules of `clearance.*` limits that differ from the defaults. */
+  limits?: { readonly [name: string]: readonly LimitRule[] };
+  /** Path of the WebView page, outside `basePath`. Default `/mobile-turnstile`. */
+  mobilePath?: string;
+  /** Origins of parent frames that the page may talk to. Default none. */
+  bridgeOrigins?: readonly string[];
+}
