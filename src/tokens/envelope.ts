@@ -1,5 +1,5 @@
 import { GatepassError } from "../errors.ts";
-import { decodeBase64url, sextet } from "../util/base64url.ts";
+import { decodeBase64url, isCanonical } from "../util/base64url.ts";
 import { decodeUtf8 } from "../util/bytes.ts";
 import { parseJsonObject } from "../util/json.ts";
 
@@ -62,12 +62,6 @@ export function sameType(a: string, b: string): boolean {
 function mediaType(typ: string): string {
   const lower = typ.toLowerCase();
   return lower.includes("/") ? lower : `application/${lower}`;
-}
-
-/** Whether base64url has a whole length and no unused bit set in its last character: a lax decoder reads several spellings as one token. */
-function isCanonical(text: string, start: number, end: number): boolean {
-  const rest = (end - start) % 4;
-  return rest !== 1 && (rest === 0 || (sextet(text.charCodeAt(end - 1)) & (rest === 2 ? 15 : 3)) === 0);
 }
 
 function malformed(): GatepassError {
