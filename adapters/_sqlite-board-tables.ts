@@ -1,7 +1,8 @@
 import { GatepassError } from "../src/errors.ts";
 import type { Order } from "../src/scores/board.ts";
 import { bucketsOf, type KeyRange, keyOf } from "../src/scores/ranking.ts";
-import { numberIn, type SqliteSession } from "./_sqlite.ts";
+import { numberIn } from "./_sql.ts";
+import type { SqliteSession } from "./_sqlite.ts";
 
 /** Where a row stands. */
 export interface Place {

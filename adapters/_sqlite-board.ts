@@ -1,5 +1,5 @@
 import { LEVELS } from "../src/protocol.ts";
-import type { ScoreBoard, ScoreEntry, ScoreRow, SubmitResult } from "../src/scores/board.ts";
+import type { ScoreBoard, ScoreEntry, SubmitResult } from "../src/scores/board.ts";
 import {
   assertEntry,
   assertLimit,
@@ -13,7 +13,8 @@ import {
 } from "../src/scores/ranking.ts";
 import { assertFunction, assertKeys } from "../src/util/assertions.ts";
 import { randomId } from "../src/util/random.ts";
-import { assertTable, numberIn, openSqlite, type SqliteClient, type SqliteRow, type SqliteSession, textIn } from "./_sqlite.ts";
+import { assertTable, betterRow, numberIn, type SqlRow, scoreRow, textIn } from "./_sql.ts";
+import { openSqlite, type SqliteClient, type SqliteSession } from "./_sqlite.ts";
 import { boardTables, type Place, reconcile } from "./_sqlite-board-tables.ts";
 
 /** Options of {@link sqliteBoard}. */
@@ -69,8 +70,8 @@ export function sqliteBoard(client: SqliteClient, options: SqliteBoardOptions = 
   }
 
   const isBanned = (db: SqliteSession, player: string): boolean => db.get(`SELECT 1 FROM ${BAN} WHERE player = ?`, player) !== undefined;
-  const byId = (db: SqliteSession, id: string): SqliteRow | undefined => db.get(`SELECT ${COLUMNS}, log, hidden ${FROM} WHERE id = ?`, id);
-  const byPlayer = (db: SqliteSession, list: number, player: string): SqliteRow | undefined =>
+  const byId = (db: SqliteSession, id: string): SqlRow | undefined => db.get(`SELECT ${COLUMNS}, log, hidden ${FROM} WHERE id = ?`, id);
+  const byPlayer = (db: SqliteSession, list: number, player: string): SqlRow | undefined =>
     db.get(`SELECT ${COLUMNS} ${FROM} WHERE player = ? AND r.list = ?`, player, list);
 
   /** 1 and the number of shown rows with a better key: the buckets before its own, level by level. */
@@ -95,7 +96,7 @@ export function sqliteBoard(client: SqliteClient, options: SqliteBoardOptions = 
   }
 
   /** Sets what a row shows, in the row and in the histogram. */
-  function show(db: SqliteSession, row: SqliteRow, shown: number): void {
+  function show(db: SqliteSession, row: SqlRow, shown: number): void {
     const before = numberIn(row, "shown");
     if (before === shown) return;
     const place = placeOf(row);
@@ -103,7 +104,7 @@ export function sqliteBoard(client: SqliteClient, options: SqliteBoardOptions = 
     db.run(`UPDATE ${ROW} SET shown = ? WHERE id = ?`, shown, textIn(row, "id"));
   }
 
-  function drop(db: SqliteSession, row: SqliteRow): void {
+  function drop(db: SqliteSession, row: SqlRow): void {
     show(db, row, -1);
     db.run(`DELETE FROM ${ROW} WHERE id = ?`, textIn(row, "id"));
   }
@@ -115,7 +116,7 @@ export function sqliteBoard(client: SqliteClient, options: SqliteBoardOptions = 
     list: number,
     score: number,
     key: number,
-    held: SqliteRow | undefined,
+    held: SqlRow | undefined,
     range: KeyRange,
   ): void {
     const level = levelNumber(entry.level);
@@ -139,15 +140,15 @@ export function sqliteBoard(client: SqliteClient, options: SqliteBoardOptions = 
   }
 
   /** The best `limit` rows of the levels from `from` on; behind `after`, or before it (nearest first). */
-  function sorted(db: SqliteSession, list: number, limit: number, from: number, anchor?: SqliteRow, backwards = false): SqliteRow[] {
-    const found: SqliteRow[] = [];
+  function sorted(db: SqliteSession, list: number, limit: number, from: number, anchor?: SqlRow, backwards = false): SqlRow[] {
+    const found: SqlRow[] = [];
     const compare = backwards ? " AND (k, at, id) < (?, ?, ?)" : anchor ? " AND (k, at, id) > (?, ?, ?)" : "";
     const values = anchor ? [numberIn(anchor, "k"), numberIn(anchor, "at"), textIn(anchor, "id")] : [];
     const order = backwards ? "k DESC, at DESC, id DESC" : "k, at, id";
     for (let level = from; level < LEVELS.length; level++) {
       found.push(...db.all(`${SORTED}${compare} ORDER BY ${order} LIMIT ?`, list, level, ...values, limit));
     }
-    return found.sort(backwards ? (a, b) => better(b, a) : better).slice(0, limit);
+    return found.sort(backwards ? (a, b) => betterRow(b, a) : betterRow).slice(0, limit);
   }
 
   return {
@@ -183,7 +184,7 @@ export function sqliteBoard(client: SqliteClient, options: SqliteBoardOptions = 
       return database.read((db) => {
         const list = listOf(db, board, period);
         const rows = list === undefined ? [] : sorted(db, list, limit, levelNumber(minLevel));
-        return withRanks(rows.map(toRow), (index) => index + 1);
+        return withRanks(rows.map(scoreRow), (index) => index + 1);
       });
     },
 
@@ -194,7 +195,7 @@ export function sqliteBoard(client: SqliteClient, options: SqliteBoardOptions = 
         if (row === undefined || numberIn(row, "shown") < 0) return [];
         const list = numberIn(row, "list");
         const rows = [...sorted(db, list, n, 0, row, true).reverse(), row, ...sorted(db, list, n, 0, row)];
-        return withRanks(rows.map(toRow), (index) => rankOf(db, placeOf(rows[index] ?? row)));
+        return withRanks(rows.map(scoreRow), (index) => rankOf(db, placeOf(rows[index] ?? row)));
       });
     },
 
@@ -202,7 +203,7 @@ export function sqliteBoard(client: SqliteClient, options: SqliteBoardOptions = 
       return database.read((db) => {
         const row = byId(db, id);
         if (row === undefined) return null;
-        return { ...toRow(row), rank: rankOf(db, placeOf(row)), ...(typeof row["log"] === "string" ? { log: row["log"] } : {}) };
+        return { ...scoreRow(row), rank: rankOf(db, placeOf(row)), ...(typeof row["log"] === "string" ? { log: row["log"] } : {}) };
       });
     },
 
@@ -210,7 +211,7 @@ export function sqliteBoard(client: SqliteClient, options: SqliteBoardOptions = 
       return database.read((db) => {
         const list = listOf(db, board, period);
         const row = list === undefined ? undefined : byPlayer(db, list, player);
-        return row ? { ...toRow(row), rank: rankOf(db, placeOf(row)) } : null;
+        return row ? { ...scoreRow(row), rank: rankOf(db, placeOf(row)) } : null;
       });
     },
 
@@ -255,29 +256,6 @@ export function sqliteBoard(client: SqliteClient, options: SqliteBoardOptions = 
   };
 }
 
-function placeOf(row: SqliteRow): Place {
+function placeOf(row: SqlRow): Place {
   return { list: numberIn(row, "list"), key: numberIn(row, "k") };
-}
-
-function better(a: SqliteRow, b: SqliteRow): number {
-  const id = textIn(a, "id") < textIn(b, "id") ? -1 : 1;
-  return numberIn(a, "k") - numberIn(b, "k") || numberIn(a, "at") - numberIn(b, "at") || id;
-}
-
-function toRow(row: SqliteRow): Omit<ScoreRow, "rank"> {
-  const flags: unknown = JSON.parse(textIn(row, "flags"));
-  return {
-    id: textIn(row, "id"),
-    board: textIn(row, "board"),
-    period: textIn(row, "period"),
-    player: textIn(row, "player"),
-    score: numberIn(row, "score"),
-    at: numberIn(row, "at"),
-    submission: textIn(row, "submission"),
-    level: LEVELS[numberIn(row, "level")] ?? "claimed",
-    flags: Array.isArray(flags) ? flags.filter((flag) => typeof flag === "string") : [],
-    name: textIn(row, "name"),
-    hidden: numberIn(row, "shown") < 0,
-    replay: numberIn(row, "replay") === 1,
-  };
 }

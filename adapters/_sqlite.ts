@@ -1,5 +1,6 @@
 import { type ErrorCode, GatepassError, isGatepassError } from "../src/errors.ts";
 import { assertInteger } from "../src/util/assertions.ts";
+import { isRow, type SqlRow } from "./_sql.ts";
 
 /** What can be bound to a statement. Drivers bind numbers as doubles: give columns INTEGER affinity and do no arithmetic on bare parameters. */
 export type SqliteValue = string | number | null;
@@ -17,14 +18,11 @@ export interface SqliteClient {
   prepare(sql: string): SqliteStatement;
 }
 
-/** A row; read it with {@link numberIn} and {@link textIn}. */
-export type SqliteRow = Record<string, unknown>;
-
 /** Runs statements, each prepared once. */
 export interface SqliteSession {
   run(sql: string, ...values: SqliteValue[]): void;
-  get(sql: string, ...values: SqliteValue[]): SqliteRow | undefined;
-  all(sql: string, ...values: SqliteValue[]): SqliteRow[];
+  get(sql: string, ...values: SqliteValue[]): SqlRow | undefined;
+  all(sql: string, ...values: SqliteValue[]): SqlRow[];
 }
 
 /** A database that waits for its lock without stopping the process. */
@@ -138,26 +136,6 @@ export function openSqlite(client: SqliteClient, { schema, code, timeoutMs = 200
   };
 }
 
-/** The option `table`: it becomes part of the SQL text. @throws {RangeError} not an identifier of at most 48 characters */
-export function assertTable(table: string): void {
-  if (!/^[A-Za-z_][A-Za-z0-9_]{0,47}$/.test(table)) throw new RangeError('Invalid "table": expected an identifier of 1 to 48 characters');
-}
-
-/** A number of a row, also where a driver reads integers as bigint. @throws {TypeError} it is none */
-export function numberIn(row: SqliteRow, column: string): number {
-  const value = row[column];
-  if (typeof value === "number") return value;
-  if (typeof value === "bigint") return Number(value);
-  throw new TypeError(`Cannot read the column "${column}": expected a number`);
-}
-
-/** A text of a row. @throws {TypeError} it is none */
-export function textIn(row: SqliteRow, column: string): string {
-  const value = row[column];
-  if (typeof value !== "string") throw new TypeError(`Cannot read the column "${column}": expected a text`);
-  return value;
-}
-
 function createSession(client: SqliteClient): SqliteSession {
   const statements = new Map<string, SqliteStatement>();
   const statement = (sql: string): SqliteStatement => {
@@ -179,10 +157,6 @@ function createSession(client: SqliteClient): SqliteSession {
         .all(...values)
         .filter(isRow),
   };
-}
-
-function isRow(value: unknown): value is SqliteRow {
-  return typeof value === "object" && value !== null;
 }
 
 /** SQLITE_BUSY and SQLITE_LOCKED, as node:sqlite (`errcode`), bun:sqlite (`errno`) and better-sqlite3 (`code`) tell them. */

@@ -8,7 +8,8 @@ import { isUsesQuota, type Quota, type Store } from "../src/store/contract.ts";
 import { charge, createRecords, decide, giveBack } from "../src/store/ledger.ts";
 import { assertInstant, assertQuotas } from "../src/store/validate.ts";
 import { assertFunction, assertInteger, assertKeys } from "../src/util/assertions.ts";
-import { assertTable, numberIn, openSqlite, type SqliteClient, type SqliteSession, textIn } from "./_sqlite.ts";
+import { assertTable, numberIn, textIn } from "./_sql.ts";
+import { openSqlite, type SqliteClient, type SqliteSession } from "./_sqlite.ts";
 
 export type { SqliteClient, SqliteStatement, SqliteValue } from "./_sqlite.ts";
 export { type SqliteBoardOptions, sqliteBoard } from "./_sqlite-board.ts";
