@@ -13,13 +13,13 @@ export interface Match {
 
 interface Entry {
   pattern: string;
-  parts: readonly string[];
+  shape: RegExp;
   routes: Map<string, Route>;
   methods: string[];
 }
 
 /** A parameter: nothing that another reader of the URL would decode, split or normalise. */
-const PARAMETER = /^(?!\.{1,2}$)[\w.~-]{1,128}$/;
+const PARAMETER = "(?<$1>(?!\\.{1,2}(?:/|$))[\\w.~-]{1,128})";
 
 /** @throws {TypeError} a path or method that is none, or a route twice */
 export function createRouter(routes: readonly Route[], basePath: string): (method: string, url: string) => Match | null {
@@ -29,9 +29,10 @@ export function createRouter(routes: readonly Route[], basePath: string): (metho
     const { path } = route;
     if (!/^(\/(:[a-z]\w*|[\w~.-]+))+$/i.test(path)) throw new TypeError(`Cannot route the path "${path}"`);
     const pattern = route.base === false ? path : basePath + path;
-    const shape = pattern.replace(/:\w+/g, ":");
-    const entry = entries.get(shape) ?? { pattern, parts: pattern.split("/"), routes: new Map<string, Route>(), methods: ["OPTIONS"] };
-    entries.set(shape, entry);
+    const key = pattern.replace(/:\w+/g, ":");
+    const shape = new RegExp(`^${pattern.replace(/\./g, "\\.").replace(/:(\w+)/g, PARAMETER)}$`);
+    const entry = entries.get(key) ?? { pattern, shape, routes: new Map<string, Route>(), methods: ["OPTIONS"] };
+    entries.set(key, entry);
     for (const method of [route.method].flat()) {
       if (entry.routes.has(method) || !/^(?!HEAD|OPTIONS)[A-Z]+$/.test(method)) throw new TypeError(`Cannot route ${method} ${path}`);
       entry.routes.set(method, route);
@@ -41,19 +42,12 @@ export function createRouter(routes: readonly Route[], basePath: string): (metho
 
   return (method, url) => {
     const path = pathOf(url);
-    let entry = path.includes(":") ? undefined : entries.get(path);
-    const params: Record<string, string> = {};
-    if (!entry) {
-      const given = path.split("/");
-      const fits = ({ parts }: Entry): boolean =>
-        parts.length === given.length &&
-        parts.every((part, i) => (part.startsWith(":") ? PARAMETER.test(given[i] ?? "") : part === given[i]));
-      entry = [...entries.values()].find(fits);
-      for (const [i, part] of entry?.parts.entries() ?? []) if (part.startsWith(":")) params[part.slice(1)] = given[i] ?? "";
-    }
-    if (!entry) return null;
+    // A path without parameters goes before one with them.
+    const entry = entries.get(path) ?? [...entries.values()].find(({ shape }) => shape.test(path));
+    const found = entry?.shape.exec(path);
+    if (!entry || !found) return null;
     const route = entry.routes.get(method === "HEAD" ? "GET" : method);
-    return { route, label: `${method} ${entry.pattern}`, params, methods: entry.methods };
+    return { route, label: `${method} ${entry.pattern}`, params: { ...found.groups }, methods: entry.methods };
   };
 }
 
@@ -62,7 +56,5 @@ export function createRouter(routes: readonly Route[], basePath: string): (metho
  * thing to a proxy's rules and another to us.
  */
 function pathOf(url: string): string {
-  const start = url.indexOf("/", url.indexOf("://") + 3);
-  const end = url.slice(start).search(/[?#]/);
-  return start < 0 ? "" : url.slice(start, end < 0 ? undefined : start + end);
+  return /:\/\/[^/?#]*([^?#]*)/.exec(url)?.[1] ?? "";
 }
