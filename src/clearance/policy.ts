@@ -1,0 +1,189 @@
+import * as z from "zod/mini";
+import { matchesPath, normalizePath, readingsOf } from "./paths.ts";
+import type { Policy, PolicyEntry, PolicyKind } from "./types.ts";
+
+const pathSchema = z.string().check(z.minLength(1), z.maxLength(256), z.regex(/^\/[^\s?#%;\\*]*\*?$/));
+const names = z.array(z.string().check(z.minLength(1), z.maxLength(64))).check(z.maxLength(8));
+const methodSchema = z.string().check(z.regex(/^[A-Za-z]{1,16}$/));
+
+const entrySchema = z.strictObject({
+  path: pathSchema,
+  method: z.optional(z.union([methodSchema, z.array(methodSchema).check(z.minLength(1), z.maxLength(9))])),
+  scope: z.optional(pathSchema),
+  ttl: z.optional(z.int().check(z.minimum(300), z.maximum(1800))),
+  max_uses: z.optional(z.int().check(z.minimum(1), z.maximum(1000))),
+  max_age: z.optional(z.int().check(z.minimum(1), z.maximum(1800))),
+  when: z.optional(z.string().check(z.regex(/^[A-Za-z0-9._-]{1,64}$/))),
+  mode: z.optional(z.enum(["enforce", "monitor", "off"])),
+  action: z.optional(z.string().check(z.regex(/^[a-z0-9_-]{1,32}$/))),
+  high_risk: z.optional(z.enum(["deny", "cool_down", "step_up"])),
+  bind_ip: z.optional(z.boolean()),
+  limits: z.optional(names),
+  risk: z.optional(z.int().check(z.minimum(0), z.maximum(100))),
+});
+const listSchema = z.optional(z.array(z.union([pathSchema, entrySchema])).check(z.maxLength(500)));
+
+const documentSchema = z.strictObject({
+  $schema: z.optional(z.string()),
+  always_require_clearance: listSchema,
+  risk_based: listSchema,
+  never_require_clearance: listSchema,
+});
+
+/** What a policy document may hold; the published JSON Schema is made of it. */
+export const policySchema: z.ZodMiniType = documentSchema;
+
+const LISTS = [
+  ["always_require_clearance", "always"],
+  ["risk_based", "risk"],
+  ["never_require_clearance", "never"],
+] as const;
+
+/** The stricter first. */
+const STRICTNESS: readonly PolicyKind[] = ["always", "risk", "unmatched", "never"];
+
+/** What an entry asks that does not say so itself; also what a path gets that no entry names. */
+const DEFAULT_TTL = 900;
+const DEFAULT_USES = 20;
+
+/**
+ * Checks a policy and puts its entries into the order in which they are asked: the most specific path first (a whole path before a pattern,
+ * a longer pattern before a shorter, one with a method or a condition before one without), of equals the strictest.
+ *
+ * @throws {TypeError} what is wrong and where; a path that is written in a way that no request is compared with (`%`, `?`, `*` inside)
+ *
+ * @example
+ * ```ts
+ * import { parsePolicy } from "gatepass/clearance";
+ * const { entries } = parsePolicy({ always_require_clearance: ["/api/payment/*"], never_require_clearance: ["/health"] });
+ * console.assert(entries.length === 2);
+ * ```
+ */
+export function parsePolicy(document: unknown): Policy {
+  const parsed = documentSchema.safeParse(document);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    throw new TypeError(`Invalid policy: ${issue?.path.join(".") || "expected an object"}: ${issue?.message ?? "unknown"}`);
+  }
+  const entries = LISTS.flatMap(([list, kind]) =>
+    (parsed.data[list] ?? []).map((entry) => entryOf(kind, typeof entry === "string" ? { path: entry } : entry)),
+  );
+  entries.sort((a, b) => specificity(b) - specificity(a) || STRICTNESS.indexOf(a.kind) - STRICTNESS.indexOf(b.kind));
+  const twins = new Set<string>();
+  for (const { kind, path, methods, when } of entries) {
+    const twin = JSON.stringify([kind, path, methods, when]);
+    if (twins.has(twin)) throw new TypeError(`Invalid policy: "${path}" stands twice in one list`);
+    twins.add(twin);
+  }
+  return { entries, conditions: [...new Set(entries.flatMap(({ when }) => when ?? []))] };
+}
+
+/**
+ * The entry that a request falls under; of kind `unmatched` where none names it. Of all readings of its path the strictest answer counts,
+ * so that a path which one router reads as `/health` and another as `/api/payment` is never free. A condition that fails to answer holds where that is stricter.
+ *
+ * @param path as in the request's URL, not decoded
+ * @param holds whether a condition (`when`) is true of the request
+ */
+export async function matchPolicy(
+  policy: Policy,
+  method: string,
+  path: string,
+  holds: (condition: string) => boolean | Promise<boolean>,
+): Promise<PolicyEntry> {
+  const readings = readingsOf(path);
+  // Whoever writes a path that cannot be read is treated as if it were the strictest we have.
+  if (!readings) return policy.entries.find(({ kind }) => kind === "always") ?? unmatched(normalizePath(path));
+  const answers = new Map<string, Promise<boolean | undefined>>();
+  const ask = (condition: string): Promise<boolean | undefined> => {
+    const answer = answers.get(condition) ?? settled(() => holds(condition));
+    answers.set(condition, answer);
+    return answer;
+  };
+  let strictest: PolicyEntry | undefined;
+  for (const reading of readings) {
+    const entry = (await firstMatch(policy.entries, method, reading, ask)) ?? unmatched(reading);
+    if (!strictest || STRICTNESS.indexOf(entry.kind) < STRICTNESS.indexOf(strictest.kind)) strictest = entry;
+  }
+  return strictest ?? unmatched(normalizePath(path));
+}
+
+async function firstMatch(
+  entries: readonly PolicyEntry[],
+  method: string,
+  path: string,
+  ask: (condition: string) => Promise<boolean | undefined>,
+): Promise<PolicyEntry | undefined> {
+  // HEAD is GET without the body: the work behind it is the same.
+  const verb = method === "HEAD" ? "GET" : method.toUpperCase();
+  for (const entry of entries) {
+    // A pattern holds the path above it too, where that is stricter: `/api/payment/*` guards `/api/payment`, but `/health/*` does not free `/health`.
+    if (!matchesPath(entry.path, path, entry.kind !== "never") || (entry.methods.length > 0 && !entry.methods.includes(verb))) continue;
+    const held = entry.when === undefined || ((await ask(entry.when)) ?? entry.kind !== "never");
+    if (held) return entry;
+  }
+  return undefined;
+}
+
+function entryOf(kind: PolicyKind, document: z.infer<typeof entrySchema>): PolicyEntry {
+  const {
+    method,
+    ttl = DEFAULT_TTL,
+    max_uses = DEFAULT_USES,
+    max_age,
+    when,
+    mode,
+    high_risk = "deny",
+    bind_ip = false,
+    limits = [],
+    risk,
+  } = document;
+  const path = normalizePath(document.path);
+  if (document.path.includes("*") && !document.path.endsWith("/*"))
+    throw new TypeError(`Invalid policy: "${document.path}": "*" stands for whole segments at the end`);
+  return {
+    kind,
+    path,
+    methods: (typeof method === "string" ? [method] : (method ?? [])).map((one) =>
+      one.toUpperCase() === "HEAD" ? "GET" : one.toUpperCase(),
+    ),
+    scope: normalizePath(document.scope ?? document.path),
+    ttl,
+    maxUses: max_uses,
+    maxAge: max_age,
+    when,
+    mode,
+    action: document.action ?? actionOf(path),
+    highRisk: high_risk,
+    bindIp: bind_ip,
+    limits,
+    risk,
+  };
+}
+
+/** What a path gets that the policy does not name. Its own path is its scope: a clearance for it opens nothing else. */
+function unmatched(path: string): PolicyEntry {
+  return { ...entryOf("unmatched", { path: "/" }), path, scope: path, action: actionOf(path) };
+}
+
+/** A Turnstile action out of a path: `/api/payment/*` is `payment`. */
+function actionOf(path: string): string {
+  const text = path
+    .replace(/^\/api(?=\/|$)/, "")
+    .replace(/[^a-z0-9_-]+/g, "_")
+    .replace(/^_+|_+$/g, "");
+  return text.slice(0, 32) || "clearance";
+}
+
+function specificity({ path, methods, when }: PolicyEntry): number {
+  const exact = path.endsWith("/*") ? 0 : 1;
+  return (exact * 1000 + path.length) * 4 + (when === undefined ? 0 : 2) + (methods.length === 0 ? 0 : 1);
+}
+
+async function settled(ask: () => boolean | Promise<boolean>): Promise<boolean | undefined> {
+  try {
+    return (await ask()) === true;
+  } catch {
+    return undefined;
+  }
+}
