@@ -169,7 +169,7 @@ export interface RedisCluster {
   dispose(): Promise<void>;
 }
 
-/** Starts a cluster that notices a dead master after half a second. */
+/** Starts a cluster that notices a dead master after one and a half seconds. */
 export async function startCluster(options: RedisConfig = {}): Promise<RedisCluster> {
   const buses = await Promise.all(Array.from({ length: 6 }, async () => String(await freePort())));
   const nodes = await Promise.all(
@@ -179,7 +179,7 @@ export async function startCluster(options: RedisConfig = {}): Promise<RedisClus
         config: {
           "cluster-enabled": "yes",
           "cluster-port": bus,
-          "cluster-node-timeout": "500",
+          "cluster-node-timeout": "1500",
           "cluster-replica-validity-factor": "0",
           ...options.config,
         },
