@@ -1,0 +1,82 @@
+import { isUsesQuota, type Quota, type SpendResult } from "../src/store/contract.ts";
+import { charge, createRecords, decide, giveBack } from "../src/store/ledger.ts";
+import { numberIn, textIn } from "./_sql.ts";
+import type { SqliteSession } from "./_sqlite.ts";
+
+/** What runs the statements; it is called between the beginning and the end of one transaction. */
+type Session = Pick<SqliteSession, "run" | "all">;
+
+/** A store's records in one table of SQLite. Nothing here waits, and every method wants a transaction of its own around it. */
+export interface SqliteLedger {
+  /** The statement that makes the table. Dead rows stay in it until they are swept: `dies` is the instant (ms) from which a row is dead. */
+  schema: string;
+  spend(session: Session, quotas: readonly Quota[], now: number): SpendResult;
+  refund(session: Session, quotas: readonly Quota[], at: number, now: number): void;
+  block(session: Session, key: string, expiresAt: number, now: number): void;
+}
+
+const KIND = { uses: 0, rate: 1, block: 2 } as const;
+
+/** The ledger in `table`, an identifier. */
+export function sqliteLedger(table: string): SqliteLedger {
+  const records = createRecords(true);
+  const SELECT = `SELECT kind, dies, n, counts FROM ${table} WHERE key = ? AND dies > ?`;
+  const UPSERT = `INSERT INTO ${table} (key, kind, dies, n, counts) VALUES (?, ?, ?, ?, ?) ON CONFLICT (key, kind) DO UPDATE SET dies = excluded.dies, n = excluded.n, counts = excluded.counts`;
+  const BLOCK = `INSERT INTO ${table} (key, kind, dies, n, counts) VALUES (?, ?, ?, 0, '') ON CONFLICT (key, kind) DO UPDATE SET dies = max(dies, excluded.dies)`;
+  const DELETE = `DELETE FROM ${table} WHERE key = ? AND kind = ?`;
+
+  /** Reads a quota's record (zeros when there is none) and its block. */
+  function load(session: Session, quota: Quota, i: number, now: number): void {
+    const cells = records.cells[i]?.fill(0);
+    records.base[i] = -1;
+    records.blocked[i] = 0;
+    for (const row of session.all(SELECT, quota.key, now)) {
+      const kind = numberIn(row, "kind");
+      if (kind === KIND.block) records.blocked[i] = numberIn(row, "dies");
+      if (kind !== kindOf(quota)) continue;
+      records.base[i] = 0;
+      cells?.set([numberIn(row, "dies"), numberIn(row, "n"), ...(kind === KIND.rate ? textIn(row, "counts").split(",").map(Number) : [])]);
+    }
+  }
+
+  function save(session: Session, quota: Quota, cells: Float64Array): void {
+    const counts = isUsesQuota(quota) ? "" : cells.subarray(2).join(",");
+    session.run(UPSERT, quota.key, kindOf(quota), cells[0] ?? 0, cells[1] ?? 0, counts);
+  }
+
+  return {
+    schema: `CREATE TABLE IF NOT EXISTS ${table} (key TEXT NOT NULL, kind INTEGER NOT NULL, dies INTEGER NOT NULL, n INTEGER NOT NULL, counts TEXT NOT NULL, PRIMARY KEY (key, kind)) WITHOUT ROWID`,
+    spend(session, quotas, now) {
+      quotas.forEach((quota, i) => {
+        load(session, quota, i, now);
+      });
+      const result = decide(quotas, records, now);
+      if (!result.ok) return result;
+      quotas.forEach((quota, i) => {
+        const [cells, state] = [records.cells[i], result.states[i]];
+        if (cells === undefined || state === undefined || quota.cost === 0) return;
+        charge(quota, cells, 0, now, state);
+        save(session, quota, cells);
+      });
+      return result;
+    },
+    refund(session, quotas, at, now) {
+      quotas.forEach((quota, i) => {
+        load(session, quota, i, now);
+        const cells = records.cells[i];
+        if (cells === undefined || records.base[i] !== 0) return;
+        const left = giveBack(quota, cells, 0, now, at);
+        if (left === "some") save(session, quota, cells);
+        if (left === "none") session.run(DELETE, quota.key, kindOf(quota));
+      });
+    },
+    block(session, key, expiresAt, now) {
+      if (expiresAt <= now) session.run(DELETE, key, KIND.block);
+      else session.run(BLOCK, key, KIND.block, expiresAt);
+    },
+  };
+}
+
+function kindOf(quota: Quota): number {
+  return isUsesQuota(quota) ? KIND.uses : KIND.rate;
+}
