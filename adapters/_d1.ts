@@ -1,0 +1,69 @@
+import type { ErrorCode } from "../src/errors.ts";
+import { createCall } from "./_call.ts";
+import { isRow, type SqlRow } from "./_sql.ts";
+
+/** What we need of a prepared statement of D1. */
+export interface D1Statement {
+  bind(...values: string[]): D1Statement;
+}
+
+/** What we need of a D1 binding (`D1Database`, or a session of it that begins with the primary). */
+export interface D1Client {
+  prepare(sql: string): D1Statement;
+  /** Runs the statements as one transaction. */
+  batch(statements: D1Statement[]): Promise<{ results: unknown[] }[]>;
+}
+
+/**
+ * A statement and what it reads as `?1`: one JSON text. Numbers keep their kind in there (bound as they are, D1 makes doubles of them), and texts
+ * all their characters.
+ */
+export type D1Query = readonly [sql: string, input: unknown];
+
+/** Runs the statements as one transaction, and gives the rows of each. */
+export type D1Run = (...queries: D1Query[]) => Promise<SqlRow[][]>;
+
+/** A D1 database with tables of ours. */
+export interface D1 {
+  /** Runs `work`, which may run several transactions, within the time that was set. */
+  call<T>(work: (run: D1Run) => Promise<T>): Promise<T>;
+}
+
+/**
+ * The tables are made when a statement misses one, so that no call but the very first ever pays for them.
+ *
+ * @param schema statements that make what is not there yet
+ * @throws {TypeError} `client` is no D1 binding @throws {RangeError} `timeoutMs` is not an integer from 1 to 60000
+ */
+export function openD1(client: D1Client, schema: readonly string[], code: ErrorCode, timeoutMs?: number): D1 {
+  if (typeof client?.prepare !== "function" || typeof client.batch !== "function") {
+    throw new TypeError('Invalid "client": expected a D1 binding');
+  }
+  const call = createCall(code, timeoutMs);
+
+  const run: D1Run = async (...queries) => {
+    const statements = queries.map(([sql, input]) => client.prepare(sql).bind(JSON.stringify(input)));
+    let answer: unknown;
+    try {
+      answer = await client.batch(statements);
+    } catch (error) {
+      if (!/no such table/.test(String(error))) throw error;
+      await client.batch(schema.map((sql) => client.prepare(sql)));
+      answer = await client.batch(statements);
+    }
+    return rowsOf(answer, queries.length);
+  };
+
+  return { call: (work) => call(() => work(run)) };
+}
+
+/** @throws {TypeError} not the rows of `count` statements: what is no answer must not pass for an empty one, which would admit */
+function rowsOf(answer: unknown, count: number): SqlRow[][] {
+  if (!Array.isArray(answer) || answer.length !== count) throw new TypeError(`Cannot read the answer: expected ${count} results`);
+  return answer.map((result: unknown) => {
+    if (!isRow(result) || !Array.isArray(result["results"]) || !result["results"].every(isRow)) {
+      throw new TypeError("Cannot read the answer: expected rows");
+    }
+    return result["results"];
+  });
+}
