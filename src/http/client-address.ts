@@ -55,18 +55,13 @@ export function watchSingleAddress(): (request: Request, address: string | undef
 
 type Finder = (request: Request, platform: Platform) => Ip | null;
 
-const peerOf = (platform: Platform): Ip | null => (platform.peer === undefined ? null : parseIp(platform.peer));
+const peerOf: Finder = (_request, { peer = "" }) => parseIp(peer);
 
 function finder(option: ClientIpOption | undefined): Finder {
   // On Workers the peer is what the platform put into CF-Connecting-IP, so the default is the peer everywhere.
-  if (option === undefined || option === "socket") return (_request, platform) => peerOf(platform);
-  if (option === "cloudflare") return cloudflare();
-  if (typeof option === "function") {
-    return (request, platform) => {
-      const text = option(request, { peer: platform.peer });
-      return typeof text === "string" ? parseIp(text) : null;
-    };
-  }
+  if (option === undefined || option === "socket") return peerOf;
+  if (option === "cloudflare") return behind(CLOUDFLARE_RANGES, (request) => one(request.headers.get("cf-connecting-ip")));
+  if (typeof option === "function") return (request, { peer }) => parseIp(String(option(request, { peer })));
   if (typeof option === "object" && option !== null) {
     if ("trustedProxies" in option) return proxied(option.trustedProxies, option.source);
     if ("header" in option && /^[\w-]+$/.test(option.header)) return (request) => one(request.headers.get(option.header));
@@ -76,38 +71,34 @@ function finder(option: ClientIpOption | undefined): Finder {
 
 /** A single entry; a list means that somebody else's text is in there too. */
 function one(text: string | null): Ip | null {
-  const host = text === null ? null : parseHostPort(text.trim());
-  return host && parseIp(host.host);
+  const found = parseHostPort(text?.trim() ?? "");
+  return found && parseIp(found.host);
 }
 
-function cloudflare(): Finder {
-  const ranges = CLOUDFLARE_RANGES.map(cidr);
+/** The peer, unless it is in one of the ranges: whoever reaches us directly may write any header, so that only the word of those in it counts. */
+function behind(proxies: readonly string[], told: (request: Request, peer: Ip, isTrusted: (ip: Ip) => boolean) => Ip | null): Finder {
+  const ranges = proxies.map(cidr);
+  const isTrusted = (ip: Ip): boolean => ranges.some((range) => inCidr(ip, range));
   return (request, platform) => {
-    const peer = peerOf(platform);
-    // Whoever reaches the origin directly may write any CF-Connecting-IP: only the edge's own word counts. (On Workers it is the peer.)
-    if (!peer || !ranges.some((range) => inCidr(peer, range))) return peer;
-    return one(request.headers.get("cf-connecting-ip"));
+    const peer = peerOf(request, platform);
+    return peer && isTrusted(peer) ? told(request, peer, isTrusted) : peer;
   };
 }
 
 function proxied(proxies: readonly string[], source: string = "x-forwarded-for"): Finder {
   if (!Array.isArray(proxies) || proxies.length === 0) throw invalid('"trustedProxies" is a list of CIDRs');
   if (source !== "x-forwarded-for" && source !== "forwarded") throw invalid('"source" is "x-forwarded-for" or "forwarded"');
-  const trusted = proxies.map(cidr);
-  return (request, platform) => {
-    let client = peerOf(platform);
-    const isTrusted = (ip: Ip): boolean => trusted.some((range) => inCidr(ip, range));
-    if (!client || !isTrusted(client)) return client;
+  return behind(proxies, (request, peer, isTrusted) => {
     const header = request.headers.get(source);
-    if (header === null) return client;
+    let client: Ip | null = peer;
     // From the right: what our own proxies appended comes last, what the client made up comes first. A malformed entry was
     // appended by a trusted hop that does not know its client either: unknown, never the next (forgeable) entry.
-    for (const entry of splitFromRight(header)) {
+    for (const entry of header === null ? [] : splitFromRight(header)) {
       client = one(source === "forwarded" ? forwardedFor(entry) : entry);
-      if (!client || !isTrusted(client)) return client;
+      if (!client || !isTrusted(client)) break;
     }
     return client;
-  };
+  });
 }
 
 function cidr(text: string): Cidr {

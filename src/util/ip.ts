@@ -29,7 +29,7 @@ const MAX_TEXT = 100;
  */
 export function parseIp(text: string): Ip | null {
   const raw = parseRaw(text);
-  return raw && carriesV4(raw.bytes) ? { version: 4, bytes: raw.bytes.slice(12) } : raw;
+  return raw && carriesV4(raw) ? { version: 4, bytes: raw.bytes.slice(12) } : raw;
 }
 
 /** The host and port of `a.b.c.d`, `a.b.c.d:80`, `2001:db8::1`, `[2001:db8::1]` or `[2001:db8::1]:80`; null for anything else. The host is not checked. */
@@ -60,10 +60,8 @@ export function ipPrefix(address: string | Ip): string | undefined {
 
 /** The prefix for people and events: `203.0.113.0/24` or `2001:db8:1::/48`; undefined when it is no address. */
 export function ipPrefixText(address: string | Ip): string | undefined {
-  const ip = read(address);
-  if (!ip) return undefined;
-  if (ip.version === 4) return `${ipPrefix(ip)}.0/24`;
-  return `${formatIp({ version: 6, bytes: ip.bytes.map((byte, i) => (i < 6 ? byte : 0)) })}/48`;
+  const prefix = ipPrefix(address);
+  return prefix && (prefix.includes(".") ? `${prefix}.0/24` : `${inUrl(`${prefix.replace(/.{4}/g, "$&:")}:`)}/48`);
 }
 
 /** Reads `address/bits`, or an address alone (all its bits); null when it is neither. Bits behind the prefix do not count. */
@@ -74,16 +72,13 @@ export function parseCidr(text: string): Cidr | null {
   const all = raw.bytes.length * 8;
   const bits = length === undefined ? all : Number(length);
   if (bits > all) return null;
-  return bits >= 96 && carriesV4(raw.bytes) ? { version: 4, bytes: raw.bytes.slice(12), bits: bits - 96 } : { ...raw, bits };
+  return bits >= 96 && carriesV4(raw) ? { version: 4, bytes: raw.bytes.slice(12), bits: bits - 96 } : { ...raw, bits };
 }
 
 /** Whether an address lies in a range. */
-export function inCidr(ip: Ip, cidr: Cidr): boolean {
-  if (ip.version !== cidr.version) return false;
-  return cidr.bytes.every((byte, i) => {
-    const bits = Math.min(8, Math.max(0, cidr.bits - i * 8));
-    return ((byte ^ (ip.bytes[i] ?? 0)) & (0xff << (8 - bits)) & 0xff) === 0;
-  });
+export function inCidr(ip: Ip, { version, bytes, bits }: Cidr): boolean {
+  const outside = (byte: number, i: number): number => (byte ^ (ip.bytes[i] ?? 0)) >> (8 - Math.min(8, Math.max(0, bits - i * 8)));
+  return ip.version === version && !bytes.some(outside);
 }
 
 function read(address: string | Ip): Ip | null {
@@ -98,25 +93,18 @@ function leading(address: string | Ip, v4: number, v6: number): string | undefin
 
 function parseRaw(text: string): Ip | null {
   if (text.length > MAX_TEXT) return null;
-  const v4 = parseV4(text);
-  return v4 ? { version: 4, bytes: v4 } : parseV6(text);
-}
-
-function parseV4(text: string): Uint8Array | null {
-  // A leading zero is refused: some readers take 010 as octal 8, others as 10.
-  if (!/^(0|[1-9]\d{0,2})(\.(0|[1-9]\d{0,2})){3}$/.test(text)) return null;
-  const parts = text.split(".").map(Number);
-  return parts.some((part) => part > 255) ? null : Uint8Array.from(parts);
+  // What is not written back as it was read is no address: some readers take 010 as octal 8, others as 10.
+  const v4 = new Uint8Array(text.split(".").map(Number));
+  return v4.length === 4 && v4.join(".") === text ? { version: 4, bytes: v4 } : parseV6(text);
 }
 
 /** The platform's URL parser reads IPv6 and spells it as RFC 5952 does. */
 function parseV6(text: string): Ip | null {
   const address = text.replace(/%[\w.~-]+$/, "");
   if (!/^[\da-f:.]+$/i.test(address) || !URL.canParse(`http://[${address}]`)) return null;
-  const [left = [], right] = inUrl(address)
-    .split("::")
-    .map((half) => (half ? half.split(":") : []));
-  const groups = right ? [...left, ...new Array<string>(8 - left.length - right.length).fill("0"), ...right] : left;
+  const short = inUrl(address);
+  // As many colons as eight groups have; an empty group is zero.
+  const groups = short.replace("::", ":".repeat(10 - short.split(":").length)).split(":");
   return { version: 6, bytes: Uint8Array.from(groups.flatMap((group) => [Number.parseInt(group, 16) >> 8, Number.parseInt(group, 16)])) };
 }
 
@@ -124,8 +112,8 @@ function inUrl(address: string): string {
   return new URL(`http://[${address}]`).hostname.slice(1, -1);
 }
 
-function carriesV4(bytes: Uint8Array): boolean {
-  return bytes.length > 4 && /^(0{20}ffff|0064ff9b0{16})/.test(hex(bytes));
+function carriesV4({ bytes }: Ip): boolean {
+  return /^(0{20}ffff|0064ff9b0{16})/.test(hex(bytes));
 }
 
 function formatIp({ version, bytes }: Ip): string {
