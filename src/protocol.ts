@@ -5,6 +5,8 @@ export const TYP = {
   session: "gp-session+jwt",
   player: "gp-player+jwt",
   commitment: "gp-score+jwt",
+  challenge: "gp-challenge+jwt",
+  clearance: "gp-clearance+jwt",
 } as const;
 
 // Those that the browser sends, one by one: a bundle drops what it does not use of a module, but not of an object.
@@ -15,13 +17,26 @@ export const PLAYER_HEADER = "x-gatepass-player";
 /** Carries a fresh Turnstile token for one write. */
 export const TURNSTILE_HEADER = "x-turnstile-token";
 
+/** Carries a clearance on the retry, beside the application's own `Authorization`. */
+export const CLEARANCE_HEADER = "x-app-clearance";
+/** Names a request: made by the client (or else by the server), the same on the retry. */
+export const REQUEST_ID_HEADER = "x-request-id";
+/** Names a device: a stranger's text, only ever counted beside an address. */
+export const DEVICE_ID_HEADER = "x-device-id";
+/** What a challenge's id begins with on the wire. */
+export const CHALLENGE_PREFIX = "chal_";
+/** Path below `basePath` at which a solved challenge becomes a clearance. */
+export const VERIFY_PATH = "/security/turnstile/verify";
+/** Path of the page that native apps show in a WebView, outside `basePath`. */
+export const MOBILE_PATH = "/mobile-turnstile";
+
 /** Request and answer headers, lower case. */
 export const HEADER: Readonly<Record<"session" | "player" | "turnstile" | "requestId" | "deviceId" | "appVersion", string>> = {
   session: SESSION_HEADER,
   player: PLAYER_HEADER,
   turnstile: TURNSTILE_HEADER,
-  requestId: "x-request-id",
-  deviceId: "x-device-id",
+  requestId: REQUEST_ID_HEADER,
+  deviceId: DEVICE_ID_HEADER,
   appVersion: "x-app-version",
 };
 
@@ -151,4 +166,42 @@ export interface CommitmentAnswer {
   commitment: string;
   /** Seconds. */
   expiresIn: number;
+}
+
+/** Body of a 403 TURNSTILE_REQUIRED or CLEARANCE_EXPIRED. */
+export interface ChallengeAnswer {
+  error: "TURNSTILE_REQUIRED" | "CLEARANCE_EXPIRED";
+  /** For the verification; good for `expires_in` seconds and one solve. */
+  challenge_id: string;
+  original_request_id: string;
+  /** Action and customer data that the widget has to be rendered with. */
+  action: string;
+  cdata: string;
+  sitekey: string | undefined;
+  /** Path patterns that the clearance will open. */
+  scope: string[];
+  max_uses: number;
+  /** Seconds. */
+  expires_in: number;
+  retry_allowed: true;
+  max_retries: 1;
+}
+
+/** Body of a verification. */
+export interface VerifyRequest {
+  challenge_id: string;
+  turnstile_token: string;
+  original_request_id: string;
+  device_id?: string;
+  app_version?: string;
+}
+
+/** Answer to a verification. */
+export interface ClearanceAnswer {
+  app_clearance_token: string;
+  /** Seconds. */
+  expires_in: number;
+  /** Path patterns. */
+  scope: string[];
+  max_uses: number;
 }

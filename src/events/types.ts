@@ -115,6 +115,18 @@ export const EVENT_REASONS = [
   "name",
   "unauthorized",
   "revoked",
+  // clearance
+  "risk",
+  "clearance_missing",
+  "clearance_expired",
+  "clearance_used",
+  "clearance_scope",
+  "clearance_binding",
+  "challenge_invalid",
+  "challenge_expired",
+  "challenge_used",
+  "challenge_binding",
+  "request_replayed",
   // moderation
   "moderation_remove",
   "moderation_hide",

@@ -23,8 +23,8 @@ import { createPlayers } from "./players.ts";
 import type { Match } from "./router.ts";
 import { createKeys } from "./secrets.ts";
 import { createSessions } from "./sessions.ts";
-import type { Admission, AdmitOptions, GateOptions, GuardContext, Kernel, Signals } from "./types.ts";
-import type { Visit } from "./visit.ts";
+import type { Admission, AdmitOptions, Gate, GateOptions, GuardContext, Kernel, SessionClaims, Signals } from "./types.ts";
+import { type Visit, whoIs } from "./visit.ts";
 
 /** One assembled gate. */
 export interface Core {
@@ -35,6 +35,8 @@ export interface Core {
   handle(request: Request, platform: Platform): Promise<Response | null>;
   /** As a route's `admit`, with what routes have besides: the origin check, CORS, and an answer for a store that is down. */
   protect(request: Request, platform: Platform, options: AdmitOptions): Promise<Admission>;
+  /** Tells the features what the application saw. */
+  report(request: Request, platform: Platform, signal: string, about: Parameters<Gate["report"]>[2] & object): Promise<void>;
   /** What went wrong, told to the application and, redacted, to the events: its answer. Never throws. */
   answerOf(error: unknown, request: Request, route?: string): Response;
 }
@@ -99,10 +101,27 @@ export function createCore(given: GateOptions): Core {
       skew: () => warn("clock_skew"),
     },
     limits,
-    guards: features.flatMap(({ guard }) =>
-      guard ? [(seen, context) => guard(seen.request, { ...context, signals: () => signalsOf(parts, seen.request, context) })] : [],
-    ),
+    guards: features.flatMap(({ guard }) => (guard ? [(seen, context) => guard(seen.request, contextOf(seen, context))] : [])),
   });
+  /** Platforms of the requests that the application showed us: it may report of them later, and has only the request then. */
+  const platforms = new WeakMap<Request, Platform>();
+  const sessionOf = async (seen: Visit): Promise<SessionClaims | undefined> => {
+    const { claims, code } = await readSession(settings, sessions, players, seen);
+    return code ? undefined : claims;
+  };
+  const contextOf = (seen: Visit, context: Pick<GuardContext, "info" | "options" | "subjects">): GuardContext => {
+    const whole: GuardContext = {
+      ...context,
+      emit: seen.emit,
+      session: () => sessionOf(seen),
+      async signals() {
+        const all: Signals = {};
+        for (const { signals } of features) Object.assign(all, await signals?.(seen.request, { ...whole, signals: async () => all }));
+        return all;
+      },
+    };
+    return whole;
+  };
 
   function visit(request: Request, platform: Platform, route?: string, find = addressOf): Visit {
     // At the first request, not at creation: at module scope there is no clock, and often no sink yet.
@@ -139,10 +158,7 @@ export function createCore(given: GateOptions): Core {
           if (admission.ok) rates = admission.headers;
           return admission;
         },
-        async session() {
-          const { claims, code } = await readSession(settings, sessions, players, seen);
-          return code ? undefined : claims;
-        },
+        session: () => sessionOf(seen),
       });
       return withHeaders(await route.handle(context), rates);
     } catch (error) {
@@ -182,7 +198,14 @@ export function createCore(given: GateOptions): Core {
       const response = cors.apply(await answer(request, platform, match), request);
       return request.method === "HEAD" ? new Response(null, response) : response;
     },
+    async report(request, given, signal, about) {
+      const platform = platforms.get(request) ?? given;
+      const seen = visit(request, platform);
+      const context = contextOf(seen, { info: seen.info, options: {}, subjects: await whoIs(seen, settings.given.identify) });
+      for (const { report } of features) await report?.(request, signal, about, context)?.catch((error) => answerOf(error, request));
+    },
     async protect(request, platform, options) {
+      platforms.set(request, platform);
       const seen = visit(request, platform);
       const response = foreign(seen);
       if (response) return { ok: false, code: "ORIGIN_NOT_ALLOWED", response: cors.apply(response, request) };
@@ -203,10 +226,4 @@ function verifier({ given, verifierSecrets, clock, random, maxAge }: Settings): 
   const { onUnavailable: _ours, sitekey: _served, ...theirs } = given.turnstile;
   const options = { clock, random, ...(given.fetch && { fetch: given.fetch }), ...theirs, secret: verifierSecrets, maxAge };
   return withBreaker(createTurnstile(options), { clock });
-}
-
-async function signalsOf({ features }: Parts, request: Request, context: Omit<GuardContext, "signals">): Promise<Signals> {
-  const all: Signals = {};
-  for (const { signals } of features) Object.assign(all, await signals?.(request, { ...context, signals: async () => all }));
-  return all;
 }

@@ -93,9 +93,9 @@ function gateOf<Env>(coreOf: (platform: Platform) => Core, coreFor: (env: unknow
         return admission.ok ? cors.apply(withHeaders(await handler(request, admission), admission.headers), request) : admission.response;
       };
     },
-    async report(request, signal, about = {}) {
-      const { parts, answerOf } = here();
-      for (const feature of parts.features) await feature.report?.(request, signal, about)?.catch((error) => answerOf(error, request));
+    async report(request, signal, about = {}, second, third) {
+      const platform = detectPlatform(request, second, third);
+      await coreOf(platform).report(request, platform, signal, about);
     },
     sessions: {
       exchange: async (token, context) => here().kernel.sessions.exchange(token, context),

@@ -107,6 +107,8 @@ export interface AdmitOptions extends ProtectOptions {
   quotas?: readonly { quota: Quota; code: PublicCode; reason?: EventReason | undefined }[];
   /** The limits count failures: they stay on the exact store, also beside a looser one, so that `undo` gives a success back. */
   failures?: boolean;
+  /** Who asks, where the request says so in its body; wins over what its headers say. */
+  subjects?: Subjects;
   /** Charged and reported even though nothing is required (public reads): no session is asked for. */
   open?: boolean;
 }
@@ -198,7 +200,14 @@ export interface Gate<Env = unknown> {
     handler: (request: Request, admission: Admitted) => Response | Promise<Response>,
     options?: ProtectOptions,
   ): (request: Request, second?: unknown, third?: unknown) => Promise<Response>;
-  report(request: Request, signal: string, about?: { account?: string; user?: string; weight?: number }): Promise<void>;
+  /** Tells the features what the application saw of a request; after `protect` of the same Request the platform's arguments may be left out. */
+  report(
+    request: Request,
+    signal: string,
+    about?: { account?: string; user?: string; weight?: number },
+    second?: unknown,
+    third?: unknown,
+  ): Promise<void>;
   readonly sessions: Sessions;
   run(job: string): Promise<JobSummary>;
   scheduled(controller: unknown, env?: unknown, ctx?: unknown): Promise<void>;
@@ -257,7 +266,12 @@ export interface Feature {
   jobs?: Record<string, Job>;
   /** Refuses, vouches, or has no opinion. */
   guard?(request: Request, context: GuardContext): Promise<Admission | undefined>;
-  report?(request: Request, signal: string, about: { account?: string; user?: string; weight?: number }): Promise<void>;
+  report?(
+    request: Request,
+    signal: string,
+    about: { account?: string; user?: string; weight?: number },
+    context: GuardContext,
+  ): Promise<void>;
   signals?(request: Request, context: GuardContext): Promise<Partial<Signals>>;
   on?(event: SecurityEvent): void;
   check?(): ConfigProblem[] | Promise<ConfigProblem[]>;
@@ -269,6 +283,10 @@ export interface GuardContext {
   options: ProtectOptions;
   subjects: Subjects;
   signals(): Promise<Signals>;
+  /** The claims of the request's session, if it has a valid one; nothing is spent. */
+  session(): Promise<SessionClaims | undefined>;
+  /** Raises an event with the request's address prefix and route filled in. */
+  emit: Events["emit"];
 }
 
 /** One route of a feature. */
