@@ -21,7 +21,7 @@ export interface Gatehouse {
   /** Rules by limit name. */
   limits: ReadonlyMap<string, readonly LimitRule[]>;
   /** Asks the features' guards, in order. */
-  guards: readonly ((visit: Visit, context: Omit<GuardContext, "signals">) => Promise<Admission | undefined>)[];
+  guards: readonly ((visit: Visit, context: Pick<GuardContext, "info" | "options" | "subjects">) => Promise<Admission | undefined>)[];
 }
 
 /** Decides whether a request may go on, and charges it. */
@@ -89,7 +89,7 @@ export function createAdmission(house: Gatehouse): (visit: Visit, options: Admit
     const credential = open ? undefined : await readSession(settings, sessions, players, visit, action);
     const claims = credential?.code ? undefined : credential?.claims;
     const fresh = credential?.code ? request.headers.get(HEADER.turnstile) : null;
-    const subjects = await whoIs(visit, settings.given.identify, options.subject);
+    const subjects = { ...(await whoIs(visit, settings.given.identify, options.subject)), ...options.subjects };
     if (credential?.claims) who = { session: credential.claims.jti, player: credential.claims.sub };
     if (claims) Object.assign(subjects, who);
 
