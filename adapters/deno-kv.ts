@@ -1,0 +1,125 @@
+/**
+ * The store in Deno KV: exact for all processes and regions that share the database, on a file, a self-hosted denokv or Deno Deploy.
+ *
+ * @module
+ */
+
+import { isUsesQuota, type Quota, type Store } from "../src/store/contract.ts";
+import { charge, createRecords, decide, giveBack } from "../src/store/ledger.ts";
+import { assertInstant, assertQuotas } from "../src/store/validate.ts";
+import { assertFunction, assertKeys } from "../src/util/assertions.ts";
+import { BLOCK, type DenoKvClient, type Entry, openDenoKv, RATE_BASE, USES_BASE } from "./_deno-kv.ts";
+
+export type { DenoKvAtomic, DenoKvClient, DenoKvEntry, DenoKvKey } from "./_deno-kv.ts";
+
+/** Options of {@link denoKvStore}. */
+export interface DenoKvStoreOptions {
+  /** First part of every key, 1 to 64 characters of `[A-Za-z0-9._:-]`, default `gatepass`. Stores that must not share counters take different ones. */
+  prefix?: string;
+  /** Milliseconds until a call that got no answer, or lost every race for its keys, rejects: 1..60000, default 2000. */
+  timeoutMs?: number;
+  /** Milliseconds since the epoch; all processes that share the database must agree. Default `Date.now`. */
+  clock?: () => number;
+}
+
+/** Characters of a key: three bytes each at most, and Deno KV takes 2 KiB with the prefix. Keys that gatepass builds have 80. */
+const MAX_KEY = 512;
+
+/**
+ * A store in a `Deno.Kv`. The database stays yours: open it before, close it after.
+ *
+ * A spend reads its keys, decides, and commits only if none of them was changed meanwhile: two round trips, one when it is refused. Calls of this
+ * process that share a key take turns, and those that wait are committed together; against other processes a call tries again, with jitter, until `timeoutMs`.
+ * What has expired counts no more from that very millisecond; Deno deletes it by itself, some time later (a file: at the latest a minute after, or when
+ * it is next opened), so there is nothing to sweep. A self-hosted denokv takes at most 10 checks in a commit: there a spend may have 10 quotas, not 16.
+ *
+ * @throws {TypeError} an unknown option @throws {RangeError} an invalid `prefix` or `timeoutMs`
+ *
+ * @example
+ * ```ts
+ * import { type DenoKvClient, denoKvStore } from "gatepass/adapters/deno-kv";
+ * // const kv = await Deno.openKv();
+ * const serve = (kv: DenoKvClient) => denoKvStore(kv, { timeoutMs: 1000 });
+ * console.assert(typeof serve === "function");
+ * ```
+ */
+export function denoKvStore(kv: DenoKvClient, options: DenoKvStoreOptions = {}): Store {
+  assertKeys("denoKvStore", options, ["prefix", "timeoutMs", "clock"]);
+  const { prefix = "gatepass", timeoutMs = 2000, clock = Date.now } = options;
+  if (!/^[A-Za-z0-9._:-]{1,64}$/.test(prefix)) throw new RangeError('Invalid "prefix": expected 1 to 64 of A-Z a-z 0-9 . _ : -');
+  assertFunction("clock", clock);
+  const records = createRecords(false);
+  const database = openDenoKv(kv, { prefix, timeoutMs, clock });
+
+  /** Tells the ledger where the records are. It looks at them at once, before any other call can. */
+  function place(quotas: readonly Quota[], entries: readonly Entry[]): void {
+    quotas.forEach((quota, i) => {
+      const { cells } = entries[i] ?? { cells: new Float64Array(0) };
+      const base = baseOf(quota);
+      records.cells[i] = cells;
+      records.base[i] = cells[base] ? base : -1;
+      records.blocked[i] = cells[BLOCK] ?? 0;
+    });
+  }
+
+  return {
+    consistency: "exact",
+    async spend(quotas) {
+      assertQuotas(quotas);
+      const keys = keysOf(quotas);
+      const reads = quotas.every(({ cost }) => cost === 0);
+      return database[reads ? "read" : "write"](keys, (entries, now) => {
+        place(quotas, entries);
+        const result = decide(quotas, records, now);
+        if (!result.ok || reads) return result;
+        quotas.forEach((quota, i) => {
+          const [entry, state] = [entries[i], result.states[i]];
+          if (entry === undefined || state === undefined || quota.cost === 0) return;
+          charge(quota, entry.cells, baseOf(quota), now, state);
+          entry.changed = true;
+        });
+        return result;
+      });
+    },
+    async refund(quotas, at) {
+      assertQuotas(quotas);
+      await database.write(keysOf(quotas), (entries, now) => {
+        quotas.forEach((quota, i) => {
+          const entry = entries[i];
+          const base = baseOf(quota);
+          if (!entry?.cells[base]) return;
+          const left = giveBack(quota, entry.cells, base, now, at);
+          if (left === "none") entry.cells.fill(0, base, base === USES_BASE ? RATE_BASE : undefined);
+          if (left !== "same") entry.changed = true;
+        });
+      });
+    },
+    async block(key, expiresAt) {
+      assertInstant("expiresAt", expiresAt);
+      assertLength(key);
+      await database.write([key], ([entry], now) => {
+        if (entry === undefined) return;
+        const until = entry.cells[BLOCK] ?? 0;
+        const next = expiresAt <= now ? 0 : Math.max(until, expiresAt);
+        if (next === until) return;
+        entry.cells[BLOCK] = next;
+        entry.changed = true;
+      });
+    },
+  };
+}
+
+function keysOf(quotas: readonly Quota[]): string[] {
+  return quotas.map(({ key }) => {
+    assertLength(key);
+    return key;
+  });
+}
+
+function assertLength(key: string): void {
+  if (key.length > MAX_KEY) throw new RangeError(`Invalid "key": expected at most ${MAX_KEY} characters, got ${key.length}`);
+}
+
+function baseOf(quota: Quota): number {
+  return isUsesQuota(quota) ? USES_BASE : RATE_BASE;
+}

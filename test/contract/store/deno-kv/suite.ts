@@ -1,0 +1,76 @@
+// Runs the published contract suite under Deno, on Deno KV, and prints `{ passed, failures }` as JSON.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { denoKvStore } from "../../../../adapters/deno-kv.ts";
+import { type StoreUnderTest, testStore } from "../../../../src/testing/index.ts";
+import { plainKit } from "../../../helpers/plain-kit.ts";
+import { type Kv, runtime } from "./runtime.ts";
+
+const TIMEOUT = 500;
+const kit = plainKit();
+
+testStore(() => underTest(":memory:", true), kit);
+const memory = await kit.run("in memory");
+testStore(() => underTest("file", true), kit);
+const file = await kit.run("on a file", 4);
+// What the clock above skips, here passes.
+testStore(() => underTest("file", false), kit);
+const real = await kit.run("on a file, in real time", 8);
+
+console.log(
+  JSON.stringify({ passed: memory.passed + file.passed + real.passed, failures: [memory, file, real].flatMap(({ failures }) => failures) }),
+);
+
+async function underTest(where: ":memory:" | "file", virtual: boolean): Promise<StoreUnderTest> {
+  const folder = where === "file" ? mkdtempSync(join(tmpdir(), "gatepass-kv-")) : undefined;
+  const path = folder === undefined ? where : join(folder, "kv.db");
+  const begin = Date.now();
+  let ahead = 0;
+  const options = { timeoutMs: TIMEOUT, ...(virtual && { clock: () => begin + ahead }) };
+  const open: Kv[] = [];
+  const connect = async (): Promise<Kv> => {
+    const kv = await runtime.openKv(path);
+    open.push(kv);
+    return kv;
+  };
+  const first = await connect();
+  const onFile: Partial<StoreUnderTest> = {
+    another: async () => denoKvStore(await connect(), options),
+    /** What Deno has not deleted. It deletes when a file is opened, so it is opened anew, as soon as the entries have really lived as long as the clock says. */
+    async dump() {
+      await new Promise((resolve) => setTimeout(resolve, Math.max(0, begin + ahead - Date.now()) + (ahead > 0 ? 20 : 0)));
+      return keysOf(await connect());
+    },
+    hang() {
+      const other = new DatabaseSync(path);
+      other.exec("BEGIN EXCLUSIVE");
+      return () => {
+        other.exec("ROLLBACK");
+        other.close();
+      };
+    },
+  };
+  const inMemory: Partial<StoreUnderTest> = { another: () => denoKvStore(first, options) };
+  return {
+    store: denoKvStore(first, options),
+    timeoutMs: TIMEOUT,
+    ...(virtual && {
+      advance(ms: number) {
+        ahead += ms;
+      },
+    }),
+    ...(folder === undefined ? inMemory : onFile),
+    dispose() {
+      for (const kv of open) kv.close();
+      if (folder !== undefined) rmSync(folder, { recursive: true });
+    },
+  };
+}
+
+async function keysOf(kv: Kv): Promise<string[]> {
+  const keys: string[] = [];
+  for await (const { key } of kv.list({ prefix: ["gatepass"] })) keys.push(String(key[1]));
+  return keys;
+}
