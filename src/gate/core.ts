@@ -18,11 +18,13 @@ import { inspect } from "./check.ts";
 import { createContext } from "./context.ts";
 import { readSession } from "./credentials.ts";
 import { assemble, type Parts } from "./features.ts";
+import { createLimits } from "./limits.ts";
 import { type Settings, settle } from "./options.ts";
 import { createPlayers } from "./players.ts";
 import type { Match } from "./router.ts";
 import { createKeys } from "./secrets.ts";
 import { createSessions } from "./sessions.ts";
+import type { Watch } from "./till.ts";
 import type { Admission, AdmitOptions, Gate, GateOptions, GuardContext, Kernel, SessionClaims, Signals } from "./types.ts";
 import { type Visit, whoIs } from "./visit.ts";
 
@@ -48,6 +50,8 @@ export function createCore(given: GateOptions): Core {
   const keys = createKeys(settings);
   const addressOf = clientAddress(given.clientIp);
   const isSingle = watchSingleAddress();
+  /** By name; the features add theirs. */
+  const limits: Parts["limits"] = new Map();
   const cors = createCors(resolved);
   // Whoever listens is known when the features are made, and they are made with it.
   let sink: Events | undefined;
@@ -57,6 +61,14 @@ export function createCore(given: GateOptions): Core {
     if (!warned.has(detail)) events.emit("config_warning", { outcome: "info", reason, detail });
     warned.add(detail);
   };
+  const told = new WeakSet<object>();
+  const watch: Watch = {
+    down(emit, error) {
+      if (error) told.add(error);
+      emit("store_unavailable", { outcome: "error", reason: "store_down" });
+    },
+    skew: () => warn("clock_skew"),
+  };
   const turnstile = verifier(settings);
   const players = createPlayers(settings, keys);
   const sessions = createSessions(settings, keys, players, turnstile);
@@ -65,6 +77,7 @@ export function createCore(given: GateOptions): Core {
     subkeys: keys?.subkeys,
     store,
     turnstile,
+    limits: createLimits(settings, watch, events, limits),
     sessions: {
       verify: sessions.verify,
       revoke: sessions.revoke,
@@ -78,8 +91,8 @@ export function createCore(given: GateOptions): Core {
     random,
     options: resolved,
   };
-  const parts = assemble(settings, kernel);
-  const { features, limits } = parts;
+  const parts = assemble(settings, kernel, limits);
+  const { features } = parts;
   const redact = [...secrets, ...verifierSecrets].map((one) => (typeof one === "object" && "secret" in one ? one.secret : one));
   sink = createEvents({
     onEvent: given.onEvent,
@@ -88,19 +101,13 @@ export function createCore(given: GateOptions): Core {
     redact: redact.filter((one) => typeof one === "string"),
   });
 
-  const told = new WeakSet<object>();
   const admit = createAdmission({
     settings,
     players,
     sessions,
-    watch: {
-      down(emit, error) {
-        if (error) told.add(error);
-        emit("store_unavailable", { outcome: "error", reason: "store_down" });
-      },
-      skew: () => warn("clock_skew"),
-    },
+    watch,
     limits,
+    plan: kernel.limits.plan,
     guards: features.flatMap(({ guard }) => (guard ? [(seen, context) => guard(seen.request, contextOf(seen, context))] : [])),
   });
   /** Platforms of the requests that the application showed us: it may report of them later, and has only the request then. */
@@ -125,7 +132,7 @@ export function createCore(given: GateOptions): Core {
 
   function visit(request: Request, platform: Platform, route?: string, find = addressOf): Visit {
     // At the first request, not at creation: at module scope there is no clock, and often no sink yet.
-    if (!warned.has("")) for (const { reason, message } of inspect(settings)) warn(reason, message);
+    if (!warned.has("")) for (const { reason, code, option } of inspect(settings)) warn(reason, `${code}: ${option}`);
     warned.add("");
     const info = { ...find(request, platform), waitUntil: platform.waitUntil };
     if (isSingle(request, info.address)) warn("single_address");

@@ -1,7 +1,7 @@
 import { detectPlatform, refusalResponse, withHeaders } from "../http/index.ts";
 import type { Platform } from "../http/types.ts";
 import { checkOptions } from "./admission.ts";
-import { findProblems } from "./check.ts";
+import { inspect } from "./check.ts";
 import { type Core, createCore } from "./core.ts";
 import { runJob } from "./jobs.ts";
 import type { Gate, GateOptions } from "./types.ts";
@@ -115,7 +115,9 @@ function gateOf<Env>(coreOf: (platform: Platform) => Core, coreFor: (env: unknow
     },
     async check() {
       const { settings, parts } = here();
-      return findProblems(settings, parts.features);
+      // Only who asks loads the words.
+      const { findProblems } = await import("./doctor.ts");
+      return findProblems(inspect(settings), settings.store, parts.features);
     },
   };
 }
