@@ -25,7 +25,8 @@ const ATTEMPTS = 5;
 
 /**
  * A board in a D1 database. Every method is one `batch`, which D1 runs as a transaction; the histogram of ranks is kept by triggers, so a rank reads
- * at most 256 rows for every 8 bits of the board's range, exactly. A submission writes about ten rows (index entries included) a period.
+ * at most 256 rows for every 8 bits of the board's range, exactly. A submission writes eight to ten rows a period,
+ * index entries included.
  * Tables, indexes and triggers are made when the first call misses them.
  *
  * @throws {TypeError} an unknown option; `db` is no D1 binding
@@ -53,7 +54,8 @@ export function d1Board(db: D1Client, options: D1BoardOptions = {}): ScoreBoard 
   const BANNED = `EXISTS (SELECT 1 FROM ${BAN} WHERE player = ?1 ->> 'player')`;
   // A batch cannot stop in its middle to look: every statement of a submission asks for itself whether it may go on.
   const ALLOWED = `NOT ${BANNED} AND EXISTS (SELECT 1 FROM ${RULES} WHERE board = ?1 ->> 'board' AND ascending = ?1 ->> 'ascending' AND low <= ?1 ->> 'low' AND high >= ?1 ->> 'high')`;
-  const PERIODS = `json_each(?1, '$.periods') p JOIN ${LIST} l ON l.board = ?1 ->> 'board' AND l.period = p.value ->> 'period'`;
+  // CROSS: in this order. The other way round, every list that the board ever had would be read.
+  const PERIODS = `json_each(?1, '$.periods') p CROSS JOIN ${LIST} l ON l.board = ?1 ->> 'board' AND l.period = p.value ->> 'period'`;
   const IS_SEEN = `EXISTS (SELECT 1 FROM ${SEEN} s WHERE s.list = l.list AND s.submission = ?1 ->> 'submission')`;
   const MAKE_RULES = `INSERT INTO ${RULES} (board, ascending, low, high, levels)
     SELECT ?1 ->> 'board', ?1 ->> 'ascending', ?1 ->> 'low', ?1 ->> 'high', ?1 ->> 'levels' WHERE NOT ${BANNED} ON CONFLICT DO NOTHING`;
@@ -73,10 +75,10 @@ export function d1Board(db: D1Client, options: D1BoardOptions = {}): ScoreBoard 
   const REMEMBER = `INSERT INTO ${SEEN} (list, submission) SELECT l.list, ?1 ->> 'submission' FROM ${PERIODS} WHERE ${ALLOWED} ON CONFLICT DO NOTHING`;
   const OF_PLAYER = `SELECT ${COLUMNS}, ${RANK} AS rank ${FROM} WHERE ${IN_LIST} AND r.player = ?1 ->> 'player'`;
 
-  /** One side of a row `a`, the nearest first. */
+  /** One side of a row `a`, the nearest first. Without the plus signs only `k` is looked up in the index, and of equal scores all are read. */
   const SIDE = (compare: "<" | ">", order: string): string =>
     `SELECT * FROM (SELECT ${COLUMNS} FROM ${ROW} a JOIN ${ROW} r ON r.list = a.list JOIN ${LIST} l ON l.list = r.list
-      WHERE a.id = ?1 ->> 'id' AND a.shown >= 0 AND r.shown >= 0 AND (r.k, r.at, r.id) ${compare} (a.k, a.at, a.id)
+      WHERE a.id = ?1 ->> 'id' AND a.shown >= 0 AND r.shown >= 0 AND (r.k, r.at, r.id) ${compare} (+a.k, +a.at, +a.id)
       ORDER BY ${order} LIMIT ?1 ->> 'n')`;
   // The ranks of the two best scores on the page: the others follow from them.
   const AROUND = `WITH page AS MATERIALIZED (
