@@ -94,9 +94,11 @@ test("64 callers on one hot key share commits, so that none starves on a slow ne
 test("no commit has more than ten keys but that of a single call, and no read has", async (kv) => {
   const sizes: number[] = [];
   const note = (keys: string[]): void => void sizes.push(keys.length);
-  const store = denoKvStore(watched(kv, { read: note }));
+  const commits: number[] = [];
+  const store = denoKvStore(watched(kv, { read: note, commit: (keys) => void commits.push(keys.length) }));
   const all = Array.from({ length: 40 }, (_, i) => store.spend([uses("shared", 40), uses(`a${i}`), uses(`b${i}`)]));
   kit.expect(counts(await Promise.allSettled(all))).toEqual([40, 0, []]);
+  kit.expect([Math.max(...commits), commits.length]).toEqual([9, 11]);
   const sixteen = Array.from({ length: 16 }, (_, i) => uses(`k${i}`));
   kit.expect((await store.spend(sixteen)).ok).toEqual(true);
   kit.expect((await store.spend(sixteen)).ok).toEqual(false);
@@ -168,6 +170,22 @@ test("what hangs hangs alone, and those who waited for it in vain are not charge
   await pause(50);
   const { states } = await store.spend([read(uses("hung", 9)), read(uses("beside", 9))]);
   kit.expect(states.map(({ remaining }) => remaining)).toEqual([9, 8]);
+});
+
+test("nobody overtakes a call that waits for the same key", async (kv) => {
+  let release = (): void => undefined;
+  const gate = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const store = denoKvStore(watched(kv, { read: (keys) => (keys.join() === "b" ? gate : pause(5)) }));
+  const order: string[] = [];
+  const spend = (...keys: string[]): Promise<unknown> => store.spend(keys.map((key) => uses(key, 9))).then(() => order.push(keys.join()));
+  const all = ["a", "b", "a,b", "a"].map((keys) => spend(...keys.split(",")));
+  await pause(50);
+  kit.expect(order).toEqual(["a"]);
+  release();
+  await Promise.all(all);
+  kit.expect(order).toEqual(["a", "b", "a,b", "a"]);
 });
 
 test("a commit that nobody waited for any more may still count, and never admits one too many", async (kv) => {
