@@ -1,0 +1,125 @@
+import type { ConfigProblem } from "../src/errors.ts";
+import { assertKeys } from "../src/util/assertions.ts";
+import { nameIn, openPostgres, type Postgres, type PostgresClient, type PostgresPlace, stateOf } from "./_postgres.ts";
+import { boardSql } from "./_postgres-board-sql.ts";
+import { beginSql, storeSql } from "./_postgres-store-sql.ts";
+
+/** Counts what `migrate` makes: 1 more for every change of a table or a function. */
+const VERSION = 1;
+
+/** Options of {@link migrate}. */
+export interface MigrateOptions extends PostgresPlace {
+  /** Milliseconds that it may take, 1..60000. Default 30000: it waits for other processes that migrate. */
+  timeoutMs?: number;
+}
+
+/**
+ * Makes the tables and functions that {@link postgresStore} and {@link postgresBoard} use, or brings them up to date. Run it at deployment, or before the
+ * first call of every process: it does nothing where nothing is to do, and any number of processes may run it at once. It is one transaction: all or
+ * nothing. What a newer release has made stays as it is. The role needs the right to create in the schema (and to create the schema, if there is none);
+ * other roles that call the store need `USAGE` on the schema and all rights on the tables.
+ *
+ * @returns the version of what is there now
+ * @throws {TypeError} an unknown option, no client @throws {RangeError} an invalid `schema`, `prefix` or `timeoutMs`
+ * @throws {GatepassError} `ERR_STORE_UNAVAILABLE`
+ *
+ * @example
+ * ```ts
+ * import { migrate } from "gatepass/adapters/postgres";
+ * // As `new pg.Pool({ connectionString })`: whatever has query(text, values).
+ * const pool = { query: async (text: string) => ({ rows: text.startsWith("SELECT") ? [{ answer: "1" }] : [] }) };
+ * console.assert((await migrate(pool, { schema: "app" })) === 1);
+ * ```
+ */
+export async function migrate(client: PostgresClient, options: MigrateOptions = {}): Promise<number> {
+  assertKeys("migrate", options, ["schema", "prefix", "timeoutMs"]);
+  const { schema = "public", timeoutMs = 30_000 } = options;
+  const database = openPostgres(client, { place: options, code: "ERR_STORE_UNAVAILABLE", timeoutMs });
+  const name = (what: string): string => nameIn(options, what);
+  const versions = name("migrations");
+  await database.read(`DO $migrate$
+BEGIN
+  PERFORM pg_advisory_xact_lock(hashtext('gatepass migrate'), hashtext('${versions}'));
+  IF to_regnamespace('"${schema}"') IS NULL THEN CREATE SCHEMA "${schema}"; END IF;
+  IF to_regclass('${versions}') IS NULL THEN
+    CREATE TABLE ${versions} (version int PRIMARY KEY, migrated timestamptz NOT NULL DEFAULT now());
+  END IF;
+  IF EXISTS (SELECT FROM ${versions} WHERE version >= ${VERSION}) THEN RETURN; END IF;
+${beginSql(name)}
+${storeSql(name)}
+${boardSql(name)}
+  INSERT INTO ${versions} (version) VALUES (${VERSION});
+END $migrate$`);
+  return Number(await versionIn(database, versions));
+}
+
+function versionIn(database: Postgres, versions: string): Promise<string | undefined> {
+  return database.read(`SELECT max(version)::text AS answer FROM ${versions}`);
+}
+
+/** What is wrong with the database, for the tables that are named. */
+export async function checkPostgres(database: Postgres, place: PostgresPlace, tables: readonly string[]): Promise<ConfigProblem[]> {
+  const problems: ConfigProblem[] = [];
+  const version = await versionIn(database, nameIn(place, "migrations")).catch((error: unknown) => {
+    // Missing is an answer; whatever else it is, is none.
+    if (stateOf(causeOf(error)) === "") throw error;
+    return undefined;
+  });
+  if (!(Number(version) >= VERSION)) {
+    problems.push({
+      code: "GP150",
+      severity: "error",
+      message:
+        version === undefined ? "PostgreSQL is not prepared: migrate() has not been run" : "PostgreSQL is prepared for an older release",
+      fix: "Call migrate() of gatepass/adapters/postgres at deployment, with the same schema and prefix",
+    });
+  }
+  const names = tables.map((table) => `to_regclass('${nameIn(place, table)}')`).join(", ");
+  const told = await database.read(`SELECT concat_ws(' ', CASE WHEN current_setting('fsync') = 'off' THEN 'fsync' END,
+    CASE WHEN current_setting('synchronous_commit') = 'off' THEN 'synchronous_commit' END,
+    CASE WHEN EXISTS (SELECT FROM pg_class WHERE oid IN (${names}) AND relpersistence <> 'p') THEN 'unlogged' END,
+    CASE WHEN current_setting('default_transaction_isolation') IN ('repeatable read', 'serializable') THEN 'isolation' END,
+    CASE WHEN pg_is_in_recovery() OR current_setting('default_transaction_read_only') = 'on' THEN 'readonly' END) AS answer`);
+  for (const found of (told ?? "").split(" ")) {
+    const problem = PROBLEMS[found];
+    if (problem !== undefined) problems.push(problem);
+  }
+  return problems;
+}
+
+function causeOf(error: unknown): unknown {
+  return error instanceof Error ? error.cause : undefined;
+}
+
+const PROBLEMS: Readonly<Record<string, ConfigProblem>> = {
+  fsync: {
+    code: "GP151",
+    severity: "warning",
+    message: "PostgreSQL runs with fsync = off: a crash of the machine may corrupt it, and forget tokens that were spent",
+    fix: "Set fsync = on",
+  },
+  synchronous_commit: {
+    code: "GP151",
+    severity: "warning",
+    message: "PostgreSQL runs with synchronous_commit = off: a crash forgets what was spent in the last moments",
+    fix: "Set synchronous_commit = on for the role, or accept that a token may then be spent twice",
+  },
+  unlogged: {
+    code: "GP151",
+    severity: "warning",
+    message: "A table of gatepass is UNLOGGED: PostgreSQL empties it after a crash",
+    fix: "Run ALTER TABLE ... SET LOGGED",
+  },
+  isolation: {
+    code: "GP152",
+    severity: "warning",
+    message: "Transactions begin in another isolation level than READ COMMITTED: every call has to set it",
+    fix: "Give gatepass connections with default_transaction_isolation = 'read committed'",
+  },
+  readonly: {
+    code: "GP153",
+    severity: "error",
+    message: "PostgreSQL is read-only, a standby perhaps: nothing can be spent",
+    fix: "Connect to the primary",
+  },
+};

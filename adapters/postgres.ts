@@ -1,0 +1,108 @@
+/**
+ * The store and the board in PostgreSQL: exact for all processes that share one database. For pg, postgres, `Bun.SQL` and PGlite.
+ *
+ * @module
+ */
+
+import { isUsesQuota, type Quota, type Store } from "../src/store/contract.ts";
+import { charge, createRecords, decide } from "../src/store/ledger.ts";
+import { assertInstant, assertQuotas } from "../src/store/validate.ts";
+import { shiftOf } from "../src/store/window.ts";
+import { assertFunction, assertInteger, assertKeys } from "../src/util/assertions.ts";
+import { encodeText, openPostgres, type PostgresClient, type PostgresPlace } from "./_postgres.ts";
+import { checkPostgres } from "./_postgres-migrate.ts";
+
+export type { PostgresClient, PostgresPlace, PostgresQueryClient, PostgresUnsafeClient } from "./_postgres.ts";
+export { type PostgresBoardOptions, postgresBoard } from "./_postgres-board.ts";
+export { type MigrateOptions, migrate } from "./_postgres-migrate.ts";
+
+/** Options of {@link postgresStore}. */
+export interface PostgresStoreOptions extends PostgresPlace {
+  /** Milliseconds until a call rejects, 1..60000, default 2000. */
+  timeoutMs?: number;
+  /** Milliseconds since the epoch, instead of the server's clock: for tests. All processes that share the database must agree. */
+  clock?: () => number;
+}
+
+/** A store in PostgreSQL. */
+export type PostgresStore = Store & Required<Pick<Store, "sweep" | "check" | "close">>;
+
+/**
+ * A store in PostgreSQL, 12 or newer: one function call, one round trip, whatever is spent. {@link migrate} makes the function. The client stays yours:
+ * a pool (a single connection of pg does not reconnect), with `pool.on("error", ...)` as pg demands it; a pooler in transaction mode may be between.
+ * What was given up after `timeoutMs` is not charged later, when a server that hung goes on (but for the first call of all, and what it was
+ * about to commit): the call carries its deadline.
+ *
+ * @throws {TypeError} an unknown option, no client @throws {RangeError} an invalid `schema`, `prefix` or `timeoutMs`
+ *
+ * @example
+ * ```ts
+ * import { postgresStore } from "gatepass/adapters/postgres";
+ * // As `new pg.Pool({ connectionString })`: whatever has query(text, values).
+ * const answer = JSON.stringify({ ok: true, at: 1, clock: 1, held: [[null, null, null, null]] });
+ * const store = postgresStore({ query: async () => ({ rows: [{ answer }] }) }, { schema: "app" });
+ * console.assert((await store.spend([{ key: "token-1", limit: 1, expiresAt: 60_000 }])).ok);
+ * ```
+ */
+export function postgresStore(client: PostgresClient, options: PostgresStoreOptions = {}): PostgresStore {
+  assertKeys("postgresStore", options, ["schema", "prefix", "timeoutMs", "clock"]);
+  const { clock, timeoutMs } = options;
+  if (clock !== undefined) assertFunction("clock", clock);
+  const database = openPostgres(client, { place: options, code: "ERR_STORE_UNAVAILABLE", timeoutMs });
+  const records = createRecords(true);
+  const now = (): { now?: number } => (clock === undefined ? {} : { now: clock() });
+
+  /** Takes over what the function found for a quota. */
+  function load(i: number, found: unknown): void {
+    const [dies, n, blocked, counts]: unknown[] = Array.isArray(found) ? found : [];
+    const cells = [dies, n, ...(Array.isArray(counts) ? counts : [])].map(Number);
+    records.blocked[i] = typeof blocked === "number" ? blocked : 0;
+    records.base[i] = typeof dies === "number" ? 0 : -1;
+    records.cells[i]?.fill(0);
+    if (typeof dies === "number") records.cells[i]?.set(cells);
+  }
+
+  return {
+    consistency: "exact",
+    async spend(quotas) {
+      assertQuotas(quotas);
+      return database.ask("spend", { quotas: quotas.map(wire), ...now() }, ({ ok, at, held }) => {
+        if (typeof at !== "number" || !Array.isArray(held) || held.length !== quotas.length) throw new TypeError("Cannot read the answer");
+        held.forEach((found, i) => {
+          load(i, found);
+        });
+        const result = decide(quotas, records, at);
+        // Nobody is told of an admission that was not charged, nor of a charge as a refusal.
+        if (result.ok !== ok) throw new TypeError("Cannot read the answer: it contradicts itself");
+        quotas.forEach((quota, i) => {
+          const [cells, state] = [records.cells[i], result.states[i]];
+          if (result.ok && cells !== undefined && state !== undefined && quota.cost !== 0) charge(quota, cells, 0, at, state);
+        });
+        return result;
+      });
+    },
+    async refund(quotas, at) {
+      assertQuotas(quotas);
+      await database.ask("refund", { quotas: quotas.map(wire), at, ...now() }, () => undefined);
+    },
+    async block(key, expiresAt) {
+      assertInstant("expiresAt", expiresAt);
+      await database.ask("block", { key: encodeText(key), until: expiresAt, ...now() }, () => undefined);
+    },
+    async sweep(max = 1000) {
+      assertInteger("max", max, 1);
+      return database.ask("sweep", { max, ...now() }, ({ swept }) => Number(swept));
+    },
+    check: () => checkPostgres(database, options, ["store"]),
+    async close() {
+      database.close();
+    },
+  };
+}
+
+/** A quota as the function takes it: key, kind, limit, cost, window or expiry, and how far the key's grid is shifted. */
+function wire(quota: Quota): Record<string, string | number> {
+  const { key, limit, cost = 1 } = quota;
+  const common = { k: encodeText(key), l: limit, c: cost };
+  return isUsesQuota(quota) ? { ...common, t: 0, w: quota.expiresAt } : { ...common, t: 1, w: quota.window, s: shiftOf(key, quota.window) };
+}
