@@ -4,10 +4,13 @@
  * @module
  */
 
+export { clearance } from "./clearance.ts";
 export { exampleLimits, examplePolicy } from "./example-policy.ts";
+export { strictVerifyLimits } from "./options.ts";
 export { parsePolicy } from "./policy.ts";
 export { assessRisk, defaultWeights } from "./risk.ts";
 export type {
+  ClearanceOptions,
   Decision,
   Policy,
   PolicyDocument,

@@ -146,7 +146,7 @@ export interface ClearanceOptions {
   risk?: { readonly [signal: string]: { points: number; below?: number; over?: number } };
   /** The application's own signals. */
   signals?(request: Request): Partial<RiskSignals> | Promise<Partial<RiskSignals>>;
-  /** Rules of `clearance.*` limits that differ from the defaults. */
+  /** Rules of `clearance.*` limits that differ from the defaults, and of the limits that the policy names. */
   limits?: { readonly [name: string]: readonly LimitRule[] };
   /** Path of the WebView page, outside `basePath`. Default `/mobile-turnstile`. */
   mobilePath?: string;

@@ -1,7 +1,7 @@
 import type { ConfigProblem } from "../errors.ts";
 import type { EventReason, Events, EventType, SecurityEvent } from "../events/types.ts";
 import type { ClientIpOption, HeaderFields, RequestInfo } from "../http/types.ts";
-import type { LimitRule, Subject, Subjects } from "../limits/types.ts";
+import type { LimitLayer, LimitRule, Subject, Subjects } from "../limits/types.ts";
 import type { PublicCode } from "../protocol.ts";
 import type { Consistency, Quota, RateStore, Store } from "../store/contract.ts";
 import type { Secret, Subkeys, Tokens, VerifiedClaims } from "../tokens/types.ts";
@@ -134,6 +134,12 @@ export interface Admitted {
   undo(): Promise<void>;
 }
 
+/** A guard's word that the request may go on. */
+export interface Vouched extends Admitted {
+  /** Names of further limits that are charged with the request, in its one spend. */
+  limits?: readonly string[];
+}
+
 /** The request may not go on; `response` is the whole answer. */
 export interface Refused {
   ok: false;
@@ -225,11 +231,60 @@ export interface Kernel {
   subkeys: Subkeys | undefined;
   store: Store;
   turnstile: Turnstile | undefined;
+  limits: KernelLimits;
   sessions: Sessions;
   events: Events;
   clock: () => number;
   random: (bytes: number) => Uint8Array;
   options: ResolvedOptions;
+}
+
+/**
+ * The gate's named limits, for what `ctx.admit` does not do: to count in a report or after the work, to read a counter, to put a limit into a spend of
+ * one's own. Modes do not relax it, and it raises no event but `store_unavailable`: the caller decides what a refusal means.
+ */
+export interface KernelLimits {
+  /**
+   * The quotas that the limit charges whoever asks, at most 16. Known from the first request on, not yet while features are made.
+   *
+   * @param who in any spelling
+   * @param request for rules that count by a function
+   * @throws {TypeError} there is no such limit
+   */
+  plan(name: string, who: Subjects, request?: Request): readonly LimitLayer[];
+  /**
+   * Charges limits in one spend, all or nothing: on the looser store where there is one, by `onStoreError` where it is down.
+   *
+   * @throws {TypeError} there is no such limit @throws {RangeError} more than 16 quotas, a `cost` above a limit
+   * @throws {GatepassError} `ERR_STORE_UNAVAILABLE`, `ERR_STORE_FULL`, where a rule denies then (a route may let it out: it is answered with a 503)
+   */
+  charge(names: readonly string[], who: Subjects, options?: ChargeOptions): Promise<LimitCharge>;
+}
+
+/** How limits are charged. */
+export interface ChargeOptions {
+  /** For rules that count by a function. */
+  request?: Request;
+  /** Units, default 1; 0 reads: `ok` tells whether one more would be admitted. */
+  cost?: number;
+  /** The limits count failures: they stay on the exact store, so that `undo` gives a success back. */
+  failures?: boolean;
+}
+
+/** What charging limits came to. */
+export interface LimitCharge {
+  ok: boolean;
+  /** Seconds, 0 when `ok`, and at cost 0. */
+  retryAfter: number;
+  /** Name of the refusing rule. */
+  rule: string | undefined;
+  /** The store was down; `onStoreError` decided. */
+  degraded: boolean;
+  accuracy: Consistency;
+  /** Rate headers. */
+  headers: Headers;
+  /** Gives back what was charged. Once, never throws. */
+  undo(): Promise<void>;
 }
 
 /** Options with their defaults. */
@@ -265,7 +320,7 @@ export interface Feature {
   limits?: Record<string, readonly LimitRule[]>;
   jobs?: Record<string, Job>;
   /** Refuses, vouches, or has no opinion. */
-  guard?(request: Request, context: GuardContext): Promise<Admission | undefined>;
+  guard?(request: Request, context: GuardContext): Promise<Vouched | Refused | undefined>;
   report?(
     request: Request,
     signal: string,

@@ -1,0 +1,39 @@
+import type { FeatureFactory } from "../gate/types.ts";
+import { createGuard } from "./guard.ts";
+import { settle } from "./options.ts";
+import type { ClearanceOptions } from "./types.ts";
+import { verifyRoute } from "./verify.ts";
+
+/**
+ * Protects the application's own routes: `gate.protect(request)` weighs the risk, asks the policy, and where that wants a challenge answers
+ * `TURNSTILE_REQUIRED`; the client solves it, gets a clearance from `POST /security/turnstile/verify`, and retries once.
+ *
+ * @throws {TypeError} {RangeError} when the gate is created: a bad policy or option, no signing secret, no Turnstile secret in mode `enforce`
+ *
+ * @example
+ * ```ts
+ * import { createGate } from "gatepass";
+ * import { clearance } from "gatepass/clearance";
+ * const gate = createGate({
+ *   secrets: "a signing secret of at least 32 bytes",
+ *   turnstile: { secret: "1x0000000000000000000000000000000AA", allowedHostnames: ["localhost"], allowTestKeys: true },
+ *   features: [clearance({ policy: { always_require_clearance: ["/api/payment/*"] } })],
+ * });
+ * const admission = await gate.protect(new Request("https://localhost/api/payment/charge", { method: "POST" }));
+ * console.assert(!admission.ok && admission.code === "TURNSTILE_REQUIRED");
+ * ```
+ */
+export function clearance(options: ClearanceOptions): FeatureFactory {
+  return (kernel) => {
+    const settled = settle(options, kernel);
+    return {
+      name: "clearance",
+      routes: [verifyRoute(settled, kernel)],
+      limits: settled.limits,
+      guard: createGuard(settled, kernel),
+      async report(_request, signal, about, { subjects }) {
+        await settled.counters.report(signal, subjects, about);
+      },
+    };
+  };
+}

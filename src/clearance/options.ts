@@ -1,0 +1,78 @@
+import type { Kernel } from "../gate/types.ts";
+import type { LimitRule } from "../limits/types.ts";
+import { MOBILE_PATH } from "../protocol.ts";
+import { assertFunction, assertKeys, assertString } from "../util/assertions.ts";
+import { type Counters, createCounters } from "./counters.ts";
+import { parsePolicy } from "./policy.ts";
+import { checkWeights } from "./risk.ts";
+import { createDesk, type Desk } from "./tokens.ts";
+import type { ClearanceOptions, Policy, RiskWeights } from "./types.ts";
+
+/** The feature's options, checked, and what is made of them for one kernel. */
+export interface Settled {
+  given: ClearanceOptions;
+  policy: Policy;
+  weights: RiskWeights;
+  desk: Desk;
+  counters: Counters;
+  limits: Record<string, readonly LimitRule[]>;
+  mobilePath: string;
+  bridgeOrigins: readonly string[];
+}
+
+/** One phone, or all that share one address: a carrier's is thousands of phones. */
+function verifyLimits(attempts: number, failures: number, issued: number): Record<string, readonly LimitRule[]> {
+  const both = (name: string, limit: number): LimitRule[] => [
+    { name: `${name}.device`, limit, window: 900, by: ["device", "ip-prefix"] },
+    { name: `${name}.ip`, limit: limit * 10, window: 900, by: "ip" },
+  ];
+  return {
+    "clearance.attempts": both("attempts", attempts),
+    "clearance.failures": both("failures", failures),
+    "clearance.issued": both("issued", issued),
+  };
+}
+
+/** Limits of the verification for those who would rather turn a phone away than let one try: 3 attempts, 5 failures, 3 clearances in 15 minutes. */
+export const strictVerifyLimits: Record<string, readonly LimitRule[]> = verifyLimits(3, 5, 3);
+
+/** What a request of middling risk is counted by. */
+const TIGHT: readonly LimitRule[] = [
+  { name: "tight.device", limit: 20, window: 60, by: ["device", "ip-prefix"] },
+  { name: "tight.ip", limit: 60, window: 60, by: "ip" },
+];
+
+/** @throws {TypeError} {RangeError} a bad or unknown option; a gate without a signing secret; a condition that the policy names and nobody gives */
+export function settle(given: ClearanceOptions, kernel: Kernel): Settled {
+  assertKeys("clearance", given, ["policy", "when", "risk", "signals", "limits", "mobilePath", "bridgeOrigins"]);
+  const { when = {}, risk: weights = {}, signals, limits = {}, mobilePath = MOBILE_PATH, bridgeOrigins = [] } = given;
+  const { tokens, subkeys, options } = kernel;
+  if (!tokens || !subkeys) throw new TypeError("Cannot create clearance: the gate has no signing secret");
+  const policy = parsePolicy(given.policy);
+  for (const name of policy.conditions) {
+    if (!Object.hasOwn(when, name)) throw new TypeError(`Invalid "when": the policy asks for a condition "${name}"`);
+  }
+  for (const [name, condition] of Object.entries(when)) assertFunction(`when.${name}`, condition);
+  if (signals !== undefined) assertFunction("signals", signals);
+  checkWeights(weights);
+  assertString("mobilePath", mobilePath, 2, 128);
+  if (!/^\/[\w./-]+$/.test(mobilePath)) throw new TypeError('Invalid "mobilePath": expected a path of A-Z a-z 0-9 . _ - /');
+  for (const origin of bridgeOrigins) {
+    if (!URL.canParse(origin) || new URL(origin).origin !== origin) throw new TypeError('Invalid "bridgeOrigins": expected exact origins');
+  }
+  if (options.mode === "enforce" && !kernel.turnstile) throw new TypeError("Cannot create clearance: the gate has no Turnstile secret");
+  const all = { ...verifyLimits(10, 5, 3), "clearance.tight": TIGHT, ...limits };
+  for (const name of policy.entries.flatMap((entry) => entry.limits)) {
+    if (!Object.hasOwn(all, name)) throw new TypeError(`Invalid policy: unknown limit "${name}", expected one of "limits"`);
+  }
+  return {
+    given,
+    policy,
+    weights,
+    desk: createDesk(tokens, subkeys, kernel),
+    counters: createCounters(kernel, weights),
+    limits: all,
+    mobilePath,
+    bridgeOrigins,
+  };
+}

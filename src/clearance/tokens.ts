@@ -1,0 +1,177 @@
+import { GatepassError } from "../errors.ts";
+import { shortMac } from "../gate/secrets.ts";
+import type { Kernel } from "../gate/types.ts";
+import { CHALLENGE_PREFIX, TYP } from "../protocol.ts";
+import type { Subkeys, Tokens, VerifiedClaims } from "../tokens/types.ts";
+import { encodeBase64url } from "../util/base64url.ts";
+import { concatBytes, lp } from "../util/bytes.ts";
+import { randomId, uuidFromBytes } from "../util/random.ts";
+import type { PolicyEntry } from "./types.ts";
+
+/** Seconds that a challenge lives. */
+export const CHALLENGE_TTL = 300;
+/** Characters that a challenge's id has at most: a token's 4 kB and the prefix. */
+export const MAX_CHALLENGE = 4096;
+
+/** What of a client its tokens are bound to; every member is an HMAC, so that a token tells nothing of a device or an address. */
+export interface Bindings {
+  dev?: string | undefined;
+  ip?: string | undefined;
+  ses?: string | undefined;
+}
+
+/** Claims of a challenge. Nothing of it is stored: all that the verification needs is in it. */
+export interface ChallengeClaims extends VerifiedClaims, Bindings {
+  /** Method and path of the request. */
+  endpoint: string;
+  /** The original request's id. */
+  rid: string;
+  act: string;
+  scope: string[];
+  /** Seconds. */
+  ttl: number;
+  max_uses: number;
+  /** The user, as the application names it. */
+  sub?: string | undefined;
+}
+
+/** Claims of a clearance. */
+export interface ClearanceClaims extends VerifiedClaims {
+  scope: string[];
+  max_uses: number;
+  challenge_id: string;
+  /** Seconds since the epoch: until when its uses are counted, whatever its `exp`. */
+  until: number;
+  sub?: string | undefined;
+  device_id?: string | undefined;
+  session_id?: string | undefined;
+  /** Of the address prefix. */
+  ip?: string | undefined;
+  eid?: string | undefined;
+  deg?: boolean | undefined;
+}
+
+/** Who asks, before any HMAC. */
+export interface Client {
+  device: string | undefined;
+  prefix: string | undefined;
+  session: string | undefined;
+  user: string | undefined;
+}
+
+/** Everything that is signed or derived here. */
+export interface Desk {
+  /** HMACs of what a client is bound to, under the sub-key of the secret at `key`: that of the token they are compared with. */
+  bind(client: Client, key?: number): Promise<Bindings>;
+  challenge(entry: PolicyEntry, method: string, path: string, rid: string, client: Client): Promise<{ id: string; cdata: string }>;
+  /** @throws {GatepassError} as `Tokens.verify` */
+  readChallenge(id: string): Promise<ChallengeClaims>;
+  /** The idempotency key of a challenge's solve: Cloudflare takes the token again from this challenge and this device only. */
+  idempotencyKey(challenge: ChallengeClaims, token: string): Promise<string>;
+  /** The clearance of a challenge and the token that solved it: the same pair gives the same `jti`, so that a retry gets no second one. */
+  clearance(challenge: ChallengeClaims, token: string, extra: Pick<ClearanceClaims, "eid" | "deg">): Promise<SignedClearance>;
+  /** @throws {GatepassError} as `Tokens.verify` */
+  readClearance(token: string): Promise<ClearanceClaims>;
+}
+
+/** A clearance that was signed. */
+export interface SignedClearance {
+  token: string;
+  jti: string;
+  /** Seconds. */
+  ttl: number;
+  uses: number;
+}
+
+/** Seconds and uses of a clearance whose solve nobody could check. */
+const DEGRADED_TTL = 300;
+const DEGRADED_USES = 1;
+
+export function createDesk(tokens: Tokens, subkeys: Subkeys, { options, random }: Kernel): Desk {
+  const mac = (label: string, text: string | undefined, key?: number): Promise<string | undefined> =>
+    text === undefined ? Promise.resolve(undefined) : shortMac(subkeys, "bind/1", [`clearance.${label}`, text], key);
+  const bind: Desk["bind"] = async ({ device, prefix, session }, key) => {
+    const [dev, ip, ses] = await Promise.all([mac("device", device, key), mac("prefix", prefix, key), mac("session", session, key)]);
+    return { dev, ip, ses };
+  };
+  return {
+    bind,
+    async challenge(entry, method, path, rid, client) {
+      const bindings = await bind(client);
+      const cdata = randomId(random);
+      const token = await tokens.sign(
+        TYP.challenge,
+        {
+          jti: cdata,
+          endpoint: `${method} ${path}`.slice(0, 300),
+          rid,
+          act: entry.action,
+          scope: [entry.scope],
+          ttl: entry.ttl,
+          max_uses: entry.maxUses,
+          sub: client.user,
+          ...bindings,
+        },
+        { ttl: CHALLENGE_TTL },
+      );
+      return { id: CHALLENGE_PREFIX + token, cdata };
+    },
+    async readChallenge(id) {
+      // What does not begin so is no challenge of ours; verify says so in its own words.
+      const claims = await tokens.verify(TYP.challenge, id.startsWith(CHALLENGE_PREFIX) ? id.slice(CHALLENGE_PREFIX.length) : "");
+      if (!isChallenge(claims)) throw new GatepassError("ERR_TOKEN_CLAIM", "Cannot verify the challenge: a claim is wrong");
+      return claims;
+    },
+    async idempotencyKey({ jti, dev = "", key }, token) {
+      return uuidFromBytes(await subkeys.mac("idem/1", concatBytes(...["clearance", jti, dev, token].map(lp)), key));
+    },
+    async clearance(challenge, token, { eid, deg }) {
+      const derived = await subkeys.mac("jti/1", concatBytes(...[challenge.jti, token].map(lp)), challenge.key);
+      const jti = encodeBase64url(derived.subarray(0, 16));
+      const ttl = deg ? Math.min(DEGRADED_TTL, challenge.ttl) : challenge.ttl;
+      const uses = deg ? DEGRADED_USES : challenge.max_uses;
+      const { scope, sub, dev, ses, ip } = challenge;
+      const claims = {
+        jti,
+        sub,
+        device_id: dev,
+        session_id: ses,
+        ip,
+        scope,
+        max_uses: uses,
+        challenge_id: challenge.jti,
+        until: challenge.exp + challenge.ttl + 2 * options.clockTolerance,
+        eid,
+        deg,
+      };
+      return { token: await tokens.sign(TYP.clearance, claims, { ttl }), jti, ttl, uses };
+    },
+    async readClearance(token) {
+      const claims = await tokens.verify(TYP.clearance, token);
+      if (!isClearance(claims)) throw new GatepassError("ERR_TOKEN_CLAIM", "Cannot verify the clearance: a claim is wrong");
+      return claims;
+    },
+  };
+}
+
+// Whoever has the secret may sign; what it signs must still have the shape of what it is called.
+function isChallenge(claims: VerifiedClaims): claims is ChallengeClaims {
+  const { rid, act, endpoint, ttl } = claims;
+  return [rid, act, endpoint].every(isText) && isCount(ttl, 1800) && isScoped(claims);
+}
+
+function isClearance(claims: VerifiedClaims): claims is ClearanceClaims {
+  return isText(claims["challenge_id"]) && isCount(claims["until"], Number.MAX_SAFE_INTEGER) && isScoped(claims);
+}
+
+function isScoped({ scope, max_uses: uses }: VerifiedClaims): boolean {
+  return isCount(uses, 1000) && Array.isArray(scope) && scope.length > 0 && scope.every(isText);
+}
+
+function isCount(value: unknown, max: number): boolean {
+  return typeof value === "number" && Number.isInteger(value) && value > 0 && value <= max;
+}
+
+function isText(value: unknown): boolean {
+  return typeof value === "string" && value !== "";
+}

@@ -1,0 +1,155 @@
+import * as z from "zod/mini";
+import { isGatepassError } from "../errors.ts";
+import type { EventReason } from "../events/types.ts";
+import { shortMac } from "../gate/secrets.ts";
+import type { Admission, Kernel, Route, RouteContext } from "../gate/types.ts";
+import type { Subjects } from "../limits/types.ts";
+import { type ClearanceAnswer, MAX_TURNSTILE_TOKEN, type PublicCode, VERIFY_PATH } from "../protocol.ts";
+import { usesKey } from "../store/index.ts";
+import type { Settled } from "./options.ts";
+import { type ChallengeClaims, MAX_CHALLENGE } from "./tokens.ts";
+
+const name = z.string().check(z.regex(/^[A-Za-z0-9._-]{1,64}$/));
+const schema = z.strictObject({
+  challenge_id: z.string().check(z.minLength(1), z.maxLength(MAX_CHALLENGE)),
+  turnstile_token: z.string().check(z.minLength(1), z.maxLength(MAX_TURNSTILE_TOKEN)),
+  original_request_id: name,
+  device_id: z.optional(name),
+  app_version: z.optional(name),
+});
+type Body = z.infer<typeof schema>;
+
+/** Times that the very token which won a challenge may be shown again: each costs an attempt. */
+const SAME = 1000;
+
+/** `POST /security/turnstile/verify`: a solved challenge becomes a clearance. Every refusal is one public answer; what it was is in the events. */
+export function verifyRoute({ desk, counters }: Settled, kernel: Kernel): Route {
+  const { turnstile, options, store, subkeys } = kernel;
+
+  return {
+    method: "POST",
+    path: VERIFY_PATH,
+    async handle(ctx) {
+      const body = await ctx.body(schema);
+      const { app_version } = body;
+      const subjects: Subjects = { device: body.device_id };
+      let challenge: ChallengeClaims | undefined;
+      const refuse = (reason: EventReason, code: PublicCode = "SECURITY_VERIFICATION_FAILED"): Response => {
+        const type = reason === "challenge_used" ? "app_clearance_replay_detected" : "turnstile_siteverify_failed";
+        ctx.emit(type, { outcome: "deny", reason, code, challenge_id: challenge?.jti, app_version });
+        return ctx.refuse(code);
+      };
+      const limited = ({ code, retryAfter }: Admission & { ok: false }): Response => {
+        if (code !== "RATE_LIMITED") return ctx.refuse(code);
+        ctx.emit("security_verification_limited", { outcome: "deny", reason: "full", challenge_id: challenge?.jti, app_version });
+        return ctx.refuse("SECURITY_VERIFICATION_LIMITED", { retryAfter: retryAfter ?? 1 });
+      };
+
+      // The MAC before anything that is stored: who makes ids up is told no, and leaves nothing behind.
+      try {
+        challenge = await desk.readChallenge(body.challenge_id);
+      } catch (error) {
+        if (!isGatepassError(error)) throw error;
+        return refuse(error.code === "ERR_TOKEN_EXPIRED" ? "challenge_expired" : "challenge_invalid");
+      }
+      // Whoever overhears a challenge has not its device, and whoever steals a token has not its challenge.
+      const { dev } = await desk.bind({ device: body.device_id, prefix: undefined, session: undefined, user: undefined }, challenge.key);
+      if (challenge.dev !== dev || challenge.rid !== body.original_request_id) return refuse("challenge_binding");
+
+      // Charged before it is known whether it is a failure, and given back when it was none: a hundred guesses at once are a hundred failures.
+      const failures = await ctx.admit({ open: true, limits: ["clearance.failures"], failures: true, subjects });
+      if (!failures.ok) return limited(failures);
+      const attempt = await claim(ctx, challenge, body, subjects);
+      if (attempt === "used") {
+        await counters.failed({ ...subjectsOf(ctx), ...subjects });
+        return refuse("challenge_used");
+      }
+      if (!attempt.ok) {
+        await failures.undo();
+        return limited(attempt);
+      }
+
+      ctx.emit("turnstile_token_received", { outcome: "info", action: challenge.act, challenge_id: challenge.jti, app_version });
+      const { code, extra } = await ask(ctx, challenge, body);
+      // A provider that is down is not the visitor's fault: it is no failure, and the same challenge and token may come again.
+      if (!code || code === "UNAVAILABLE") await failures.undo();
+      else await counters.failed({ ...subjectsOf(ctx), ...subjects });
+      if (code) return ctx.refuse(code);
+      const issued = await ctx.admit({ open: true, limits: ["clearance.issued"], subjects });
+      if (!issued.ok) return limited(issued);
+      const { token, ttl, uses } = await desk.clearance(challenge, body.turnstile_token, extra);
+      ctx.emit("app_clearance_issued", {
+        outcome: "allow",
+        action: challenge.act,
+        challenge_id: challenge.jti,
+        app_version,
+        ephemeral_id: extra.eid,
+        degraded: extra.deg,
+      });
+      const result: ClearanceAnswer = { app_clearance_token: token, expires_in: ttl, scope: challenge.scope, max_uses: uses };
+      return ctx.respond(200, result);
+    },
+  };
+
+  /**
+   * One of many: the first token that is shown for a challenge wins it. The same one may come again, for an answer was lost; another one never.
+   * A retry costs an attempt like the first: free, it would be free siteverify.
+   */
+  async function claim(
+    ctx: RouteContext,
+    { jti, exp, iat }: ChallengeClaims,
+    { turnstile_token }: Body,
+    subjects: Subjects,
+  ): Promise<Admission | "used"> {
+    const expiresAt = (exp + 2 * options.clockTolerance) * 1000;
+    const issuedAt = iat * 1000 + 999;
+    const first = { key: usesKey("chal", jti), limit: 1, expiresAt, issuedAt };
+    const same = { key: usesKey("chal", jti, turnstile_token), limit: SAME, expiresAt, issuedAt };
+    const code = "SECURITY_VERIFICATION_FAILED";
+    const admit = (quotas: (typeof first)[]): Promise<Admission> =>
+      ctx.admit({ open: true, limits: ["clearance.attempts"], subjects, quotas: quotas.map((quota) => ({ quota, code })) });
+    const won = await admit([first, same]);
+    if (won.ok || won.code !== code) return won;
+    const { states } = await store.spend([{ ...same, cost: 0 }]);
+    if ((states[0]?.remaining ?? SAME) === SAME) return "used";
+    const again = await admit([same]);
+    return again.ok || again.code !== code ? again : "used";
+  }
+
+  /** Asks Cloudflare; a `code` where that is an end. */
+  async function ask(
+    ctx: RouteContext,
+    challenge: ChallengeClaims,
+    { turnstile_token: token, app_version, device_id }: Body,
+  ): Promise<{ code?: PublicCode; extra: { eid?: string; deg?: boolean } }> {
+    const dry_run = options.mode !== "enforce" || undefined;
+    const result = await turnstile?.verify(token, {
+      action: challenge.act,
+      cdata: challenge.jti,
+      ...(ctx.info.address !== undefined && { remoteip: ctx.info.address }),
+      idempotencyKey: await desk.idempotencyKey(challenge, token),
+    });
+    const about = { challenge_id: challenge.jti, action: challenge.act, app_version, latency_ms: result?.latencyMs, dry_run };
+    if (!result) {
+      ctx.emit("turnstile_siteverify_failed", { outcome: "error", reason: "misconfigured", code: "UNAVAILABLE", ...about });
+      return { code: "UNAVAILABLE", extra: {} };
+    }
+    if (result.ok) {
+      const eid = result.ephemeralId && subkeys ? await shortMac(subkeys, "bind/1", ["eid", result.ephemeralId]) : undefined;
+      ctx.emit("turnstile_siteverify_success", { outcome: "allow", ephemeral_id: eid, ...about });
+      if (eid) await counters.seen(eid, { ...subjectsOf(ctx), device: device_id });
+      return { extra: { ...(eid !== undefined && { eid }) } };
+    }
+    const down = result.reason === "timeout" || result.reason === "unavailable";
+    const degraded = down && options.onUnavailable === "degraded";
+    const ours = down || result.reason === "misconfigured";
+    const code = ours ? "UNAVAILABLE" : "SECURITY_VERIFICATION_FAILED";
+    const type = down ? "turnstile_siteverify_timeout" : "turnstile_siteverify_failed";
+    ctx.emit(type, { outcome: ours ? "error" : "deny", reason: result.reason, code, error_codes: result.errorCodes, ...about });
+    return degraded ? { extra: { deg: true } } : { code, extra: {} };
+  }
+}
+
+function subjectsOf({ info }: RouteContext): Subjects {
+  return { ip: info.ip, "ip-prefix": info.ipPrefix };
+}
