@@ -4,15 +4,15 @@ import { numberIn, textIn } from "./_sql.ts";
 import type { SqliteSession } from "./_sqlite.ts";
 
 /** What runs the statements; it is called between the beginning and the end of one transaction. */
-type Session = Pick<SqliteSession, "run" | "all">;
+export type LedgerSession = Pick<SqliteSession, "run" | "all">;
 
 /** A store's records in one table of SQLite. Nothing here waits, and every method wants a transaction of its own around it. */
 export interface SqliteLedger {
   /** The statement that makes the table. Dead rows stay in it until they are swept: `dies` is the instant (ms) from which a row is dead. */
   schema: string;
-  spend(session: Session, quotas: readonly Quota[], now: number): SpendResult;
-  refund(session: Session, quotas: readonly Quota[], at: number, now: number): void;
-  block(session: Session, key: string, expiresAt: number, now: number): void;
+  spend(session: LedgerSession, quotas: readonly Quota[], now: number): SpendResult;
+  refund(session: LedgerSession, quotas: readonly Quota[], at: number, now: number): void;
+  block(session: LedgerSession, key: string, expiresAt: number, now: number): void;
 }
 
 const KIND = { uses: 0, rate: 1, block: 2 } as const;
@@ -26,7 +26,7 @@ export function sqliteLedger(table: string): SqliteLedger {
   const DELETE = `DELETE FROM ${table} WHERE key = ? AND kind = ?`;
 
   /** Reads a quota's record (zeros when there is none) and its block. */
-  function load(session: Session, quota: Quota, i: number, now: number): void {
+  function load(session: LedgerSession, quota: Quota, i: number, now: number): void {
     const cells = records.cells[i]?.fill(0);
     records.base[i] = -1;
     records.blocked[i] = 0;
@@ -39,7 +39,7 @@ export function sqliteLedger(table: string): SqliteLedger {
     }
   }
 
-  function save(session: Session, quota: Quota, cells: Float64Array): void {
+  function save(session: LedgerSession, quota: Quota, cells: Float64Array): void {
     const counts = isUsesQuota(quota) ? "" : cells.subarray(2).join(",");
     session.run(UPSERT, quota.key, kindOf(quota), cells[0] ?? 0, cells[1] ?? 0, counts);
   }

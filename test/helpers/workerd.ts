@@ -1,3 +1,5 @@
+import { Agent, request } from "node:http";
+import { text } from "node:stream/consumers";
 import { build } from "esbuild";
 import { Miniflare, type MiniflareOptions } from "miniflare";
 import { root } from "./sources.ts";
@@ -26,7 +28,7 @@ export interface Workerd {
   /** Sends a request to the Worker; `path` begins with a slash. */
   fetch(path: string, init?: { method?: string; headers?: Record<string, string>; body?: string }): Promise<WorkerdResponse>;
   /** What `remoteStore` takes: `POST`s a body to `path`, default `/`. */
-  send(path?: string): (body: string) => Promise<WorkerdResponse>;
+  send(path?: string): (body: string) => Promise<Pick<WorkerdResponse, "text">>;
   /** The address where it answers on loopback, without a slash at the end; another one after each `restart`. */
   url(): Promise<string>;
   /** Ends workerd and starts a new one with the same Worker. */
@@ -46,21 +48,33 @@ export async function startWorkerd(options: WorkerdOptions): Promise<Workerd> {
   const started = { ...settingsOf(options), ...(await moduleOf(options.entry)) };
   let miniflare = new Miniflare(started);
   await miniflare.ready;
-  const ask: Workerd["fetch"] = (path, init = {}) => miniflare.dispatchFetch(`http://localhost${path}`, init);
+  const agent = new Agent({ keepAlive: true });
   return {
-    fetch: ask,
+    fetch: (path, init = {}) => miniflare.dispatchFetch(`http://localhost${path}`, init),
     send:
       (path = "/") =>
-      (body) =>
-        ask(path, { method: "POST", body }),
+      async (body) =>
+        post(new URL(path, await miniflare.ready), agent, body),
     url: async () => (await miniflare.ready).origin,
     async restart() {
       await miniflare.dispose();
       miniflare = new Miniflare(started);
       await miniflare.ready;
     },
-    dispose: () => miniflare.dispose(),
+    async dispose() {
+      agent.destroy();
+      await miniflare.dispose();
+    },
   };
+}
+
+/** A third of the time that `dispatchFetch` takes: a contract suite makes some thousands of calls, one after the other. The Worker has to read the body. */
+function post(url: URL, agent: Agent, body: string): Promise<Pick<WorkerdResponse, "text">> {
+  return new Promise((resolve, reject) => {
+    request(url, { method: "POST", agent }, (answer) => resolve({ text: () => text(answer) }))
+      .on("error", reject)
+      .end(body);
+  });
 }
 
 /** A Worker as one module, made of sources. */

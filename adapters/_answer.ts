@@ -1,0 +1,49 @@
+import type { QuotaState, RefusalWhy, SpendResult } from "../src/store/contract.ts";
+
+const WHYS: readonly RefusalWhy[] = ["full", "blocked", "expired", "forgotten"];
+
+/**
+ * The result of a spend out of what a backend answered. Whoever answers may be another version, another class, a proxy's error page:
+ * nothing but a result that is whole and agrees with itself is one, so that no garbage can say `ok: true`.
+ *
+ * @param costs of the quotas, in their order
+ * @throws {TypeError} it is no such result
+ */
+export function readSpendResult(value: unknown, costs: readonly number[]): SpendResult {
+  if (!isRecord(value)) throw unreadable("no object");
+  const { ok, at, refused, retryAfter, states } = value;
+  if (typeof ok !== "boolean" || !isInteger(at) || !isInteger(retryAfter) || retryAfter < 0) throw unreadable("no result");
+  if (!Array.isArray(states) || states.length !== costs.length) throw unreadable("other quotas");
+  const read = states.map(readState);
+  const charged = (i: number): boolean => costs[i] !== 0;
+  if (ok) {
+    if (refused !== null || retryAfter !== 0 || read.some(({ why }, i) => why !== undefined && charged(i)))
+      throw unreadable("it contradicts itself");
+    return { ok, at, refused, retryAfter, states: read };
+  }
+  if (!isInteger(refused) || read[refused]?.why === undefined || !charged(refused)) throw unreadable("it contradicts itself");
+  return { ok, at, refused, retryAfter, states: read };
+}
+
+function readState(value: unknown): QuotaState {
+  if (!isRecord(value)) throw unreadable("no state");
+  const { remaining, resetAt, why } = value;
+  if (!isInteger(remaining) || remaining < 0 || !isInteger(resetAt)) throw unreadable("no state");
+  if (why === undefined) return { remaining, resetAt };
+  const known = WHYS.find((one) => one === why);
+  if (known === undefined) throw unreadable("no state");
+  return { remaining, resetAt, why: known };
+}
+
+/** Whether a value that was JSON is an object with members. */
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isInteger(value: unknown): value is number {
+  return Number.isSafeInteger(value);
+}
+
+function unreadable(what: string): TypeError {
+  return new TypeError(`Cannot read the backend's answer: ${what}`);
+}

@@ -1,0 +1,119 @@
+/**
+ * The store in Durable Objects: exact for all Workers that share a namespace, spread over as many objects as the load needs.
+ *
+ * ```ts
+ * // wrangler.jsonc: "durable_objects": { "bindings": [{ "name": "GATE", "class_name": "Gate" }] },
+ * //                 "migrations": [{ "tag": "gate", "new_sqlite_classes": ["Gate"] }]
+ * import { DurableObject } from "cloudflare:workers";
+ * export class Gate extends gatepassObject(DurableObject) {}
+ * export default createGate((env) => ({ store: durableObjectStore(env.GATE), ... }));
+ * ```
+ *
+ * @module
+ */
+
+import type { Store } from "../src/store/contract.ts";
+import { assertInstant, assertQuotas } from "../src/store/validate.ts";
+import { assertInteger, assertKeys, assertString } from "../src/util/assertions.ts";
+import { isRecord, readSpendResult } from "./_answer.ts";
+import { createCall } from "./_call.ts";
+import { type ObjectCall, ORIGIN } from "./_durable-object.ts";
+
+export { type GatepassObject, type GatepassObjectOptions, gatepassObject, type ObjectState } from "./_durable-object.ts";
+
+/** What we need of a namespace's binding (Cloudflare's `DurableObjectNamespace`, of any class, with a jurisdiction or without). */
+export interface ObjectNamespace {
+  idFromName(name: string): unknown;
+  get(id: unknown, options?: { locationHint?: LocationHint }): ObjectStub;
+}
+
+/** What we need of a stub. */
+export interface ObjectStub {
+  fetch(url: string, init: { method: string; body: string; signal: AbortSignal }): Promise<{ status: number; text(): Promise<string> }>;
+}
+
+/** Where an object is made, if it can be: one of Cloudflare's regions. */
+export type LocationHint = "wnam" | "enam" | "sam" | "weur" | "eeur" | "apac" | "oc" | "afr" | "me";
+
+/** Options of {@link durableObjectStore}. */
+export interface DurableObjectStoreOptions {
+  /** Objects that share the work, 1..1024, default 1. See {@link durableObjectStore} before you change it. */
+  shards?: number;
+  /** Beginning of the objects' names, 1..64 characters, default `gatepass`. Stores that must not share counters take different ones. */
+  prefix?: string;
+  /** Milliseconds until a call rejects that had no answer, 1..60000, default 2000. */
+  timeoutMs?: number;
+  /** Where the objects are made when they are first asked; default near whoever asks first. */
+  locationHint?: LocationHint;
+}
+
+/**
+ * A store in the objects of `namespace`, whose class comes from {@link gatepassObject}. Time is the objects' clock.
+ *
+ * One object is good for about 1,000 requests a second, and a spend is one request as long as all of its quotas live in one object. With
+ * more `shards` the quotas go where the hash of their partition says (the text before the first `|` of a key, modulo `shards`), and a spend
+ * becomes one request for each object it touches, billed as such, rates first and uses after: take as many as the load needs, and no more.
+ *
+ * **Changing `shards` moves keys to other objects, and what was counted stays behind**: a token that is spent can be spent once more until it
+ * expires, windows begin anew, blocks are forgotten. While old and new versions of a Worker run side by side, each counts by itself. So change it
+ * together with the signing secret, leaving the old one out of the ring: tokens that the old objects knew are then void, players get a new
+ * session without noticing, and blocks that must last are set again. The old objects empty themselves. The same goes for `prefix`.
+ *
+ * An object that is down, restarts, is overloaded or does not answer in time rejects with `ERR_STORE_UNAVAILABLE`, as does an answer that is no
+ * result; the next call asks anew. Whether a call that rejected was charged is not known, and never assumed in the caller's favour.
+ *
+ * @throws {TypeError} an unknown option @throws {RangeError} an option out of its range
+ *
+ * @example
+ * ```ts
+ * import { durableObjectStore } from "gatepass/adapters/durable-object";
+ * // In a Worker: durableObjectStore(env.GATE).
+ * const empty = { ok: true, at: 1, refused: null, retryAfter: 0, states: [] };
+ * const namespace = { idFromName: (name: string) => name, get: () => ({ fetch: async () => Response.json(empty) }) };
+ * console.assert((await durableObjectStore(namespace).spend([])).ok);
+ * ```
+ */
+export function durableObjectStore(namespace: ObjectNamespace, options: DurableObjectStoreOptions = {}): Store {
+  assertKeys("durableObjectStore", options, ["shards", "prefix", "timeoutMs", "locationHint"]);
+  const { shards = 1, prefix = "gatepass", timeoutMs = 2000, locationHint } = options;
+  assertInteger("shards", shards, 1, 1024);
+  assertString("prefix", prefix, 1, 64);
+  const run = createCall("ERR_STORE_UNAVAILABLE", timeoutMs);
+  const where = locationHint === undefined ? undefined : { locationHint };
+
+  /** One request to one object. Ids and stubs are made for each: a stub belongs to the request that made it, and is broken for good once its object restarts. */
+  async function ask(shard: number, call: ObjectCall, body: object): Promise<unknown> {
+    const stub = namespace.get(namespace.idFromName(`${prefix}-${shard}`), where);
+    // What waits in front of an object when its time is over is taken back, rather than charged to nobody later.
+    const response = await stub.fetch(ORIGIN + call, { method: "POST", body: JSON.stringify(body), signal: AbortSignal.timeout(timeoutMs) });
+    const text = await response.text();
+    if (response.status !== 200) throw new Error(`The object answered ${response.status}`);
+    return JSON.parse(text);
+  }
+
+  async function tell(shard: number, call: ObjectCall, body: object): Promise<void> {
+    const answer = await ask(shard, call, body);
+    if (!isRecord(answer) || answer["done"] !== call) throw new Error("The object did not say that it is done");
+  }
+
+  return storeOf(0);
+
+  function storeOf(shard: number): Store {
+    return {
+      consistency: "exact",
+      async spend(quotas) {
+        assertQuotas(quotas);
+        const costs = quotas.map(({ cost = 1 }) => cost);
+        return run(async () => readSpendResult(await ask(shard, "spend", { quotas }), costs));
+      },
+      async refund(quotas, at) {
+        assertQuotas(quotas);
+        await run(() => tell(shard, "refund", { quotas, at }));
+      },
+      async block(key, expiresAt) {
+        assertInstant("expiresAt", expiresAt);
+        await run(() => tell(shard, "block", { key, expiresAt }));
+      },
+    };
+  }
+}
