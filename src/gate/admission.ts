@@ -1,15 +1,16 @@
 import { isGatepassError } from "../errors.ts";
 import type { EventFields, EventReason } from "../events/types.ts";
 import { type RefusalExtra, refusalResponse } from "../http/index.ts";
-import { planLimits } from "../limits/index.ts";
+import { canonicalSubjects, quotasOf } from "../limits/index.ts";
 import type { LimitRule, Subjects } from "../limits/types.ts";
 import { HEADER, type PublicCode } from "../protocol.ts";
+import { MAX_QUOTAS } from "../store/validate.ts";
 import { readSession } from "./credentials.ts";
 import type { Settings } from "./options.ts";
 import type { Players } from "./players.ts";
 import type { SessionDesk } from "./sessions.ts";
 import { type Item, openTill, type Watch, weaker } from "./till.ts";
-import type { Admission, AdmitOptions, Admitted, GuardContext, Refused } from "./types.ts";
+import type { Admission, AdmitOptions, Admitted, GuardContext, KernelLimits, Refused, Vouched } from "./types.ts";
 import { type Visit, whoIs } from "./visit.ts";
 
 /** What admission needs of the kernel. */
@@ -20,20 +21,22 @@ export interface Gatehouse {
   watch: Watch;
   /** Rules by limit name. */
   limits: ReadonlyMap<string, readonly LimitRule[]>;
+  plan: KernelLimits["plan"];
   /** Asks the features' guards, in order. */
-  guards: readonly ((visit: Visit, context: Pick<GuardContext, "info" | "options" | "subjects">) => Promise<Admission | undefined>)[];
+  guards: readonly ((visit: Visit, context: Pick<GuardContext, "info" | "options" | "subjects">) => Promise<Vouched | Refused | undefined>)[];
 }
 
 /** Decides whether a request may go on, and charges it. */
 export function createAdmission(house: Gatehouse): (visit: Visit, options: AdmitOptions) => Promise<Admission> {
-  const { settings, players, sessions, watch, limits, guards } = house;
+  const { settings, players, sessions, watch, limits, plan, guards } = house;
   const enforced = settings.resolved.mode === "enforce";
 
   return async (visit, options) => {
     checkOptions(settings, limits, options);
-    const { action, cost = 1, open = false, quotas = [], limits: names = [], failures } = options;
+    const { action, cost = 1, open = false, quotas = [], failures } = options;
+    const names = [...(options.limits ?? [])];
     const { request, info, emit } = visit;
-    const till = openTill(settings, watch, emit);
+    const till = openTill(settings, watch, emit, (limiter) => limiter.limit(subjects, request));
     const playerToken = request.headers.get(HEADER.player);
     let vouched: Admitted | undefined;
     let dryRun = false;
@@ -48,18 +51,15 @@ export function createAdmission(house: Gatehouse): (visit: Visit, options: Admit
       return { ok: false, code, response: refusalResponse(code, extra), retryAfter: extra?.retryAfter || undefined, player: who.player };
     };
     /** A check that the mode may relax failed: the refusal, or undefined where the request goes on. */
-    const fail = async (code: PublicCode, reason: EventReason, extra?: RefusalExtra, rule?: LimitRule): Promise<Refused | undefined> => {
-      const type = rule ? "rate_limited" : once && reason === "full" ? "session_replay_detected" : "session_rejected";
-      emit(type, { outcome: "deny", code, reason, action, detail: rule?.name, dry_run: !enforced || undefined, ...who });
+    const fail = async (code: PublicCode, reason: EventReason, extra?: RefusalExtra, limit?: string): Promise<Refused | undefined> => {
+      const type = limit ? "rate_limited" : once && reason === "full" ? "session_replay_detected" : "session_rejected";
+      emit(type, { outcome: "deny", code, reason, action, detail: limit, dry_run: !enforced || undefined, ...who });
       if (enforced) return refuse(code, extra);
       dryRun = true;
       return undefined;
     };
-    const rulesFor = (subjects: Subjects): Item[] =>
-      names.flatMap((name) => {
-        const plan = planLimits(limits.get(name) ?? [], subjects, request, name);
-        return plan.quotas.map((quota, i) => ({ quota, rule: plan.rules[i], exact: failures }));
-      });
+    const rulesFor = (who: Subjects): Item[] =>
+      names.flatMap((name) => plan(name, who, request)).map((layer) => ({ ...layer, exact: failures }));
     /** Charges; what the mode relaxes is left out and the rest charged again, so that a one-use id stays one under every mode. */
     const pay = async (items: readonly Item[]): Promise<Refused | undefined> => {
       for (let left = items; left.length > 0; ) {
@@ -79,7 +79,8 @@ export function createAdmission(house: Gatehouse): (visit: Visit, options: Admit
           if (by.code === "RATE_LIMITED") emit("rate_limited", { outcome: "deny", code: by.code, reason: by.reason ?? why });
           return refuse(by.code, extra);
         }
-        const refused = by.rule ? await fail("RATE_LIMITED", why, extra, by.rule) : await fail(codeOf(why), why);
+        const limit = by.rule && by.rule.name + (by.prefix ? `/${by.prefix}` : "");
+        const refused = await (limit ? fail("RATE_LIMITED", why, extra, limit) : fail(codeOf(why), why));
         if (refused || paid) return refused;
         left = left.filter((item) => item !== by && (item.code || !item.state?.why));
       }
@@ -89,7 +90,7 @@ export function createAdmission(house: Gatehouse): (visit: Visit, options: Admit
     const credential = open ? undefined : await readSession(settings, sessions, players, visit, action);
     const claims = credential?.code ? undefined : credential?.claims;
     const fresh = credential?.code ? request.headers.get(HEADER.turnstile) : null;
-    const subjects = { ...(await whoIs(visit, settings.given.identify, options.subject)), ...options.subjects };
+    const subjects = { ...(await whoIs(visit, settings.given.identify, options.subject)), ...canonicalSubjects(options.subjects ?? {}) };
     if (credential?.claims) who = { session: credential.claims.jti, player: credential.claims.sub };
     if (claims) Object.assign(subjects, who);
 
@@ -104,7 +105,10 @@ export function createAdmission(house: Gatehouse): (visit: Visit, options: Admit
         return opinion;
       }
       vouched ??= opinion;
+      names.push(...(opinion?.limits ?? []).filter((name) => !names.includes(name)));
     }
+    // Not the client with the most quotas shall be the first to find out that they are too many.
+    checkOptions(settings, limits, { ...options, limits: names });
     const bySession = !open && (action !== undefined || !vouched);
     if (bySession && action === undefined) refused = await lacking();
     if (refused) return refused;
@@ -168,10 +172,16 @@ export function createAdmission(house: Gatehouse): (visit: Visit, options: Admit
 
 /** @throws {TypeError} {RangeError} the program asks for what can never be */
 export function checkOptions(settings: Settings, limits: Gatehouse["limits"], options: AdmitOptions): void {
-  const { action, cost = 1, limits: names = [] } = options;
+  const { action, cost = 1, limits: names = [], quotas = [], open } = options;
   if (action !== undefined && !settings.actions.includes(action)) throw new TypeError(`Cannot admit: unknown action "${action}"`);
   if (!Number.isInteger(cost) || cost < 0 || cost > settings.resolved.sessionUses) throw new RangeError(`Cannot admit: cost ${cost}`);
-  for (const name of names) if (!limits.has(name)) throw new TypeError(`Cannot admit: unknown limit "${name}"`);
+  let count = quotas.length + (open ? 0 : 1);
+  for (const name of names) {
+    const rules = limits.get(name);
+    if (!rules) throw new TypeError(`Cannot admit: unknown limit "${name}"`);
+    count += quotasOf(rules);
+  }
+  if (count > MAX_QUOTAS) throw new RangeError(`Cannot admit: ${count} quotas, of ${MAX_QUOTAS} at most`);
 }
 
 function codeOf(why: EventReason): PublicCode {

@@ -1,5 +1,6 @@
 import { validateRules } from "../limits/index.ts";
 import type { LimitRule } from "../limits/types.ts";
+import { MAX_QUOTAS } from "../store/validate.ts";
 import { assertFunction, assertKeys } from "../util/assertions.ts";
 import { sweep } from "./jobs.ts";
 import { assertAction, type Settings } from "./options.ts";
@@ -24,9 +25,8 @@ const OWN: Feature = {
 };
 
 /** @throws {TypeError} {RangeError} two features, routes, limits or jobs of one name; rules for a limit that nobody has */
-export function assemble({ given, resolved, actions }: Settings, kernel: Kernel): Parts {
+export function assemble({ given, resolved, actions }: Settings, kernel: Kernel, limits: Parts["limits"]): Parts {
   const features = new Map<string, Feature>();
-  const limits = new Map<string, readonly LimitRule[]>();
   const jobs = new Map<string, Job>();
   const routes: Route[] = [];
   const add = <T>(what: string, to: Map<string, T>, entries: Record<string, T> = {}): void => {
@@ -52,6 +52,7 @@ export function assemble({ given, resolved, actions }: Settings, kernel: Kernel)
     if (!limits.has(name)) throw new TypeError(`Unknown limit "${name}": expected one of ${[...limits.keys()].join(", ")}`);
     limits.set(name, rules);
   }
-  for (const [name, rules] of limits) validateRules(name, rules);
+  // Beside a session's uses and a one-use id.
+  for (const [name, rules] of limits) validateRules(name, rules, MAX_QUOTAS - 2);
   return { features: [...features.values()], limits, jobs, match: createRouter(routes, resolved.basePath) };
 }

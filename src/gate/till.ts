@@ -1,16 +1,15 @@
 import { isGatepassError } from "../errors.ts";
 import type { EventReason, Events } from "../events/types.ts";
 import { rateHeaders } from "../http/index.ts";
-import type { LimitRule } from "../limits/types.ts";
+import { fallBack } from "../limits/index.ts";
+import type { Limiter, LimitLayer, LimitResult, LimitRule } from "../limits/types.ts";
 import type { PublicCode } from "../protocol.ts";
 import type { Consistency, Quota, QuotaState, SpendResult } from "../store/contract.ts";
 import type { Settings } from "./options.ts";
 
 /** One quota of a request: of a session's (or fresh token's) uses, unless `rule` or `code` say something else. */
-export interface Item {
+export interface Item extends Partial<Omit<LimitLayer, "quota">> {
   quota: Quota;
-  /** Of a limit. */
-  rule?: LimitRule | undefined;
   /** Of a limit that counts failures: never on the looser store, where nothing is given back. */
   exact?: boolean | undefined;
   /** Of a feature's own quota, which no mode relaxes. */
@@ -18,6 +17,8 @@ export interface Item {
   reason?: EventReason | undefined;
   /** After the last charge. */
   state?: QuotaState | undefined;
+  /** Charged on the looser store, and not again where the mode lets the rest be charged once more. */
+  paid?: boolean;
 }
 
 /** What a charge came to. */
@@ -35,7 +36,7 @@ export interface Till {
   /** A backend was down and its rules let that pass. */
   degraded: boolean;
   accuracy: Consistency;
-  /** Charges all items or none; a store's error is thrown on unless every rule there allows it. */
+  /** Charges all items or none; a store's error is thrown on unless every rule there says what to do then. */
   charge(items: readonly Item[]): Promise<Receipt>;
   headers(retryAfter?: number): Headers;
   /** Gives back what was charged, once. Never throws. */
@@ -55,10 +56,18 @@ interface Backend {
   spend(quotas: readonly Quota[]): Promise<SpendResult>;
 }
 
-export function openTill({ given, resolved, store, clock }: Settings, watch: Watch, emit: Events["emit"]): Till {
+/** @param ask a limiter that counts while the store is down, for whom this till charges */
+export function openTill(
+  { given, resolved, store, clock }: Settings,
+  watch: Watch,
+  emit: Events["emit"],
+  ask: (limiter: Limiter) => Promise<LimitResult>,
+): Till {
   const { rateStore } = given;
   const charged: Item[] = [];
-  const paid: [Quota[], number][] = [];
+  const undos: (() => Promise<unknown>)[] = [];
+  /** The clock of whoever counted last: what it says is over then, is not over by ours. */
+  let now: number | undefined;
 
   const spend = async (backend: Backend, items: readonly Item[]): Promise<Receipt> => {
     const receipt: Receipt = { refused: undefined, paid: true, retryAfter: 0 };
@@ -69,11 +78,24 @@ export function openTill({ given, resolved, store, clock }: Settings, watch: Wat
     } catch (error) {
       if (!isGatepassError(error)) throw error;
       watch.down(emit, error);
-      if (items.some(({ rule }) => (rule ? (rule.onStoreError ?? resolved.onStoreError) : "deny") === "deny")) throw error;
+      const fallback = await fallBack(
+        items.map(({ rule }) => rule),
+        resolved.onStoreError,
+        ask,
+      );
+      if (!fallback) throw error;
+      const { result: instead, limiter, undo } = fallback;
       till.degraded = true;
+      undos.push(undo);
+      if (instead) till.accuracy = weaker(till.accuracy, instead.accuracy);
+      if (instead?.success === false) {
+        receipt.refused = items.find(({ rule }) => rule?.onStoreError === limiter);
+        receipt.retryAfter = instead.retryAfter;
+      }
       return receipt;
     }
-    if (Math.abs(result.at - clock()) > resolved.clockTolerance * 1000) watch.skew();
+    now = result.at;
+    if (Math.abs(now - clock()) > resolved.clockTolerance * 1000) watch.skew();
     till.accuracy = weaker(till.accuracy, backend.consistency);
     for (const [i, item] of items.entries()) {
       item.state = result.states[i];
@@ -81,7 +103,7 @@ export function openTill({ given, resolved, store, clock }: Settings, watch: Wat
     }
     if (result.ok) {
       // What a looser store counted stays counted.
-      if (backend === store) paid.push([quotas, result.at]);
+      if (backend === store) undos.push(() => store.refund(quotas, result.at));
       // A session that costs nothing is only read: it may be used up, but not revoked or over.
       receipt.refused = items.find(
         ({ quota, rule, code, state }) => quota.cost === 0 && !rule && !code && state?.why && state.why !== "full",
@@ -100,21 +122,25 @@ export function openTill({ given, resolved, store, clock }: Settings, watch: Wat
     async charge(items) {
       if (!rateStore) return spend(store, items);
       // Rules on the looser store first: what follows on the exact one is all or nothing by itself.
-      const rules = items.filter(({ rule, exact }) => rule && !exact);
-      const rest = items.filter(({ rule, exact }) => !rule || exact);
+      const loose = ({ rule, exact }: Item): boolean => rule !== undefined && !exact;
+      const rules = items.filter((item) => loose(item) && !item.paid);
+      const rest = items.filter((item) => !loose(item));
       const first = rules.length > 0 ? await spend(rateStore, rules) : undefined;
-      return first && (first.refused || rest.length === 0) ? first : spend(store, rest);
+      if (first && (first.refused || rest.length === 0)) return first;
+      for (const rule of rules) rule.paid = true;
+      return spend(store, rest);
     },
-    headers: (retryAfter) =>
-      rateHeaders(
-        charged.flatMap(({ rule }) => rule ?? []),
-        charged.flatMap(({ state }) => state ?? []),
-        clock(),
-        retryAfter,
-      ),
+    headers(retryAfter) {
+      // One line for a rule, whichever network of an IPv6 client is the tightest.
+      const tightest = new Map<LimitRule, QuotaState>();
+      for (const { rule, state } of charged) {
+        if (rule && state && state.remaining < (tightest.get(rule)?.remaining ?? Number.POSITIVE_INFINITY)) tightest.set(rule, state);
+      }
+      return rateHeaders([...tightest.keys()], [...tightest.values()], now ?? clock(), retryAfter);
+    },
     async undo() {
       // Best effort: what a failed refund costs is one use.
-      for (const [quotas, at] of paid.splice(0)) await store.refund(quotas, at).catch(() => watch.down(emit));
+      for (const undo of undos.splice(0)) await undo().catch(() => watch.down(emit));
     },
   };
   return till;

@@ -1,5 +1,6 @@
 import type { Events } from "../events/types.ts";
 import type { RequestInfo } from "../http/types.ts";
+import { canonicalSubjects } from "../limits/index.ts";
 import type { Subjects } from "../limits/types.ts";
 import { HEADER } from "../protocol.ts";
 import type { GateOptions, Identity } from "./types.ts";
@@ -21,7 +22,8 @@ const NOBODY: Identity = {};
 export async function whoIs(visit: Visit, identify: GateOptions["identify"], route?: string): Promise<Subjects> {
   visit.identity ??= identify ? await identify(visit.request) : NOBODY;
   const { user, account, email, phone, session } = visit.identity;
-  return { ip: visit.info.ip, "ip-prefix": visit.info.ipPrefix, device: deviceOf(visit), user, account, email, phone, session, route };
+  const { ip, ipPrefix } = visit.info;
+  return { ip, "ip-prefix": ipPrefix, device: deviceOf(visit), user, account, session, route, ...canonicalSubjects({ email, phone }) };
 }
 
 /** The application's word, else the header, which is a stranger's text: only ever counted beside an address. */

@@ -1,4 +1,6 @@
-export { createLimiter, type Limiter, type LimiterOptions } from "./limiter.ts";
-export { degradedResult, type LimitPlan, limitResult, planLimits } from "./plan.ts";
-export type { LimitResult, LimitRule, Subject, SubjectName, Subjects } from "./types.ts";
-export { validateRules } from "./validate.ts";
+export { type Fallback, fallBack } from "./fallback.ts";
+export { createLimiter, type LimiterOptions } from "./limiter.ts";
+export { limitResult, planLimits } from "./plan.ts";
+export { canonicalEmail, canonicalPhone, canonicalSubjects } from "./subjects.ts";
+export type { BlockOptions, Limiter, LimitLayer, LimitResult, LimitRule, Subject, SubjectName, Subjects } from "./types.ts";
+export { quotasOf, validateRules } from "./validate.ts";

@@ -1,105 +1,126 @@
 import { isGatepassError } from "../errors.ts";
-import type { Quota, RateStore, Store } from "../store/contract.ts";
-import { ipKey, ipPrefix } from "../util/ip.ts";
-import { degradedResult, type LimitPlan, limitResult, planLimits } from "./plan.ts";
-import type { LimitResult, LimitRule, Subjects } from "./types.ts";
+import type { RateStore, Store } from "../store/contract.ts";
+import { fallBack } from "./fallback.ts";
+import { limitResult, planLimits } from "./plan.ts";
+import { canonicalSubjects } from "./subjects.ts";
+import type { Limiter, LimitLayer, LimitResult, LimitRule, Subjects } from "./types.ts";
 import { validateRules } from "./validate.ts";
 
 /** Options of {@link createLimiter}. */
 export interface LimiterOptions {
   /** `block` and `refund` need a whole `Store`. */
   store: RateStore;
+  /** At most 16 quotas: a rule by `ip` has 3, any other 1. */
   rules: readonly LimitRule[];
   /** Who asks, for `limit(request)`. */
   subjects?(request: Request): Subjects | Promise<Subjects>;
-  /** Whether a limit passes when the store is down. Default `deny`. */
+  /** Whether a limit passes when the store is down, for rules that do not say. Default `deny`. */
   onStoreError?: "deny" | "allow";
   /** Milliseconds since the epoch. Default `Date.now`. */
   clock?: () => number;
-}
-
-/** A limit of its own, outside a gate. */
-export interface Limiter {
-  /** Charges every layer, or none. When the store is down the result is `degraded`; see `onStoreError`. */
-  limit(who: Subjects | Request): Promise<LimitResult>;
-  /** The state, nothing charged: `success` tells whether a charge would be admitted now. */
-  peek(who: Subjects | Request): Promise<LimitResult>;
-  /** Gives back what the `limit` call that returned this very result charged. Once; false when there is nothing (more) to give back. */
-  refund(result: LimitResult): Promise<boolean>;
-  /** Refuses whoever asks until `expiresAt` (ms) by the rule `rule` (default the first); false when that rule does not apply. */
-  block(who: Subjects | Request, expiresAt: number, rule?: string): Promise<boolean>;
 }
 
 /**
  * A layered rate limit: all rules are charged in one atomic spend, or none.
  *
  * @throws {TypeError} bad rules, see `LimitRule`; a rule on text that the caller chooses (device, email, ...) without one by `ip-prefix`
- * @throws {RangeError} `limit` or `window` not an integer from 1
+ * @throws {RangeError} `limit` or `window` not an integer from 1; more than 16 quotas
  *
  * @example
  * ```ts
  * import { createLimiter, memoryStore } from "gatepass";
- * const limiter = createLimiter({ store: memoryStore(), rules: [{ name: "burst", limit: 2, window: 60, by: "ip" }] });
- * await limiter.limit({ ip: "203.0.113.7" });
- * await limiter.limit({ ip: "203.0.113.7" });
- * const third = await limiter.limit({ ip: "203.0.113.7" });
- * console.assert(!third.success && third.retryAfter > 0);
+ * const limiter = createLimiter({
+ *   store: memoryStore(),
+ *   rules: [
+ *     { name: "login", limit: 2, window: 900, by: ["email", "ip"] },
+ *     { name: "address", limit: 50, window: 900, by: "ip-prefix" },
+ *   ],
+ * });
+ * await limiter.limit({ ip: "203.0.113.7", email: "a.user@gmail.com" });
+ * await limiter.limit({ ip: "203.0.113.7", email: "A.User+1@Gmail.com" });
+ * const third = await limiter.limit({ ip: "203.0.113.7", email: "auser@googlemail.com" });
+ * console.assert(!third.success && third.rule === "login" && third.retryAfter > 0);
+ * ```
+ *
+ * @example While the shared store is down, this process counts by itself, a little tighter
+ * ```ts
+ * import { createLimiter, GatepassError, memoryStore } from "gatepass";
+ * const alone = createLimiter({ store: memoryStore(), rules: [{ name: "alone", limit: 5, window: 60, by: "ip" }] });
+ * const shared = memoryStore(); // a redisStore(client), say
+ * const limiter = createLimiter({ store: shared, rules: [{ name: "burst", limit: 20, window: 60, by: "ip", onStoreError: alone }] });
+ * shared.spend = () => Promise.reject(new GatepassError("ERR_STORE_UNAVAILABLE", "Cannot spend: no connection"));
+ * const result = await limiter.limit({ ip: "203.0.113.7" });
+ * console.assert(result.success && result.degraded && result.remaining === 4 && result.accuracy === "local");
  * ```
  */
 export function createLimiter(options: LimiterOptions): Limiter {
   const { store, rules, onStoreError = "deny", clock = Date.now } = options;
   validateRules("limiter", rules);
-  const charged = new WeakMap<LimitResult, { quotas: readonly Quota[]; at: number }>();
+  /** How to give back what a result charged. */
+  const charged = new WeakMap<LimitResult, () => Promise<void>>();
 
-  const plan = async (who: Subjects | Request): Promise<LimitPlan> => {
-    if (!(who instanceof Request)) return planLimits(rules, canonical(who), new Request("http://localhost/"));
+  const subjectsOf = async (who: Subjects | Request): Promise<Subjects> => {
+    if (!(who instanceof Request)) return canonicalSubjects(who);
     if (!options.subjects) throw new TypeError('Cannot limit a request: the limiter has no "subjects"');
-    return planLimits(rules, canonical(await options.subjects(who)), who);
+    return canonicalSubjects(await options.subjects(who));
   };
-  const spend = async (who: Subjects | Request, cost: 0 | 1): Promise<LimitResult> => {
-    const planned = await plan(who);
-    const quotas = planned.quotas.map((quota) => ({ ...quota, cost }));
+  const plan = (who: Subjects | Request, subjects: Subjects, request = new Request("http://localhost/")): LimitLayer[] =>
+    planLimits(rules, subjects, who instanceof Request ? who : request);
+
+  const spend = async (who: Subjects | Request, cost: 0 | 1, request?: Request): Promise<LimitResult> => {
+    const subjects = await subjectsOf(who);
+    const layers = plan(who, subjects, request);
+    const quotas = layers.map(({ quota }) => ({ ...quota, cost }));
     try {
       const nothing = { ok: true, at: clock(), refused: null, retryAfter: 0, states: [] };
       const spent = quotas.length > 0 ? await store.spend(quotas) : nothing;
       // At cost 0 nothing is refused, but `why` says what would be.
       const full = spent.states.some((state) => state.why !== undefined);
-      const result = limitResult(planned, full ? { ...spent, ok: false } : spent, 0, store.consistency);
-      if (spent.ok && cost === 1) charged.set(result, { quotas, at: spent.at });
+      const result = limitResult(layers, full ? { ...spent, ok: false } : spent, 0, store.consistency);
+      if (spent.ok && cost === 1) charged.set(result, () => whole(store).refund(quotas, spent.at));
       return result;
     } catch (error) {
       if (!isStoreError(error)) throw error;
-      return degradedResult(planned, onStoreError, clock(), store.consistency);
+      const asked = who instanceof Request ? who : request;
+      const used = layers.map(({ rule }) => rule);
+      const fallback = await fallBack(used, onStoreError, (limiter) => limiter[cost === 1 ? "limit" : "peek"](subjects, asked));
+      const denying = used.find((rule) => (rule.onStoreError ?? onStoreError) === "deny");
+      const rule = denying ?? used[0];
+      const result: LimitResult = {
+        success: fallback !== undefined,
+        limit: rule?.limit ?? Number.POSITIVE_INFINITY,
+        remaining: 0,
+        reset: clock(),
+        retryAfter: fallback ? 0 : 5,
+        ...(rule && { rule: rule.name }),
+        accuracy: store.consistency,
+        ...fallback?.result,
+        degraded: true,
+      };
+      if (fallback?.result && result.success && cost === 1) charged.set(result, fallback.undo);
+      return result;
     }
   };
 
   return {
-    limit: (who) => spend(who, 1),
-    peek: (who) => spend(who, 0),
+    limit: (who, request) => spend(who, 1, request),
+    peek: (who, request) => spend(who, 0, request),
     async refund(result) {
-      const charge = charged.get(result);
+      const undo = charged.get(result);
       charged.delete(result);
-      if (charge) await whole(store).refund(charge.quotas, charge.at);
-      return charge !== undefined;
+      await undo?.();
+      return undo !== undefined;
     },
-    async block(who, expiresAt, rule = rules[0]?.name) {
-      const planned = await plan(who);
-      const quota = planned.quotas[planned.rules.findIndex(({ name }) => name === rule)];
+    async block(who, expiresAt, { rule = rules[0]?.name, prefix = 64 } = {}) {
       if (!rules.some(({ name }) => name === rule)) throw new TypeError(`Cannot block: no rule is named "${rule}"`);
+      const layers = plan(who, await subjectsOf(who)).filter((layer) => layer.rule.name === rule);
+      const layer = layers.find((one) => one.prefix === prefix) ?? layers[0];
       // The bucket of unknown addresses is everybody's: one offender must not close it.
-      if (!quota || planned.unknownAddress) return false;
-      await whole(store).block(quota.key, expiresAt);
+      if (!layer || layer.shared) return false;
+      await whole(store).block(layer.quota.key, expiresAt);
       return true;
     },
   };
-}
-
-/** Addresses in any spelling become the keys they stand for; text that is neither is unknown, else each text would be a bucket of its own. */
-function canonical(who: Subjects): Subjects {
-  const { ip, "ip-prefix": prefix = ip } = who;
-  const ipOf = (text = ""): string | undefined => ipKey(text) ?? (/^[\da-f]{16}$/.test(text) ? text : undefined);
-  const prefixOf = (text = ""): string | undefined => ipPrefix(text) ?? (/^([\da-f]{12}|\d+\.\d+\.\d+)$/.test(text) ? text : undefined);
-  return { ...who, ip: ipOf(ip), "ip-prefix": prefixOf(prefix) };
 }
 
 /** Only a backend that fails is a reason to degrade; anything else is a mistake that must show. */

@@ -1,79 +1,59 @@
-import type { Consistency, RateQuota, SpendResult } from "../store/contract.ts";
+import type { Consistency, SpendResult } from "../store/contract.ts";
 import { rateKey } from "../store/keys.ts";
-import type { LimitResult, LimitRule, Subjects } from "./types.ts";
+import type { LimitLayer, LimitResult, LimitRule, Subjects } from "./types.ts";
 import { subjectsOf } from "./validate.ts";
 
-/** What a limit charges for one request. `rules` (with the limit in force) and `quotas` belong together by position. */
-export interface LimitPlan {
-  quotas: RateQuota[];
-  rules: LimitRule[];
-  /** A rule by address fell back to the bucket that all unknown addresses share. */
-  unknownAddress?: boolean;
-}
-
 /**
- * The quotas of `rules` for whoever asks. A rule by `ip` or `ip-prefix` of an unknown address: one shared bucket with a tenth of the limit
- * (whatever else it counts by: with other text in the key, each text would be a bucket of its own);
+ * What the rules charge whoever asks, in the order of the rules. A rule by `ip` or `ip-prefix` of an unknown address: one shared bucket with a tenth
+ * of the limit (whatever else it counts by: with other text in the key, each text would be a bucket of its own);
  * a rule of which another subject is unknown does not apply.
  *
+ * @param subjects in their one spelling, see `canonicalSubjects`
  * @param limitName keeps counters of equally named rules of two limits apart
  */
-export function planLimits(rules: readonly LimitRule[], subjects: Subjects, request: Request, limitName = ""): LimitPlan {
-  const plan: LimitPlan = { quotas: [], rules: [] };
-  for (const rule of rules) {
+export function planLimits(rules: readonly LimitRule[], subjects: Subjects, request: Request, limitName = ""): LimitLayer[] {
+  return rules.flatMap((rule): LimitLayer[] => {
+    const { limit, window } = rule;
     const by = subjectsOf(rule);
-    const unknown = by.some((subject) => (subject === "ip" || subject === "ip-prefix") && !subjects[subject]);
-    const known: string[] = [];
-    for (const subject of unknown ? [] : by) {
-      const value = typeof subject === "function" ? subject(request, subjects) : subjects[subject];
-      if (value) known.push(value);
+    const layer = (times: number, who: readonly unknown[], network = ""): LimitLayer => {
+      const name = (limitName && `${limitName}.`) + rule.name + network;
+      return { quota: { key: rateKey({ name, window }, who.map(String)), limit: limit * times, window }, rule };
+    };
+    if (by.some((subject) => (subject === "ip" || subject === "ip-prefix") && !subjects[subject])) {
+      const tenth = Math.max(1, Math.floor(limit / 10));
+      return [{ quota: { ...layer(1, ["unknown"]).quota, limit: tenth }, rule: { ...rule, limit: tenth }, shared: true }];
     }
-    if (unknown) known.push("unknown");
-    else if (known.length < by.length) continue;
-    const limit = unknown ? Math.max(1, Math.floor(rule.limit / 10)) : rule.limit;
-    const name = limitName ? `${limitName}.${rule.name}` : rule.name;
-    plan.quotas.push({ key: rateKey({ name, window: rule.window }, known), limit, window: rule.window });
-    plan.rules.push(unknown ? { ...rule, limit } : rule);
-    if (unknown) plan.unknownAddress = true;
-  }
-  return plan;
+    const known = by.map((subject) => (typeof subject === "function" ? subject(request, subjects) : subjects[subject]));
+    if (known.some((value) => !value)) return [];
+    const { ip = "" } = subjects;
+    if (!by.includes("ip") || ip.includes(".")) return [layer(1, known)];
+    // Whoever owns a network has as many /64 as it likes: the networks around count too. All in the partition of the /48, for one round trip.
+    const around = known.map((value, i) => (by[i] === "ip" ? ip.slice(0, 12) : value));
+    const network = (digits: number, times: number): LimitLayer => layer(times, around, `.${ip.slice(0, digits)}`);
+    return [network(16, 1), { ...network(14, 4), prefix: 56 }, { ...network(12, 16), prefix: 48 }];
+  });
 }
 
-/** The outcome of a plan whose quotas were charged from index `offset` on of a spend: of the refusing, else the tightest layer. */
-export function limitResult(plan: LimitPlan, spend: SpendResult, offset: number, accuracy: Consistency): LimitResult {
-  const layers = plan.rules.flatMap((rule, i) => {
+/** The outcome of layers that were charged from index `offset` on of a spend: of the refusing, else the tightest one. */
+export function limitResult(layers: readonly LimitLayer[], spend: SpendResult, offset: number, accuracy: Consistency): LimitResult {
+  const seen = layers.flatMap((layer, i) => {
     const state = spend.states[offset + i];
-    return state ? [{ rule, state, refused: !spend.ok && state.why !== undefined, chosen: spend.refused === offset + i }] : [];
+    return state ? [{ layer, state, refused: !spend.ok && state.why !== undefined, chosen: spend.refused === offset + i }] : [];
   });
-  layers.sort(
+  seen.sort(
     (a, b) => Number(b.chosen) - Number(a.chosen) || Number(b.refused) - Number(a.refused) || a.state.remaining - b.state.remaining,
   );
-  const [tightest] = layers;
+  const [tightest] = seen;
   const success = !tightest?.refused;
   return {
     success,
-    limit: tightest?.rule.limit ?? Number.POSITIVE_INFINITY,
+    limit: tightest?.layer.quota.limit ?? Number.POSITIVE_INFINITY,
     remaining: tightest?.state.remaining ?? Number.POSITIVE_INFINITY,
     reset: tightest?.state.resetAt ?? spend.at,
     retryAfter: success ? 0 : spend.retryAfter,
-    ...(tightest && { rule: tightest.rule.name }),
+    ...(tightest && { rule: tightest.layer.rule.name }),
+    ...(tightest?.layer.prefix && { prefix: tightest.layer.prefix }),
     degraded: false,
-    accuracy,
-  };
-}
-
-/** The outcome of a plan when the store is down: passes only if every rule allows it (`onStoreError`, default `fallback`). */
-export function degradedResult(plan: LimitPlan, fallback: "deny" | "allow", now: number, accuracy: Consistency): LimitResult {
-  const denying = plan.rules.find((rule) => (rule.onStoreError ?? fallback) === "deny");
-  const rule = denying ?? plan.rules[0];
-  return {
-    success: !denying,
-    limit: rule?.limit ?? Number.POSITIVE_INFINITY,
-    remaining: 0,
-    reset: now,
-    retryAfter: denying ? 5 : 0,
-    ...(rule && { rule: rule.name }),
-    degraded: true,
     accuracy,
   };
 }

@@ -1,4 +1,5 @@
-import { assertInteger, assertOneOf } from "../util/assertions.ts";
+import { MAX_QUOTAS } from "../store/validate.ts";
+import { assertFunction, assertInteger, assertOneOf } from "../util/assertions.ts";
 import type { LimitRule, Subject, SubjectName } from "./types.ts";
 
 /** What the caller writes itself: a stranger has as many of these as it likes. */
@@ -10,30 +11,36 @@ export function subjectsOf(rule: LimitRule): readonly Subject[] {
   return typeof rule.by === "object" ? rule.by : [rule.by];
 }
 
+/** Quotas that the rules charge at most: three for an IPv6 address and the networks around it. */
+export function quotasOf(rules: readonly LimitRule[]): number {
+  return rules.reduce((sum, rule) => sum + (subjectsOf(rule).includes("ip") ? 3 : 1), 0);
+}
+
 /**
  * Checks the rules of the limit `name` at creation.
  *
+ * @param room quotas that they may charge
  * @throws {TypeError} a bad or repeated name, an unknown subject, a rule on text that the caller chooses without one by address beside it
- * @throws {RangeError} `limit` or `window` not an integer from 1; more than 12 rules
+ * @throws {RangeError} `limit` or `window` not an integer from 1; more quotas than `room`
  */
-export function validateRules(name: string, rules: readonly LimitRule[]): void {
+export function validateRules(name: string, rules: readonly LimitRule[], room: number = MAX_QUOTAS): void {
   const label = `limits: "${name}"`;
   const check = (ok: boolean, why: string): void => {
     if (!ok) throw new TypeError(`Invalid "${label}": ${why}`);
   };
   check(Array.isArray(rules), "expected a list of rules");
-  // A charge has at most 16 quotas: with these a session's uses, a one-use id and a second limit.
-  if (rules.length > 12) throw new RangeError(`Invalid limit "${name}": more than 12 rules`);
   const seen = new Set<string>();
   for (const rule of rules) {
     check(typeof rule?.name === "string" && /^[\w.-]{1,40}$/.test(rule.name), "a rule's name is 1 to 40 of A-Z a-z 0-9 . _ -");
     check(!seen.has(rule.name), `two rules are named "${rule.name}"`);
     seen.add(rule.name);
-    assertInteger(`${label}: limit`, rule.limit, 1);
+    assertInteger(`${label}: limit`, rule.limit, 1, 2 ** 48);
     assertInteger(`${label}: window`, rule.window, 1, 31_536_000);
-    assertOneOf(`${label}: onStoreError`, rule.onStoreError ?? "deny", ["deny", "allow"]);
+    const { onStoreError = "deny" } = rule;
+    if (typeof onStoreError === "object") assertFunction(`${label}: onStoreError`, onStoreError?.limit);
+    else assertOneOf(`${label}: onStoreError`, onStoreError, ["deny", "allow"]);
     const by = subjectsOf(rule);
-    check(by.length > 0, `the rule "${rule.name}" counts by nothing`);
+    check(by?.length > 0, `the rule "${rule.name}" counts by nothing`);
     for (const subject of by) if (typeof subject !== "function") assertOneOf(`${label}: by`, subject, SUBJECTS);
     // A stranger that only varies its own text would never be refused, and fill the store with a key for each text.
     const among = (allowed: readonly Subject[], of: readonly Subject[]): boolean => of.every((subject) => allowed.includes(subject));
@@ -41,4 +48,5 @@ export function validateRules(name: string, rules: readonly LimitRule[]): void {
     const ok = among(CHOSEN, by) ? beside("ip-prefix") : !by.some((one) => CHOSEN.includes(one)) || beside("ip", "ip-prefix");
     check(ok, `the rule "${rule.name}" counts what the caller chooses; add a rule by "ip-prefix" alone`);
   }
+  if (quotasOf(rules) > room) throw new RangeError(`Invalid "${label}": more than ${room} quotas (a rule by "ip" has 3, another 1)`);
 }

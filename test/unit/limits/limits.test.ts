@@ -1,15 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { GatepassError } from "../../../src/errors.ts";
-import {
-  createLimiter,
-  degradedResult,
-  type LimitRule,
-  limitResult,
-  planLimits,
-  type Subjects,
-  validateRules,
-} from "../../../src/limits/index.ts";
+import { createLimiter, type LimitRule, limitResult, planLimits, type Subjects, validateRules } from "../../../src/limits/index.ts";
 import type { RateStore, SpendResult } from "../../../src/store/contract.ts";
 import { memoryStore } from "../../../src/store/memory.ts";
 
@@ -20,23 +12,25 @@ const known: Subjects = { ip: "203.0.113.7", "ip-prefix": "203.0.113" };
 
 describe("planLimits", () => {
   it("charges each rule under a key of its own", () => {
-    const { quotas, rules, unknownAddress } = planLimits([minute, daily], known, request, "scores.write");
-    expect(quotas.map(({ limit, window }) => [limit, window])).toEqual([
+    const layers = planLimits([minute, daily], known, request, "scores.write");
+    expect(layers.map(({ quota: { limit, window } }) => [limit, window])).toEqual([
       [15, 60],
       [200, 86_400],
     ]);
-    expect(new Set(quotas.map((quota) => quota.key)).size).toBe(2);
-    expect(rules).toEqual([minute, daily]);
-    expect(unknownAddress).toBeUndefined();
-    const [other] = planLimits([minute], known, request, "scores.read").quotas;
-    expect(other?.key).not.toBe(quotas[0]?.key);
+    expect(new Set(layers.map(({ quota }) => quota.key)).size).toBe(2);
+    expect(layers.map(({ rule, prefix, shared }) => [rule, prefix, shared])).toEqual([
+      [minute, undefined, undefined],
+      [daily, undefined, undefined],
+    ]);
+    const [other] = planLimits([minute], known, request, "scores.read");
+    expect(other?.quota.key).not.toBe(layers[0]?.quota.key);
   });
 
   it("gives every address, and every combination, a bucket of its own", () => {
     const text = fc.string({ minLength: 1, maxLength: 12 });
     const both: LimitRule = { ...minute, by: ["device", "ip-prefix"] };
     const key = (device: string, prefix: string): string | undefined =>
-      planLimits([both], { device, "ip-prefix": prefix }, request).quotas[0]?.key;
+      planLimits([both], { device, "ip-prefix": prefix }, request)[0]?.quota.key;
     fc.assert(fc.property(text, text, text, text, (a, b, c, d) => (key(a, b) === key(c, d)) === (a === c && b === d)));
   });
 
@@ -47,13 +41,16 @@ describe("planLimits", () => {
       { ...minute, name: "few", limit: 5 },
       { ...minute, name: "mixed", by: ["device", "ip-prefix"] },
     ];
-    const plan = planLimits(rules, { device: "a" }, request);
-    expect(plan.quotas.map((quota) => quota.limit)).toEqual([1, 20, 1, 1]);
-    expect(plan.rules.map((rule) => rule.limit)).toEqual([1, 20, 1, 1]);
-    expect(plan.unknownAddress).toBe(true);
+    const layers = planLimits(rules, { device: "a" }, request);
+    expect(layers.map(({ quota, rule, shared }) => [quota.limit, rule.limit, shared])).toEqual([
+      [1, 1, true],
+      [20, 20, true],
+      [1, 1, true],
+      [1, 1, true],
+    ]);
     // A stranger without an address that varies its device id must not get a bucket for each.
-    expect(planLimits(rules, { device: "b" }, request).quotas).toEqual(plan.quotas);
-    expect(planLimits(rules, {}, request).quotas).toEqual(plan.quotas);
+    expect(planLimits(rules, { device: "b" }, request)).toEqual(layers);
+    expect(planLimits(rules, {}, request)).toEqual(layers);
   });
 
   it("leaves out a rule of which another subject is unknown or empty", () => {
@@ -63,12 +60,12 @@ describe("planLimits", () => {
       { ...minute, name: "pair", by: ["user", "ip"] },
       { ...minute, name: "own", by: () => undefined },
     ];
-    expect(planLimits(rules, { ...known, device: "" }, request).rules).toEqual([minute]);
+    expect(planLimits(rules, { ...known, device: "" }, request).map(({ rule }) => rule)).toEqual([minute]);
   });
 
   it("asks a function of the application's", () => {
     const own: LimitRule = { ...minute, by: (asked, subjects) => `${new URL(asked.url).pathname}-${subjects.ip}` };
-    expect(planLimits([own], known, request).quotas).toHaveLength(1);
+    expect(planLimits([own], known, request)).toHaveLength(1);
   });
 });
 
@@ -126,7 +123,7 @@ describe("limitResult", () => {
   });
 
   it("is unlimited where no rule applies", () => {
-    expect(limitResult({ quotas: [], rules: [] }, spent({}), 0, "local")).toMatchObject({
+    expect(limitResult([], spent({}), 0, "local")).toMatchObject({
       success: true,
       remaining: Number.POSITIVE_INFINITY,
     });
@@ -169,15 +166,22 @@ describe("validateRules", () => {
     [{ ...minute, name: 'a";q=1' }, TypeError],
     [{ ...minute, name: "" }, TypeError],
     [{ ...minute, onStoreError: "maybe" }, TypeError],
+    [{ ...minute, onStoreError: null }, TypeError],
+    [{ ...minute, onStoreError: {} }, TypeError],
     [null, TypeError],
   ])("refuses %j", (rule, error) => {
     expect(check(rule)).toThrow(error);
   });
 
-  it("refuses more rules than one charge has room for, when the gate is made and not at each request", () => {
-    const rules = (count: number): unknown[] => Array.from({ length: count }, (_, i) => ({ ...minute, name: `rule-${i}` }));
-    expect(check(...rules(12))).not.toThrow();
-    expect(check(...rules(13))).toThrow(RangeError);
+  it("refuses more quotas than one charge has room for, when the gate is made and not at each request", () => {
+    const rules = (count: number, by: unknown): unknown[] =>
+      Array.from({ length: count }, (_, i) => ({ ...minute, name: `rule-${i}`, by }));
+    expect(check(...rules(16, "ip-prefix"))).not.toThrow();
+    expect(check(...rules(17, "ip-prefix"))).toThrow(RangeError);
+    // Each counts an IPv6 address three times, and whoever has one must not be the first to find out.
+    expect(check(...rules(5, "ip"))).not.toThrow();
+    expect(check(...rules(6, "ip"))).toThrow(RangeError);
+    expect(check({ ...minute, limit: Number.MAX_SAFE_INTEGER })).toThrow(RangeError);
   });
 
   it("refuses one name for two rules, and what is no list", () => {
@@ -247,7 +251,7 @@ describe("createLimiter", () => {
     tick(61);
     expect(await limiter.limit(known)).toMatchObject({ success: true });
     expect(await limiter.block({}, until)).toBe(false);
-    await expect(limiter.block(known, until, "hourly")).rejects.toThrow(TypeError);
+    await expect(limiter.block(known, until, { rule: "hourly" })).rejects.toThrow(TypeError);
   });
 
   it("counts requests where it knows their subjects", async () => {
@@ -274,7 +278,6 @@ describe("createLimiter", () => {
     expect(await run(unavailable, [minute, { ...daily, onStoreError: "deny" }], "allow")).toMatchObject({ success: false, rule: "daily" });
     expect(await run(unavailable, [{ ...minute, onStoreError: "allow" }])).toMatchObject({ success: true, degraded: true });
     await expect(run(down(new TypeError("a bug")), [minute], "allow")).rejects.toThrow("a bug");
-    expect(degradedResult({ quotas: [], rules: [] }, "deny", 5, "exact")).toMatchObject({ success: true });
   });
 
   it("needs a whole store to refund and to block", async () => {

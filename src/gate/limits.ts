@@ -1,0 +1,40 @@
+import type { Events } from "../events/types.ts";
+import { canonicalSubjects, planLimits } from "../limits/index.ts";
+import type { LimitRule } from "../limits/types.ts";
+import type { Settings } from "./options.ts";
+import { type Item, openTill, type Watch } from "./till.ts";
+import type { KernelLimits } from "./types.ts";
+
+/** @param limits rules by limit name, complete when the first request comes */
+export function createLimits(
+  settings: Settings,
+  watch: Watch,
+  events: Events,
+  limits: ReadonlyMap<string, readonly LimitRule[]>,
+): KernelLimits {
+  const plan: KernelLimits["plan"] = (name, who, request = new Request("http://localhost/")) => {
+    const rules = limits.get(name);
+    if (!rules) throw new TypeError(`Cannot plan: unknown limit "${name}"`);
+    return planLimits(rules, canonicalSubjects(who), request, name);
+  };
+  return {
+    plan,
+    async charge(names, who, { request, cost = 1, failures } = {}) {
+      const till = openTill(settings, watch, events.emit, (limiter) => limiter[cost > 0 ? "limit" : "peek"](who, request));
+      const items = names
+        .flatMap((name) => plan(name, who, request))
+        .map((layer): Item => ({ ...layer, quota: { ...layer.quota, cost }, exact: failures }));
+      const { refused = items.find(({ state }) => state?.why), retryAfter } = await till.charge(items);
+      const { undo, headers } = till;
+      return {
+        ok: !refused,
+        retryAfter,
+        rule: refused?.rule?.name,
+        degraded: till.degraded,
+        accuracy: till.accuracy,
+        headers: headers(retryAfter),
+        undo,
+      };
+    },
+  };
+}

@@ -1,0 +1,56 @@
+import { ipKey, ipPrefix } from "../util/ip.ts";
+import type { SubjectName, Subjects } from "./types.ts";
+
+/** Each in its one spelling; undefined: it is none, and nobody knows whose it is. Idempotent. */
+const SPELLING: { readonly [name in SubjectName]?: (text: string) => string | undefined } = {
+  ip: (text) => ipKey(text) ?? /^[\da-f]{16}$/.exec(text)?.[0],
+  "ip-prefix": (text) => ipPrefix(text) ?? ipPrefix(`${text}.0`) ?? /^([\da-f]{12})([\da-f]{4})?$/.exec(text)?.[1],
+  email: canonicalEmail,
+  phone: canonicalPhone,
+};
+
+/** What is given of who asks, in the one spelling of each subject, see `Subjects`: another spelling must not be another bucket. */
+export function canonicalSubjects(who: Subjects): Subjects {
+  const all = { ...who };
+  if (who.ip && !who["ip-prefix"]) all["ip-prefix"] = who.ip;
+  for (const name of ["ip", "ip-prefix", "email", "phone"] as const) if (all[name]) all[name] = SPELLING[name]?.(all[name]);
+  return all;
+}
+
+/** One spelling of a mailbox, as providers deliver to it: `A.User+x@Gmail.com` is `auser@gmail.com`. Text that is no address is folded. */
+export function canonicalEmail(text: string): string {
+  const [, box, domain = ""] = /^(.*)@([^@]*)$/s.exec(text.normalize("NFKC")) ?? [];
+  if (box === undefined) return fold(text);
+  // What comes behind the plus is its owner's choice, as often as they like.
+  const name = fold(box).split("+")[0] || fold(box);
+  const url = `http://${domain}`;
+  // As the platform's URL parser spells hosts: lower case, IDNA.
+  const host = (URL.canParse(url) ? new URL(url).hostname : fold(domain)).replace(/(?<!\.)\.+$/, "");
+  return /^g(oogle)?mail\.com$/.test(host) ? `${fold(name.replaceAll(".", ""))}@gmail.com` : `${name}@${host}`;
+}
+
+/** Without case, width, white space and quotes. */
+function fold(text: string): string {
+  return text
+    .normalize("NFKC")
+    .toLowerCase()
+    .replace(/[\s"\\]/g, "")
+    .normalize("NFKC");
+}
+
+/** The digits of a phone number, see `Subjects`. Text without any stays as it is. */
+export function canonicalPhone(text: string): string {
+  const ascii = text.normalize("NFKC").replace(/\p{Nd}/gu, digitOf);
+  // An extension is behind a letter or a sign: whoever varies it rings the same phone.
+  const [dialled = ""] = /[+\d][^\p{L};,#*]*/u.exec(ascii) ?? [];
+  const digits = dialled.replace(/^(\+|00)(.*?)\(\s*0\s*\)/, "$1$2").replace(/\D/g, "");
+  return digits.replace(/^00+/, "") || text;
+}
+
+/** Any script's digit as ours: they stand in tens, from zero on. Whoever is sent a code at ٤٩ is sent it at 49. */
+function digitOf(digit: string): string {
+  const code = digit.codePointAt(0) ?? 0;
+  let zero = code;
+  while (/\p{Nd}/u.test(String.fromCodePoint(zero - 1))) zero -= 1;
+  return String((code - zero) % 10);
+}
