@@ -23,7 +23,10 @@ export interface Gatehouse {
   limits: ReadonlyMap<string, readonly LimitRule[]>;
   plan: KernelLimits["plan"];
   /** Asks the features' guards, in order. */
-  guards: readonly ((visit: Visit, context: Pick<GuardContext, "info" | "options" | "subjects">) => Promise<Vouched | Refused | undefined>)[];
+  guards: readonly ((
+    visit: Visit,
+    context: Pick<GuardContext, "info" | "options" | "subjects">,
+  ) => Promise<Vouched | Refused | undefined>)[];
 }
 
 /** Decides whether a request may go on, and charges it. */

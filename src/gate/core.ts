@@ -49,7 +49,7 @@ export function createCore(given: GateOptions): Core {
   const { resolved, clock, random, store, secrets, verifierSecrets } = settings;
   const keys = createKeys(settings);
   const addressOf = clientAddress(given.clientIp);
-  const isSingle = watchSingleAddress();
+  const isSingle = watchSingleAddress(clock, resolved.publicUrl !== undefined);
   /** By name; the features add theirs. */
   const limits: Parts["limits"] = new Map();
   const cors = createCors(resolved);
@@ -135,10 +135,18 @@ export function createCore(given: GateOptions): Core {
     if (!warned.has("")) for (const { reason, code, option } of inspect(settings)) warn(reason, `${code}: ${option}`);
     warned.add("");
     const info = { ...find(request, platform), waitUntil: platform.waitUntil };
-    if (isSingle(request, info.address)) warn("single_address");
     if (info.ip === undefined) warn("client_address_unknown");
     const about = { route, ip_prefix: info.ipPrefixText };
-    return { request, info, route, identity: undefined, emit: (type, fields) => events.emit(type, { ...about, ...fields }) };
+    const emit: Events["emit"] = (type, fields) => {
+      events.emit(type, { ...about, ...fields });
+      if (type === "session_issued") watchAddress(fields.player);
+    };
+    const watchAddress = (player?: string): void => {
+      const reason = "single_address";
+      if (isSingle(request, info.address, player)) events.emit("config_warning", { ...about, outcome: "info", reason, detail: "clientIp" });
+    };
+    watchAddress();
+    return { request, info, route, identity: undefined, emit };
   }
 
   /** A page of somebody else's makes a browser write here: refused under every mode, before anything is read or spent. */

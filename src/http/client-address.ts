@@ -35,21 +35,42 @@ export function clientAddress(option: ClientIpOption | undefined): (request: Req
   };
 }
 
+const HOUR = 3_600_000;
+
 /**
- * Watches for a deployment in which every client has one address (a proxy that was not configured: one bucket for all).
- * The function returns true once: when its first 100 requests came from one address and said that they were forwarded for several.
+ * Watches for a deployment in which every client has one address (a proxy that was not configured: one bucket for all). The function returns true, once
+ * an hour at most, when in an hour nobody came from a second address, and either 10 clients were forwarded for or 50 players came: more than a
+ * household, an office or somebody at work on the page. Players at a page on this very machine do not count, unless it is `published`.
+ *
+ * @param clock milliseconds
  */
-export function watchSingleAddress(): (request: Request, address: string | undefined) => boolean {
-  const addresses = new Set<string>();
+export function watchSingleAddress(
+  clock: () => number,
+  published = false,
+): (request: Request, address: string | undefined, player?: string) => boolean {
   const forwarded = new Set<string>();
-  let seen = 0;
-  return (request, address) => {
-    if (seen >= 100 || address === undefined) return false;
-    seen = addresses.add(address).size > 1 ? 100 : seen + 1;
-    const { headers } = request;
+  const players = new Set<string>();
+  /** Empty: there is nothing to find out in this hour. */
+  let only = "";
+  let until = 0;
+  return ({ headers, url }, address, player) => {
+    const now = clock();
+    if (!address) return false;
+    if (now >= until) {
+      until = now + HOUR;
+      only = address;
+      forwarded.clear();
+      players.clear();
+    }
+    if (only !== address) only = "";
+    if (!only) return false;
     const from = headers.get("x-forwarded-for") ?? headers.get("forwarded") ?? headers.get("cf-connecting-ip");
-    if (from && forwarded.size < 2) forwarded.add(from.slice(0, 100));
-    return seen === 100 && addresses.size + forwarded.size > 2 && addresses.size < 2;
+    if (from) forwarded.add(from.slice(0, 100));
+    if (player && (published || !/^https?:\/\/([^/]+\.)?(localhost|127[.\d]+|\[::1])[:/]/.test(url))) players.add(player);
+    if (forwarded.size < 10 && players.size < 50) return false;
+    only = "";
+    until = now + HOUR;
+    return true;
   };
 }
 

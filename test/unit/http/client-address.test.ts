@@ -213,18 +213,71 @@ describe("detectPlatform", () => {
 });
 
 describe("watchSingleAddress", () => {
-  const run = (addresses: string[], forwarded: (i: number) => HeadersInit): boolean[] => {
-    const watch = watchSingleAddress();
-    return Array.from({ length: 250 }, (_, i) => watch(request(forwarded(i)), addresses[i % addresses.length]));
+  const HOUR = 3_600_000;
+  /** One request a second; which of them raised the alarm. */
+  const run = (
+    count: number,
+    of: (i: number) => { address?: string; headers?: HeadersInit; player?: string; url?: string },
+    { published = false, every = 1000 } = {},
+  ): number[] => {
+    let now = 0;
+    const watch = watchSingleAddress(() => now, published);
+    return Array.from({ length: count }, (_, i) => {
+      now = i * every;
+      const { address = "10.0.0.1", headers = {}, player, url = "https://game.example/" } = of(i);
+      return watch(new Request(url, { headers }), address, player) ? i : -1;
+    }).filter((i) => i >= 0);
   };
 
-  it("warns once when all clients come from one address and say they were forwarded for many", () => {
-    expect(run(["10.0.0.1"], (i) => ({ "x-forwarded-for": `203.0.113.${i}` })).filter(Boolean)).toHaveLength(1);
+  it("warns when all clients come from one address and say they were forwarded for many", () => {
+    for (const name of ["x-forwarded-for", "forwarded", "cf-connecting-ip"]) {
+      expect(
+        run(250, (i) => ({ headers: { [name]: `203.0.113.${i}` } })),
+        name,
+      ).toEqual([9]);
+    }
   });
 
-  it("is silent for one client, for several addresses and without headers", () => {
-    expect(run(["10.0.0.1"], () => ({ "x-forwarded-for": "203.0.113.1" }))).not.toContain(true);
-    expect(run(["10.0.0.1", "10.0.0.2"], (i) => ({ "x-forwarded-for": `203.0.113.${i}` }))).not.toContain(true);
-    expect(run(["10.0.0.1"], () => ({}))).not.toContain(true);
+  it("warns of many players behind one address that says nothing of them", () => {
+    expect(run(250, (i) => ({ player: `p${i}` }))).toEqual([49]);
+  });
+
+  it("warns again while it lasts, but never twice in an hour, whenever the hour began", () => {
+    expect(run(3 * 3600, (i) => ({ player: `p${i}` }))).toEqual([49, 49 + 3600, 49 + 2 * 3600].map((i, n) => i + (n > 0 ? 49 * n : 0)));
+    const late = run(10_000, (i) => ({ player: i < 3550 ? "one" : `p${i}` }));
+    for (const [n, i] of late.entries()) if (n > 0) expect(i - (late[n - 1] ?? 0)).toBeGreaterThanOrEqual(HOUR / 1000);
+    expect(late.length).toBeGreaterThan(1);
+  });
+
+  it("is silent for one client, for several addresses, and for what one household or somebody at work does", () => {
+    expect(run(1000, () => ({ headers: { "x-forwarded-for": "203.0.113.1" }, player: "p" }))).toEqual([]);
+    expect(run(1000, (i) => ({ address: `10.0.0.${i % 2}`, headers: { "x-forwarded-for": `203.0.113.${i}` }, player: `p${i}` }))).toEqual(
+      [],
+    );
+    expect(run(1000, (i) => ({ headers: { "x-forwarded-for": `192.168.0.${i % 9}` }, player: `p${i % 49}` }))).toEqual([]);
+    // Forty reloads an hour, all day long, each a new player.
+    expect(run(1000, (i) => ({ player: `p${i}` }), { every: HOUR / 40 })).toEqual([]);
+    expect(run(1000, () => ({}))).toEqual([]);
+  });
+
+  it("is silent while a page on this machine is worked on, unless it is published under another name", () => {
+    for (const url of ["http://localhost:3000/", "http://127.0.0.1:3000/api", "http://[::1]:8787/", "http://game.localhost/"]) {
+      expect(
+        run(250, (i) => ({ url, player: `p${i}` })),
+        url,
+      ).toEqual([]);
+      expect(run(250, (i) => ({ url, player: `p${i}` }), { published: true })).toEqual([49]);
+    }
+    expect(run(250, (i) => ({ url: "https://localhost.example/", player: `p${i}` }))).toEqual([49]);
+  });
+
+  it("starts anew each hour: a health check from elsewhere mutes it for that hour only", () => {
+    expect(run(3700, (i) => ({ address: i === 0 ? "10.0.0.2" : "10.0.0.1", player: `p${i}` }))).toEqual([3649]);
+  });
+
+  it("does not hold what strangers send without end", () => {
+    const long = "x".repeat(8000);
+    expect(run(9, (i) => ({ headers: { "x-forwarded-for": `${i}${long}` } }))).toEqual([]);
+    expect(run(20, (i) => ({ headers: { "x-forwarded-for": `${long}${i}` } }))).toEqual([]);
   });
 });
