@@ -1,13 +1,16 @@
 // A Worker that runs the contract suites on its own D1 binding.
-import { d1Board } from "../../../adapters/d1.ts";
+import { type D1Client, d1Board, d1Store } from "../../../adapters/d1.ts";
 import { testBoard } from "../../../src/testing/board.ts";
+import { type StoreUnderTest, testStore } from "../../../src/testing/store.ts";
 import { type RealD1, testD1Board } from "./d1-board-cases.ts";
+import { testD1Store } from "./d1-store-cases.ts";
 import { serveSuite } from "./suites.ts";
 
 interface Env {
   DB: RealD1;
 }
 
+const TIMEOUT = 2000;
 let serial = 0;
 
 export default {
@@ -15,6 +18,8 @@ export default {
     const { pathname } = new URL(request.url);
     // Tables of its own for each test; they go with it, or every later statement would read a longer schema.
     const table = (): string => `t${serial++}`;
+    const drop = (kind: "TABLE" | "VIEW", names: readonly string[]): Promise<unknown> =>
+      DB.batch(names.map((name) => DB.prepare(`DROP ${kind} IF EXISTS ${name}`)));
     if (pathname === "/board") {
       return serveSuite(request, (kit) => {
         testBoard(() => {
@@ -23,14 +28,70 @@ export default {
             board: d1Board(DB, { table: name, timeoutMs: 20_000 }),
             reopen: () => d1Board(DB, { table: name }),
             async dispose() {
-              const tables = ["rules", "lists", "rows", "hist", "seen", "bans"];
-              await DB.batch(tables.map((one) => DB.prepare(`DROP TABLE IF EXISTS ${name}_${one}`)));
+              await drop(
+                "TABLE",
+                ["rules", "lists", "rows", "hist", "seen", "bans"].map((one) => `${name}_${one}`),
+              );
             },
           };
         }, kit);
         testD1Board(DB, table, kit);
       });
     }
+    const store = (clock?: () => number): StoreUnderTest => {
+      const name = table();
+      // D1 itself cannot be made to hang: its client can.
+      let hangs: Promise<unknown> | undefined;
+      const client: D1Client = {
+        prepare: (sql) => DB.prepare(sql),
+        batch: async (statements) => {
+          if (hangs !== undefined) throw await hangs;
+          return DB.batch(statements);
+        },
+      };
+      const options = { table: name, timeoutMs: TIMEOUT, ...(clock && { clock }) };
+      return {
+        store: d1Store(client, options),
+        timeoutMs: TIMEOUT,
+        another: () => d1Store(DB, options),
+        async dump() {
+          const [answer] = await DB.batch([DB.prepare(`SELECT DISTINCT key FROM ${name}`)]).catch(() => []);
+          return (answer?.results ?? []).map((row) => (typeof row === "object" && row !== null && "key" in row ? String(row.key) : ""));
+        },
+        dispose: async () => {
+          await drop("VIEW", [`${name}_spend`]);
+          await drop("TABLE", [name]);
+        },
+        hang: () => {
+          let lose = (_: Error): void => undefined;
+          hangs = new Promise<Error>((resolve) => {
+            lose = resolve;
+          });
+          return () => {
+            hangs = undefined;
+            lose(new Error("Network connection lost"));
+          };
+        },
+      };
+    };
+    if (pathname === "/store") {
+      return serveSuite(request, (kit) => {
+        testStore(() => {
+          let time = 1_750_000_000_000;
+          const under = store(() => time);
+          return {
+            ...under,
+            advance(ms) {
+              time += ms;
+            },
+          };
+        }, kit);
+        testD1Store(DB, table, kit);
+      });
+    }
+    if (pathname === "/store-real-time") return serveSuite(request, (kit) => testStore(() => store(), kit));
+    // As a Worker would: a handle for each request.
+    if (pathname === "/spend") return Response.json(await d1Store(DB, { timeoutMs: 20_000 }).spend(await request.json()));
     return new Response("Not found", { status: 404 });
   },
 };

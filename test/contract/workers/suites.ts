@@ -26,7 +26,7 @@ export async function serveSuite(request: Request, declare: (kit: TestKit) => vo
   if (test !== undefined) {
     outcome = await test().then(
       () => ({}),
-      (error: unknown) => ({ error: error instanceof Error ? `${error.message}\n${error.stack}` : String(error) }),
+      (error: unknown) => ({ error: error instanceof Error ? `${error.stack}\n${error.cause}` : String(error) }),
     );
   }
   return Response.json(outcome);
