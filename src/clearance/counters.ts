@@ -32,7 +32,7 @@ const REPORTED: { readonly [reported: string]: string } = {
 };
 /** Requests of a device that are told apart, and of an address prefix: who writes ever new device ids makes no more keys than this. */
 const DEVICE: Counter = { window: 300, limit: 1000 };
-const PREFIX: Counter = { window: 300, limit: 20_000 };
+const PREFIX: Counter = { window: 300, limit: 5000 };
 const USERS: Counter = { window: 900, limit: 100 };
 /** Address prefixes of one ephemeral id, and how many of them are a cluster. */
 const CLUSTER: Counter = { window: 3600, limit: 100 };

@@ -20,11 +20,14 @@ export interface Settled {
   bridgeOrigins: readonly string[];
 }
 
-/** One phone, or all that share one address: a carrier's is thousands of phones. */
+/** How many phones may come from one address: a carrier's is thousands, of which some hundreds may be ours. Ten, and the first few would lock out the rest. */
+const PHONES = 100;
+
+/** One phone, or all that share one address. */
 function verifyLimits(attempts: number, failures: number, issued: number): Record<string, readonly LimitRule[]> {
   const both = (name: string, limit: number): LimitRule[] => [
     { name: `${name}.device`, limit, window: 900, by: ["device", "ip-prefix"] },
-    { name: `${name}.ip`, limit: limit * 10, window: 900, by: "ip" },
+    { name: `${name}.ip`, limit: limit * PHONES, window: 900, by: "ip" },
   ];
   return {
     "clearance.attempts": both("attempts", attempts),
@@ -39,7 +42,7 @@ export const strictVerifyLimits: Record<string, readonly LimitRule[]> = verifyLi
 /** What a request of middling risk is counted by. */
 const TIGHT: readonly LimitRule[] = [
   { name: "tight.device", limit: 20, window: 60, by: ["device", "ip-prefix"] },
-  { name: "tight.ip", limit: 60, window: 60, by: "ip" },
+  { name: "tight.ip", limit: 300, window: 60, by: "ip" },
 ];
 
 /** @throws {TypeError} {RangeError} a bad or unknown option; a gate without a signing secret; a condition that the policy names and nobody gives */
