@@ -101,33 +101,33 @@ export function createSessions(
       // Nothing is hashed before its length is known.
       idempotencyKey: token.length > MAX_TURNSTILE_TOKEN ? undefined : await idempotencyKey(visit, token),
     });
-    const { latencyMs: latency_ms } = result;
+    const latency_ms = result.latencyMs;
+    let eid: string | undefined;
     if (result.ok) {
-      const { testKey, ephemeralId } = result;
-      const eid = ephemeralId && keys ? await shortMac(keys.subkeys, "bind/1", ["eid", ephemeralId]) : undefined;
+      eid = result.ephemeralId && keys && (await shortMac(keys.subkeys, "bind/1", ["eid", result.ephemeralId]));
       visit.emit("turnstile_siteverify_success", { outcome: "allow", latency_ms, action: result.action, ephemeral_id: eid });
-      return {
-        ok: true,
-        jti: testKey ? randomId(random) : await idOf(token),
-        // Never ahead of us: a store that began after this would take it for one that it knows all of.
-        authTime: Math.floor(Math.min(result.challengeAt, clock()) / 1000),
-        scope: testKey ? actions : [result.action.toLowerCase()],
-        eid,
-        degraded: false,
-        seed: testKey ? undefined : token,
-      };
+    } else {
+      const { reason, errorCodes: error_codes } = result;
+      const down = reason === "timeout" || reason === "unavailable";
+      const degraded = (down && resolved.onUnavailable === "degraded") || undefined;
+      const ours = down || reason === "misconfigured";
+      const code = ours ? "UNAVAILABLE" : "VERIFICATION_FAILED";
+      const type = down ? "turnstile_siteverify_timeout" : "turnstile_siteverify_failed";
+      visit.emit(type, { outcome: ours ? "error" : "deny", code, reason, error_codes, latency_ms, degraded, dry_run });
+      if (!degraded) return { ok: false, code, reason };
     }
-    const { reason, errorCodes: error_codes } = result;
-    const down = reason === "timeout" || reason === "unavailable";
-    const degraded = down && resolved.onUnavailable === "degraded";
-    const ours = down || reason === "misconfigured";
-    const code = ours ? "UNAVAILABLE" : "VERIFICATION_FAILED";
-    const outcome = ours ? "error" : "deny";
-    const type = down ? "turnstile_siteverify_timeout" : "turnstile_siteverify_failed";
-    visit.emit(type, { outcome, code, reason, error_codes, latency_ms, degraded: degraded || undefined, dry_run });
-    if (!degraded) return { ok: false, code, reason };
-    const authTime = Math.floor(clock() / 1000);
-    return { ok: true, jti: await idOf(token), authTime, scope: actions, eid: undefined, degraded, seed: token };
+    // The token of a test key is a constant, and says nothing of the page.
+    const constant = result.ok && result.testKey;
+    return {
+      ok: true,
+      jti: constant ? randomId(random) : await idOf(token),
+      // Never ahead of us: a store that began after this would take it for one that it knows all of.
+      authTime: Math.floor(Math.min(result.ok ? result.challengeAt : Number.POSITIVE_INFINITY, clock()) / 1000),
+      scope: result.ok && !constant ? [result.action.toLowerCase()] : actions,
+      eid,
+      degraded: !result.ok,
+      seed: constant ? undefined : token,
+    };
   };
 
   // One token is spent many times: its MAC and claims are the same each time, only the clock is not. Values, never promises, and few of them.
@@ -135,14 +135,16 @@ export function createSessions(
   const verify: SessionDesk["verify"] = async (token) => {
     if (!keys) throw new GatepassError("ERR_CONFIG_INVALID", "Cannot verify the session: there is no signing secret");
     const now = clock() / 1000;
-    const seen = known.get(token);
+    let claims = known.get(token);
     // Whatever is not plainly alive goes the whole way, and is refused there.
-    if (seen && now >= seen.iat && now < seen.exp) return { ...seen, scope: [...seen.scope] };
-    const claims = await keys.tokens.verify(TYP.session, token);
-    if (!isSession(claims)) throw new GatepassError("ERR_TOKEN_CLAIM", "Cannot verify the session: a claim is wrong");
-    // All at once: to find the oldest one, a map goes through the places of all that were taken out before it.
-    if (known.size >= KNOWN) known.clear();
-    known.set(token, claims);
+    if (!claims || now < claims.iat || !(now < claims.exp)) {
+      const verified = await keys.tokens.verify(TYP.session, token);
+      if (!isSession(verified)) throw new GatepassError("ERR_TOKEN_CLAIM", "Cannot verify the session: a claim is wrong");
+      // All at once: to find the oldest one, a map goes through the places of all that were taken out before it.
+      if (known.size >= KNOWN) known.clear();
+      known.set(token, verified);
+      claims = verified;
+    }
     return { ...claims, scope: [...claims.scope] };
   };
 

@@ -8,10 +8,8 @@ export const MAX_TOKEN = 4096;
 /** The one algorithm: what a token's header says is compared with it, never obeyed. */
 export const ALG = "HS256";
 
-/** 32 bytes are 43 characters. */
-const MAC_LENGTH = 43;
-// `$` without the m flag matches at the very end only, never before a newline.
-const SHAPE = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{43}$/;
+/** The MAC's 32 bytes are 43 characters, the last of which has two unused bits. `$` without the m flag matches at the very end only. */
+const SHAPE = /^[\w-]+\.[\w-]+\.[\w-]{42}[AEIMQUYcgkosw048]$/;
 
 /** What a header may tell us before the MAC is checked. */
 export interface Header {
@@ -28,30 +26,27 @@ export interface Header {
 export function openEnvelope(token: unknown, known: ReadonlyMap<string, Header>): [segment: string, header: Header] {
   if (typeof token !== "string" || token.length > MAX_TOKEN || !SHAPE.test(token)) throw malformed();
   const dot = token.indexOf(".");
-  const mac = token.length - MAC_LENGTH;
-  if (!isCanonical(token, dot + 1, mac - 1) || !isCanonical(token, mac, token.length)) throw malformed();
+  if (!isCanonical(token, dot + 1, token.length - 44)) throw malformed();
   const segment = token.slice(0, dot);
   return [segment, known.get(segment) ?? openHeader(segment)];
 }
 
 function openHeader(segment: string): Header {
   const bytes = decodeBase64url(segment); // canonical or null
-  const text = bytes && decodeUtf8(bytes);
-  const members = text === null ? null : parseJsonObject(text);
-  if (members === null) throw malformed();
-  const { alg, typ, kid, ...others } = members;
+  if (!bytes) throw malformed();
+  const { alg, typ, kid, ...others } = openJson(bytes);
   if (alg !== ALG || typeof typ !== "string" || (kid !== undefined && typeof kid !== "string") || Object.keys(others).length > 0) {
     throw new GatepassError("ERR_TOKEN_HEADER", "Cannot verify the token: its header is not one of ours");
   }
   return { typ, kid };
 }
 
-/** The claims of a verified payload. @throws {GatepassError} `ERR_TOKEN_MALFORMED` */
-export function openPayload(payload: Uint8Array): Record<string, unknown> {
-  const text = decodeUtf8(payload);
-  const claims = text === null ? null : parseJsonObject(text);
-  if (claims === null) throw malformed();
-  return claims;
+/** The members of a header, the claims of a verified payload. @throws {GatepassError} `ERR_TOKEN_MALFORMED` */
+export function openJson(bytes: Uint8Array): Record<string, unknown> {
+  const text = decodeUtf8(bytes);
+  const members = text === null ? null : parseJsonObject(text);
+  if (members === null) throw malformed();
+  return members;
 }
 
 /** Media types compare without case, and without the `application/` that a header may leave out (RFC 7515, section 4.1.9). */

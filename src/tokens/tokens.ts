@@ -4,12 +4,14 @@ import { assertFunction, assertInteger, assertKeys, assertString } from "../util
 import { utf8 } from "../util/bytes.ts";
 import { randomId } from "../util/random.ts";
 import { checkClaims, MAX_JTI } from "./claims.ts";
-import { ALG, type Header, MAX_TOKEN, openEnvelope, openPayload, sameType } from "./envelope.ts";
+import { ALG, type Header, MAX_TOKEN, openEnvelope, openJson, sameType } from "./envelope.ts";
 import { hmacKey, parseRing } from "./keyring.ts";
 import type { Claims, Tokens, TokensOptions } from "./types.ts";
 
 /** How many headers are remembered. */
 const MAX_KNOWN = 64;
+/** Claims that only `sign` sets. */
+const OURS = ["v", "iat", "exp", "iss", "aud", "key"];
 const OPTIONS = ["secrets", "issuer", "audience", "clockTolerance", "maxTtl", "clock", "random"];
 
 /**
@@ -47,14 +49,14 @@ export function createTokens(options: TokensOptions): Tokens {
     async sign(typ, claims, { ttl }) {
       assertType(typ);
       assertInteger("ttl", ttl, 1, maxTtl);
-      const taken = ["v", "iat", "exp", "iss", "aud", "key"].find((name) => claims[name] !== undefined);
+      const taken = OURS.find((name) => claims[name] !== undefined);
       if (taken) throw new TypeError(`Cannot sign: claim "${taken}" is not the caller's`);
       const { jti = randomId(random), nbf } = claims;
       assertString("jti", jti, 1, MAX_JTI);
       if (nbf !== undefined && typeof nbf !== "number") throw new TypeError('Cannot sign: claim "nbf" is not a number of seconds');
       const iat = Math.floor(clock() / 1000);
       const payload = toJson({ ...claims, v: 1, jti, iat, exp: iat + ttl, iss: issuer, aud: audience });
-      const header = { alg: ALG, typ, ...(first.kid === undefined ? undefined : { kid: first.kid }) };
+      const header = { alg: ALG, typ, ...(first.kid !== undefined && { kid: first.kid }) };
       const token = await new CompactSign(utf8(payload)).setProtectedHeader(header).sign(first.hmac ?? (await hmacKey(first)));
       if (token.length > MAX_TOKEN) throw new RangeError(`Cannot sign: ${token.length} characters are more than ${MAX_TOKEN}`);
       return token;
@@ -65,11 +67,10 @@ export function createTokens(options: TokensOptions): Tokens {
       const [segment, header] = openEnvelope(token, known);
       if (!sameType(header.typ, typ)) throw notOurs("it is of another kind");
       // A token without a name may be of before the ring had names. One with a name is of that key or of nobody's.
-      let key = header.kid === undefined ? 0 : ring.findIndex(({ kid }) => kid === header.kid);
-      if (key < 0) throw notOurs("its key is unknown");
-      const end = header.kid === undefined ? ring.length : key + 1;
-      for (; key < end; key++) {
-        const entry = ring[key] ?? first;
+      const named = header.kid !== undefined;
+      if (named && !ring.some(({ kid }) => kid === header.kid)) throw notOurs("its key is unknown");
+      for (const [key, entry] of ring.entries()) {
+        if (named && entry.kid !== header.kid) continue;
         const hmac = entry.hmac ?? (await hmacKey(entry));
         let payload: Uint8Array;
         try {
@@ -78,7 +79,7 @@ export function createTokens(options: TokensOptions): Tokens {
           continue; // jose's own error is dropped: its cause may quote the token
         }
         if (known.size < MAX_KNOWN) known.set(segment, header);
-        return checkClaims(openPayload(payload), expected, clock() / 1000, key);
+        return checkClaims(openJson(payload), expected, clock() / 1000, key);
       }
       throw new GatepassError("ERR_TOKEN_SIGNATURE", "Cannot verify the token: its signature is wrong");
     },
@@ -98,8 +99,8 @@ function toJson(claims: Claims): string {
 }
 
 function survives(value: unknown): boolean {
-  if (typeof value === "number") return Number.isFinite(value);
-  if (typeof value !== "object" || value === null) return value === null || typeof value === "string" || typeof value === "boolean";
+  if (typeof value === "string" || typeof value === "boolean" || value === null || Number.isFinite(value)) return true;
+  if (typeof value !== "object") return false;
   if (Array.isArray(value)) return value.every(survives);
   const parent: unknown = Object.getPrototypeOf(value);
   return (
