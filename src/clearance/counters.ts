@@ -30,6 +30,8 @@ const REPORTED: { readonly [reported: string]: string } = {
   otp_requested: "otpRequests",
   honeypot_tripped: "honeypot",
 };
+/** Reported of whoever logs in: counts nothing but the names that one device uses. */
+const LOGGED_IN = "login_succeeded";
 /** Requests of a device that are told apart, and of an address prefix: who writes ever new device ids makes no more keys than this. */
 const DEVICE: Counter = { window: 300, limit: 1000 };
 const PREFIX: Counter = { window: 300, limit: 5000 };
@@ -113,16 +115,18 @@ export function createCounters({ store, options }: Kernel, weights: RiskWeights)
     async report(signal, subjects, { account, user, weight = 1 }) {
       const name = Object.hasOwn(REPORTED, signal) ? REPORTED[signal] : signal;
       const counter = name !== undefined && Object.hasOwn(counters, name) ? counters[name] : undefined;
-      if (!name || !counter) return false;
-      assertInteger("weight", weight, 1, counter.limit);
+      if (!name || (!counter && signal !== LOGGED_IN)) return false;
       const who = { ...subjects, ...(account !== undefined && { account }), ...(user !== undefined && { user }) };
-      const charges = quotasOf(name, counter, who);
-      // The prefix in the same step: under keys that a stranger makes up nobody writes more than one place may.
-      await store.spend([prefixQuota(who), ...charges.map((quota) => ({ ...quota, cost: weight }))]);
+      if (counter) {
+        assertInteger("weight", weight, 1, counter.limit);
+        const charges = quotasOf(name, counter, who);
+        // The prefix in the same step: under keys that a stranger makes up nobody writes more than one place may.
+        await store.spend([prefixQuota(who), ...charges.map((quota) => ({ ...quota, cost: weight }))]);
+      }
       const { device, "ip-prefix": prefix } = who;
       const named = account ?? user;
       // Admitted once for each name: the device's count is that of different names.
-      if (named !== undefined && device && prefix && name === "failedLogins") {
+      if (named !== undefined && device && prefix) {
         const once = quotaOf("risk.user", { window: USERS.window, limit: 1 }, ["n", device, prefix, named]);
         await store.spend([prefixQuota(who), once, quotaOf("risk.users", USERS, ["d", device, prefix])]);
       }

@@ -6,12 +6,14 @@
 
 export { clearance } from "./clearance.ts";
 export { exampleLimits, examplePolicy } from "./example-policy.ts";
+export { explainPolicy, type Question } from "./explain.ts";
 export { strictVerifyLimits } from "./options.ts";
 export { parsePolicy } from "./policy.ts";
 export { assessRisk, defaultWeights } from "./risk.ts";
 export type {
   ClearanceOptions,
   Decision,
+  Explanation,
   Policy,
   PolicyDocument,
   PolicyEntry,

@@ -132,7 +132,8 @@ export interface Explanation {
   /** As compared. */
   path: string;
   kind: PolicyKind;
-  entry: PolicyEntry | undefined;
+  /** The entry, or what an unmatched path gets. */
+  entry: PolicyEntry;
   risk: Risk;
   decision: Decision;
 }

@@ -1,0 +1,41 @@
+import { assertString } from "../util/assertions.ts";
+import { decide } from "./decide.ts";
+import { normalizePath } from "./paths.ts";
+import { matchPolicy, parsePolicy } from "./policy.ts";
+import { assessRisk, pathPoints } from "./risk.ts";
+import type { Explanation, PolicyDocument, RiskSignals, RiskWeights } from "./types.ts";
+
+/** A request to explain. */
+export interface Question {
+  /** As in a request's URL, not decoded. */
+  path: string;
+  /** Default `GET`. */
+  method?: string;
+  /** Default: none but the path's own. */
+  signals?: Partial<RiskSignals>;
+  /** Names of the conditions (`when`) that hold. Default none. */
+  holds?: readonly string[];
+  /** As `clearance({ risk })`. */
+  weights?: RiskWeights;
+}
+
+/**
+ * What a policy would say to a request without a clearance, and why. Nothing is counted or stored.
+ *
+ * @throws {TypeError} {RangeError} a bad policy or question
+ *
+ * @example
+ * ```ts
+ * import { examplePolicy, explainPolicy } from "gatepass/clearance";
+ * const { kind, decision, risk } = await explainPolicy(examplePolicy, { method: "POST", path: "/api/auth/login", signals: { failedLogins: 6 } });
+ * console.assert(kind === "risk" && decision === "challenge" && risk.score === 60);
+ * ```
+ */
+export async function explainPolicy(document: PolicyDocument, question: Question): Promise<Explanation> {
+  const { path, method = "GET", signals = {}, holds = [], weights } = question;
+  assertString("path", path);
+  const entry = await matchPolicy(parsePolicy(document), method, path, (name) => holds.includes(name));
+  const plain = normalizePath(path);
+  const risk = assessRisk({ sensitivePath: pathPoints(plain, entry), ...signals }, weights);
+  return { path: plain, kind: entry.kind, entry, risk, decision: decide(entry, risk.band) };
+}
