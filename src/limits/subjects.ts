@@ -19,22 +19,25 @@ export function canonicalSubjects(who: Subjects): Subjects {
 
 /** One spelling of a mailbox, as providers deliver to it: `A.User+x@Gmail.com` is `auser@gmail.com`. Text that is no address is folded. */
 export function canonicalEmail(text: string): string {
-  const [, box, domain = ""] = /^(.*)@([^@]*)$/s.exec(text.normalize("NFKC")) ?? [];
-  if (box === undefined) return fold(text);
+  const whole = fold(text);
+  const at = whole.lastIndexOf("@");
+  if (at < 0) return whole;
+  const box = whole.slice(0, at);
+  const domain = whole.slice(at + 1).replace(/(?<![.。])[.。]+$/, "");
   // What comes behind the plus is its owner's choice, as often as they like.
-  const name = fold(box).split("+")[0] || fold(box);
+  const name = box.split("+")[0] || box;
   const url = `http://${domain}`;
-  // As the platform's URL parser spells hosts: lower case, IDNA.
-  const host = (URL.canParse(url) ? new URL(url).hostname : fold(domain)).replace(/(?<!\.)\.+$/, "");
+  // As the platform's URL parser spells hosts: IDNA.
+  const host = /[/?#:%]/.test(domain) || !URL.canParse(url) ? domain : new URL(url).hostname;
   return /^g(oogle)?mail\.com$/.test(host) ? `${fold(name.replaceAll(".", ""))}@gmail.com` : `${name}@${host}`;
 }
 
-/** Without case, width, white space and quotes. */
+/** Without case, width, quotes, and what nobody sees. */
 function fold(text: string): string {
   return text
     .normalize("NFKC")
     .toLowerCase()
-    .replace(/[\s"\\]/g, "")
+    .replace(/[\s\p{DI}"\\]/gu, "")
     .normalize("NFKC");
 }
 
