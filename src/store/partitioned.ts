@@ -131,32 +131,28 @@ export function partitioned<P extends string | number>({ placeOf, at, timeoutMs 
 
 /** The answer of several groups, of which one refused, as one store would give it. */
 function refusal<P>(outcomes: readonly Outcome<P>[]): SpendResult {
-  const refusing = outcomes.filter(({ result }) => !result.ok);
   let uses = Number.POSITIVE_INFINITY;
-  let rate = -1;
+  let rate: number | null = null;
   let longest = 0;
-  let latest = 0;
-  for (const { group, result } of refusing) {
-    for (const [i, quota] of group.quotas.entries()) {
-      const [state, index] = [result.states[i], group.indexes[i] ?? 0];
-      if (state?.why === undefined || quota.cost === 0) continue;
-      if (isUsesQuota(quota)) uses = Math.min(uses, index);
-      // Within a group its own word counts, which knows the waits; where a uses quota took that, the later reset.
-      else if (
-        result.retryAfter > longest ||
-        (result.retryAfter === longest && (result.refused === i || rate < 0 || state.resetAt > latest))
-      ) {
-        [rate, longest, latest] = [index, result.retryAfter, result.refused === i ? Number.POSITIVE_INFINITY : state.resetAt];
-      }
-    }
+  for (const { group, result } of outcomes.filter((outcome) => !outcome.result.ok)) {
+    const refusing = [...group.quotas.keys()].filter((i) => result.states[i]?.why !== undefined && group.quotas[i]?.cost !== 0);
+    const [first] = refusing.filter((i) => isUses(group.quotas[i]));
+    if (first !== undefined) uses = Math.min(uses, group.indexes[first] ?? uses);
+    // Its own word counts, which knows the waits; where that names a uses quota, the rate that is empty last.
+    const resetAt = (i: number): number => result.states[i]?.resetAt ?? 0;
+    const [latest] = refusing.filter((i) => !isUses(group.quotas[i])).sort((a, b) => resetAt(b) - resetAt(a));
+    const slowest = isUses(group.quotas[result.refused ?? -1]) ? latest : (result.refused ?? undefined);
+    if (slowest === undefined || result.retryAfter <= longest) continue;
+    longest = result.retryAfter;
+    rate = group.indexes[slowest] ?? null;
   }
-  return {
-    ok: false,
-    at: earliest(outcomes),
-    refused: Number.isFinite(uses) ? uses : rate,
-    retryAfter: longest,
-    states: statesOf(outcomes),
-  };
+  const refused = Number.isFinite(uses) ? uses : rate;
+  return { ok: false, at: earliest(outcomes), refused, retryAfter: longest, states: statesOf(outcomes) };
+}
+
+function isUses(quota: Quota | undefined): boolean {
+  // Beyond the end stands the quota by which a group was asked.
+  return quota === undefined || isUsesQuota(quota);
 }
 
 /** The states in the order of the spend; what was given back as it was before. */

@@ -1,0 +1,285 @@
+/**
+ * What a store does in Redis, as scripts. A key of the contract is one Redis key, and its value one short string:
+ *
+ * | value | holds |
+ * |---|---|
+ * | `1750000000000` | a uses quota: when it dies (ms), used once. An integer to Redis: 16 bytes more than no value at all |
+ * | `1750000000000:3` | the same, three units used |
+ * | `r`, 6 bytes, 11 x w bytes | a rate quota: its newest sub-window (+ 2^47), and the units of that one and the ten before it, w bytes each |
+ * | `bUNTIL;USES;DIES;RING` | the rare rest, a block above all: until when (0: not blocked), and what the key holds besides, with the ring's death |
+ *
+ * A block is a mark of its own in there: no charge and no refund touches it, and it goes when it is lifted or its time is over.
+ *
+ * `ARGV` holds 4 for each key (see `_redis-script.ts`), and behind them, where the store has a clock of its own, the time; otherwise it is the
+ * server's. Keys expire by themselves (a minute late where the clock is the store's own: processes may disagree): a uses quota at its `expiresAt` to the millisecond (never before: it could be spent again), a ring 11
+ * sub-windows after its last charge. Everything is decided before anything is written, and Redis refuses to begin writing when it has no memory
+ * left, so there is no half of a spend. A value that is none of ours is an error, and nothing is admitted.
+ *
+ * Numbers become text by `%.0f` alone: Lua's own `tostring` rounds to 14 digits.
+ */
+
+const COMMON = `
+local K, A, call, byte, floor = KEYS, ARGV, redis.call, string.byte, math.floor
+local n = #K
+local now = A[n * 4 + 1]
+local virtual = now
+if now then
+  now = now + 0
+else
+  local time = call('TIME')
+  now = time[1] * 1000 + floor(time[2] / 1000)
+end
+`;
+
+/** Reading and writing any value; not on the usual path, where a closure is worth its cost. */
+const RECORDS = `
+local function text(number) return string.format('%.0f', number) end
+
+-- newest, and units by age at t[1] .. t[11]
+local function ringOf(v)
+  local b = {byte(v, 1, -1)}
+  local w, newest, t = (#v - 7) / 11, 0, {}
+  for k = 2, 7 do newest = newest * 256 + b[k] end
+  for age = 0, 10 do
+    local units = 0
+    for k = 8 + age * w, 7 + age * w + w do units = units * 256 + b[k] end
+    t[age + 1] = units
+  end
+  return newest - 140737488355328, t
+end
+
+local function ringText(newest, t)
+  local most, w = 0, 1
+  for k = 1, 11 do if t[k] > most then most = t[k] end end
+  while most > 255 do most, w = floor(most / 256), w + 1 end
+  local b, number = {114}, newest + 140737488355328
+  for k = 7, 2, -1 do b[k], number = number % 256, floor(number / 256) end
+  for age = 0, 10 do
+    number = t[age + 1]
+    for k = 7 + age * w + w, 8 + age * w, -1 do b[k], number = number % 256, floor(number / 256) end
+  end
+  return string.char(unpack(b))
+end
+
+-- What is over is left out.
+local function parse(v)
+  local r = {blocked = 0, dies = 0, used = 0, ringDies = 0}
+  local uses = v
+  if not v then return r end
+  local kind = byte(v)
+  if kind == 114 then
+    uses, r.ring = '', v
+  elseif kind == 98 then
+    local blocked, ringDies
+    blocked, uses, ringDies, r.ring = string.match(v, '^b(%d+);([%d:]*);(%d+);(.*)$')
+    r.blocked, r.ringDies = blocked + 0, ringDies + 0
+    if r.blocked <= now then r.blocked = 0 end
+    if r.ringDies <= now then r.ring = nil end
+  end
+  if uses ~= '' then
+    local dies, used = string.match(uses, '^(%d+):?(%d*)$')
+    r.dies, r.used = dies + 0, used == '' and 1 or used + 0
+    if r.dies <= now then r.dies, r.used = 0, 0 end
+  end
+  return r
+end
+
+local function save(key, r)
+  -- How long a ring lives is known to whoever charges it; to the others Redis tells it.
+  if r.ring and r.ringDies == 0 then r.ringDies = now + math.max(0, call('PTTL', key)) end
+  local dies, uses = math.max(r.blocked, r.dies, r.ring and r.ringDies or 0), ''
+  if r.used > 0 then
+    uses = r.used == 1 and text(r.dies) or text(r.dies) .. ':' .. text(r.used)
+  end
+  local v = uses
+  if r.blocked > 0 or r.ring and r.used > 0 then
+    v = 'b' .. text(r.blocked) .. ';' .. uses .. ';' .. text(r.ring and r.ringDies or 0) .. ';' .. (r.ring or '')
+  elseif r.ring then
+    v = r.ring
+  end
+  if v == '' then
+    call('DEL', key)
+  elseif virtual then
+    call('SET', key, v, 'PX', text(dies - now + 60000))
+  else
+    call('SET', key, v, 'PXAT', text(dies))
+  end
+end
+`;
+
+/**
+ * Charges every quota or none. `ARGV`, for each key: limit, cost, and for a uses quota its `expiresAt` and "", for a rate quota 11 sub-windows (ms) and
+ * the shift of its grid. The answer is numbers: the time, and remaining and reset of each quota; or, unless all are charged and none of them would
+ * refuse, the time, the position of the one that refuses (0: none), the wait (ms), and remaining, reset and why (0..3) of each.
+ *
+ * The first part is the usual path, all charged and nothing out of the ordinary, kept short since Redis does nothing else meanwhile.
+ * The second knows every case, and begins anew.
+ */
+export const SPEND: string = `${COMMON}
+local values = n > 0 and call('MGET', unpack(K)) or {}
+local out, texts, ways, times, usual, a = {now}, {}, {}, {}, true, 0
+for i = 1, n do
+  local cost, v, x, y = A[a + 2] + 0, values[i], A[a + 3], A[a + 4]
+  local left, reset = A[a + 1] - cost, nil
+  a = a + 4
+  if cost == 0 then usual = false break end
+  if y == '' then
+    reset = x + 0
+    if v or reset <= now or left < 0 then usual = false break end
+    texts[i] = cost == 1 and x or x .. ':' .. A[a - 2]
+    if virtual then
+      ways[i], times[i] = 'PX', string.format('%.0f', reset - now + 60000)
+    else
+      ways[i], times[i] = 'PXAT', x
+    end
+  else
+    local step, shift = x / 11, y + 0
+    local sub = floor((now - shift) / step)
+    local gone, n1, n2, n3, n4, n5, n6, c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, kind, more = 11
+    if v then
+      kind, n1, n2, n3, n4, n5, n6, c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, more = byte(v, 1, 19)
+      if kind ~= 114 or more then usual = false break end
+      gone = sub + 140737488355328 - (((((n1 * 256 + n2) * 256 + n3) * 256 + n4) * 256 + n5) * 256 + n6)
+    end
+    if gone > 10 then
+      c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10 = 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
+    elseif gone < 0 then
+      usual = false break
+    else
+      for _ = 1, gone do c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10 = 0, c0, c1, c2, c3, c4, c5, c6, c7, c8, c9 end
+    end
+    left = left - c0 - c1 - c2 - c3 - c4 - c5 - c6 - c7 - c8 - c9 - c10
+    c0 = c0 + cost
+    if left < 0 or c0 > 255 then usual = false break end
+    if gone > 0 then
+      local s = sub + 140737488355328
+      n6, n5, n4 = s % 256, floor(s / 256) % 256, floor(s / 65536) % 256
+      n3, n2, n1 = floor(s / 16777216) % 256, floor(s / 4294967296) % 256, floor(s / 1099511627776)
+      ways[i], times[i] = 'PX', virtual and string.format('%.0f', x + 60000) or x
+    end
+    texts[i] = string.char(114, n1, n2, n3, n4, n5, n6, c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10)
+    reset = (sub + 11) * step + shift
+  end
+  out[i * 2], out[i * 2 + 1] = left, reset
+end
+if usual then
+  for i = 1, n do
+    -- Within a sub-window the ring dies when it would have died.
+    if ways[i] then call('SET', K[i], texts[i], ways[i], times[i]) else call('SET', K[i], texts[i], 'KEEPTTL') end
+  end
+  return out
+end
+${RECORDS}
+local refused, usesRefuse, longest, records = 0, false, 0, {}
+out = {now, 0, 0}
+for i = 1, n do
+  local a = i * 4
+  local limit, cost, x, y = A[a - 3] + 0, A[a - 2] + 0, A[a - 1] + 0, A[a]
+  local need = cost > 0 and cost or 1
+  local r = parse(values[i])
+  local left, reset, why, wait = limit, now, 0, 0
+  if y == '' then
+    left, reset = limit - r.used, math.max(x, r.dies)
+    if x <= now then left, why = 0, 3 elseif left < need then why = 1 end
+    r.dies, r.used = reset, r.used + cost
+  else
+    local step, shift = x / 11, y + 0
+    local sub = floor((now - shift) / step)
+    local newest, t = sub - 11, nil
+    if r.ring then newest, t = ringOf(r.ring) end
+    local counted = math.max(0, math.min(11, newest - sub + 11))
+    for k = 1, counted do left = left - t[k] end
+    if left < limit then reset = (newest + 11) * step + shift end
+    if left < need then
+      why = 1
+      local over, age = need - left, counted - 1
+      while age > 0 do
+        over = over - t[age + 1]
+        if over <= 0 then break end
+        age = age - 1
+      end
+      wait = (newest - age + 11) * step + shift - now
+    end
+    if cost > 0 then
+      if counted == 0 then newest, t = sub, {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0} end
+      while newest < sub do
+        table.insert(t, 1, 0)
+        newest = newest + 1
+      end
+      -- A clock that went back by more than the ring holds: the oldest that is kept, which is later than now.
+      local age = math.min(10, newest - sub)
+      t[age + 1] = t[age + 1] + cost
+      r.ring, r.ringDies = ringText(newest, t), (newest + 11) * step + shift
+    end
+  end
+  if left < 0 then left = 0 end
+  if r.blocked > 0 then
+    left, why, wait = 0, 2, math.max(wait, r.blocked - now)
+  end
+  if why > 0 and cost > 0 then
+    if y == '' then
+      if not usesRefuse then refused, usesRefuse = i, true end
+    elseif wait > longest then
+      longest = wait
+      if not usesRefuse then refused = i end
+    end
+  end
+  records[i] = r
+  out[i * 3 + 1], out[i * 3 + 2], out[i * 3 + 3] = left, reset, why
+end
+out[2], out[3] = refused, longest
+if refused > 0 then return out end
+for i = 1, n do
+  local cost, r = A[i * 4 - 2] + 0, records[i]
+  if cost > 0 then
+    out[i * 3 + 1] = out[i * 3 + 1] - cost
+    out[i * 3 + 2] = A[i * 4] == '' and r.dies or r.ringDies
+    save(K[i], r)
+  end
+end
+return out
+`;
+
+/** Gives back. `ARGV`, for each key: when it was charged (ms), and the rest as for {@link SPEND}. */
+export const REFUND: string = `${COMMON}${RECORDS}
+local values = n > 0 and call('MGET', unpack(K)) or {}
+for i = 1, n do
+  local a = i * 4
+  local at, cost, x, y = A[a - 3] + 0, A[a - 2] + 0, A[a - 1] + 0, A[a]
+  local r = parse(values[i])
+  if cost > 0 and y == '' then
+    -- Fenced: a lease that ran out and was taken anew has another expiry.
+    if r.dies == x and r.used >= cost then
+      r.used = r.used - cost
+      if r.used == 0 then r.dies = 0 end
+      save(K[i], r)
+    end
+  elseif cost > 0 and r.ring then
+    local step, shift = x / 11, y + 0
+    local newest, t = ringOf(r.ring)
+    local counted = math.max(0, math.min(11, newest - floor((now - shift) / step) + 11))
+    local age = newest - floor((at - shift) / step)
+    if age >= 0 and age < counted and t[age + 1] >= cost then
+      t[age + 1] = t[age + 1] - cost
+      local units = 0
+      for k = 1, counted do units = units + t[k] end
+      r.ring, r.ringDies = units > 0 and ringText(newest, t) or nil, (newest + 11) * step + shift
+      save(K[i], r)
+    end
+  end
+end
+return 1
+`;
+
+/** Blocks its one key until `ARGV[1]` (ms), or lifts the block when that is not after now. `ARGV[2]` to `ARGV[4]` are "". */
+export const BLOCK: string = `${COMMON}${RECORDS}
+local r, expires = parse(call('GET', K[1])), A[1] + 0
+if expires > now then
+  r.blocked = math.max(r.blocked, expires)
+  save(K[1], r)
+elseif r.blocked > 0 then
+  r.blocked = 0
+  save(K[1], r)
+end
+return 1
+`;

@@ -1,0 +1,149 @@
+import { GatepassError, isGatepassError } from "../src/errors.ts";
+import { isUsesQuota, type Quota, type SpendResult, type Store } from "../src/store/contract.ts";
+import { partitionOf } from "../src/store/keys.ts";
+import { shiftOf, stepOf } from "../src/store/window.ts";
+import { readSpendResult } from "./_answer.ts";
+import { BLOCK, REFUND, SPEND } from "./_lua.ts";
+
+/** The two commands that run a script; rejects with an error whose message begins with Redis's own code, or holds it as a word. */
+export interface ScriptRunner {
+  evalsha(sha: string, keys: string[], args: string[]): Promise<unknown>;
+  eval(script: string, keys: string[], args: string[]): Promise<unknown>;
+}
+
+/** Runs a script, given as its text, in one round trip. */
+export type Evaluate = (script: string, keys: string[], args: string[]) => Promise<unknown>;
+
+/** How keys are named, and time. */
+export interface ScriptedOptions {
+  /** Beginning of all keys, without braces. */
+  prefix: string;
+  /** Milliseconds since the epoch, instead of the server's time. */
+  clock?: (() => number) | undefined;
+}
+
+const WHYS = [undefined, "full", "blocked", "expired"] as const;
+
+/**
+ * By hash, and by text where the server does not know it: after its start, a SCRIPT FLUSH, a failover. That loads it as well.
+ * A script that is not known has not run, so running it then charges once.
+ */
+export function createEvaluate(runner: ScriptRunner): Evaluate {
+  const hashes = new Map<string, string>();
+  return async (script, keys, args) => {
+    const known = hashes.get(script);
+    const hash = known ?? (await sha1(script));
+    if (known === undefined) hashes.set(script, hash);
+    try {
+      return await runner.evalsha(hash, keys, args);
+    } catch (error) {
+      if (!hasCode(error, "NOSCRIPT")) throw error;
+    }
+    return runner.eval(script, keys, args);
+  };
+}
+
+/**
+ * The store's verbs over one Redis, or one slot of a cluster, whatever carries the commands:
+ *
+ *     const store = scriptedStore(createEvaluate(runner), { prefix: "gp:" });
+ *     const call = createCall("ERR_STORE_UNAVAILABLE", timeoutMs);
+ *     spend: async (quotas) => { assertQuotas(quotas); return call(() => store.spend(quotas)); }
+ *
+ * Checks no quotas and sets no timer: that is the adapter's. Rejects with whatever the runner does, with `ERR_STORE_FULL` where Redis has no memory
+ * left, and with a TypeError where the answer is none.
+ */
+export function scriptedStore(evaluate: Evaluate, { prefix, clock }: ScriptedOptions): Pick<Store, "spend" | "refund" | "block"> {
+  async function run(script: string, keys: readonly string[], args: string[]): Promise<unknown> {
+    if (clock !== undefined) args.push(String(clock()));
+    try {
+      return await evaluate(
+        script,
+        keys.map((key) => redisKey(prefix, key)),
+        args,
+      );
+    } catch (error) {
+      if (!hasCode(error, "OOM")) throw error;
+      throw new GatepassError("ERR_STORE_FULL", "Cannot write: Redis has no memory left", { cause: error });
+    }
+  }
+
+  return {
+    async spend(quotas) {
+      const args = quotas.flatMap((quota) => [String(quota.limit), ...charge(quota)]);
+      return readAnswer(await run(SPEND, quotas.map(keyOf), args), quotas);
+    },
+    async refund(quotas, at) {
+      const args = quotas.flatMap((quota) => [String(at), ...charge(quota)]);
+      expectDone(await run(REFUND, quotas.map(keyOf), args));
+    },
+    async block(key, expiresAt) {
+      expectDone(await run(BLOCK, [key], [String(expiresAt), "", "", ""]));
+    },
+  };
+}
+
+/**
+ * The Redis key of a key of the contract. All keys of a partition have one hash tag, hence one slot. Injective: the first `|` ends the partition.
+ * An empty tag would be none, and spread a partition over all slots: only a text that no gatepass key begins with can ask for that.
+ */
+export function redisKey(prefix: string, key: string): string {
+  const partition = partitionOf(key);
+  const tag = /^([}~]|$)/.test(partition) ? `~${partition}` : partition;
+  return `${prefix}{${tag}}${key.slice(partition.length)}`;
+}
+
+/** Whether an error is Redis's answer of this code. */
+export function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && !isGatepassError(error) && new RegExp(`\\b${code}\\b`).test(error.message);
+}
+
+function charge(quota: Quota): [cost: string, x: string, y: string] {
+  const cost = String(quota.cost ?? 1);
+  if (isUsesQuota(quota)) return [cost, String(quota.expiresAt), ""];
+  return [cost, String(stepOf(quota.window) * 11), String(shiftOf(quota.key, quota.window))];
+}
+
+/** Whoever answers may be a proxy, another version, another script: what is not whole is no answer, so that no garbage can be `ok: true`. */
+function readAnswer(answer: unknown, quotas: readonly Quota[]): SpendResult {
+  if (!Array.isArray(answer)) throw garbage();
+  const numbers = answer.map(toNumber);
+  const [at = 0, refused = 0, wait = 0] = numbers;
+  const usual = numbers.length === 1 + 2 * quotas.length;
+  if (!usual && numbers.length !== 3 + 3 * quotas.length) throw garbage();
+  const states = quotas.map((_, i) => {
+    const [remaining, resetAt, why = 0] = usual ? numbers.slice(1 + 2 * i, 3 + 2 * i) : numbers.slice(3 + 3 * i, 6 + 3 * i);
+    return { remaining, resetAt, ...(why === 0 ? {} : { why: WHYS[why] ?? "?" }) };
+  });
+  const ok = usual || refused === 0;
+  const result = { ok, at, refused: ok ? null : refused - 1, retryAfter: ok ? 0 : Math.ceil(wait / 1000), states };
+  return readSpendResult(
+    result,
+    quotas.map(({ cost = 1 }) => cost),
+  );
+}
+
+/** Clients give numbers as they are set to: `stringNumbers`, type mappings, bigints. */
+function toNumber(value: unknown): number {
+  // node-redis reads the largest safe integer as the next one.
+  if (typeof value === "number") return value === 2 ** 53 ? Number.MAX_SAFE_INTEGER : value;
+  if (typeof value === "bigint" || (typeof value === "string" && /^-?\d+$/.test(value))) return Number(value);
+  throw garbage();
+}
+
+function expectDone(answer: unknown): void {
+  if (toNumber(answer) !== 1) throw garbage();
+}
+
+function garbage(): TypeError {
+  return new TypeError("Cannot read the answer of Redis");
+}
+
+function keyOf({ key }: Quota): string {
+  return key;
+}
+
+async function sha1(text: string): Promise<string> {
+  const digest = await crypto.subtle.digest("SHA-1", new TextEncoder().encode(text));
+  return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
