@@ -29,7 +29,8 @@ describe("email", () => {
     "ａｕｓｅｒ＠ｇｍａｉｌ．ｃｏｍ",
     "auser@gmail。com",
     "Auser+@gmail.com",
-    "a\u212aer@gmail.com".replace("\u212a", "us"),
+    "a\u00aduser\u200b@gmail.com",
+    "auser@gm\u00adail.com..",
   ];
 
   it.each(spellings)("%j is one mailbox with the others: no limit is dodged by another spelling", (text) => {
@@ -232,7 +233,7 @@ describe("keys of all subjects", () => {
   });
 
   it("of an application's function are texts too, whatever it returns", () => {
-    const of = (value: unknown): string | undefined => keyOf({}, () => Reflect.apply(() => value, undefined, []));
+    const of = (value: unknown): string | undefined => Reflect.apply(keyOf, undefined, [{}, () => value]);
     expect(of(7)).toBe(of("7"));
     expect(of(7)).not.toBe(of(8));
     for (const nothing of [undefined, null, ""]) expect(of(nothing)).toBeUndefined();
