@@ -37,10 +37,15 @@ const MAX_KEY = 512;
  *
  * @example
  * ```ts
- * import { type DenoKvClient, denoKvStore } from "gatepass/adapters/deno-kv";
- * // const kv = await Deno.openKv();
- * const serve = (kv: DenoKvClient) => denoKvStore(kv, { timeoutMs: 1000 });
- * console.assert(typeof serve === "function");
+ * import { denoKvStore } from "gatepass/adapters/deno-kv";
+ * // Deno has it when it is started with --unstable-kv, or `"unstable": ["kv"]` stands in deno.json.
+ * if ("openKv" in Deno) {
+ *   using kv = await Deno.openKv(":memory:");
+ *   const store = denoKvStore(kv);
+ *   const once = { key: "token-1", limit: 1, expiresAt: Date.now() + 60_000 };
+ *   console.assert((await store.spend([once])).ok);
+ *   console.assert(!(await store.spend([once])).ok);
+ * }
  * ```
  */
 export function denoKvStore(kv: DenoKvClient, options: DenoKvStoreOptions = {}): Store {
