@@ -1,5 +1,6 @@
 /** The little that the entries use of runtimes whose types are not loaded here. */
 declare namespace Deno {
+  function openKv(path?: string): Promise<import("gatepass/adapters/deno-kv").DenoKvClient>;
   function serve(
     options: { port: number; hostname: string; onListen(address: { hostname: string; port: number }): void },
     handler: (request: Request, info: unknown) => Promise<Response>,

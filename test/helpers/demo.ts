@@ -1,10 +1,13 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { dirname } from "node:path";
 import { root } from "./sources.ts";
 
 /** A demo that runs in a process of its own. */
 export interface RunningDemo {
   /** Origin, without a slash at the end. */
   url: string;
+  /** Everything that it has printed. */
+  said(): string;
   /** Ends it, and waits until it has. */
   stop(): Promise<void>;
 }
@@ -14,25 +17,27 @@ export function buildDemo(): void {
   execFileSync(process.execPath, [`${root}demo/build.mjs`], { cwd: root, stdio: ["ignore", "ignore", "inherit"] });
 }
 
-/** What starts each entry. */
-const COMMANDS: Record<"node" | "bun" | "deno", readonly string[]> = {
-  node: [process.execPath, "demo/node.ts"],
-  bun: [`${root}node_modules/.bin/bun`, "demo/bun.ts"],
-  deno: [
+/** What starts each entry. Deno may touch nothing but the folder of its files. */
+const COMMANDS: Record<"node" | "bun" | "deno", (folder: string) => readonly string[]> = {
+  node: () => [process.execPath, "demo/node.ts"],
+  bun: () => [`${root}node_modules/.bin/bun`, "demo/bun.ts"],
+  deno: (folder) => [
     `${root}node_modules/.bin/deno`,
     "run",
     "--no-lock",
     "--cached-only",
     "--allow-net=127.0.0.1",
     "--allow-env",
+    `--allow-read=${folder}`,
+    `--allow-write=${folder}`,
     "--no-prompt",
     "demo/deno.ts",
   ],
 };
 
-/** Starts an entry on a free port of the loopback interface and waits for the line with its address. */
+/** Starts an entry on a free port of the loopback interface and waits for the line with its address. On Deno, `DEMO_DB` and `DEMO_KV` share a folder. */
 export async function startDemo(runtime: keyof typeof COMMANDS, env: Record<string, string> = {}): Promise<RunningDemo> {
-  const [file = "", ...args] = COMMANDS[runtime];
+  const [file = "", ...args] = COMMANDS[runtime](dirname(env["DEMO_DB"] ?? ".data/"));
   const { NODE_ENV: _, VITEST: __, ...own } = process.env;
   const child = spawn(file, args, {
     cwd: root,
@@ -51,6 +56,7 @@ export async function startDemo(runtime: keyof typeof COMMANDS, env: Record<stri
   const url = await addressOf(child, runtime);
   return {
     url,
+    said: () => said,
     async stop() {
       child.kill("SIGTERM");
       await ended;
