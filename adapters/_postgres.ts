@@ -79,9 +79,9 @@ export function openPostgres(client: PostgresClient, { place, code, timeoutMs = 
     return values.length === 0 ? client.unsafe(text) : client.unsafe(text, values, { prepare: client.options?.prepare === true });
   };
 
-  async function once(name: string, text: string): Promise<Record<string, unknown>> {
+  async function once(name: string, text: string, setLevel: boolean): Promise<Record<string, unknown>> {
     const run = nameIn(place, name);
-    if (!isolated) return parse(await send(`SELECT ${run}($1) AS answer`, [text]));
+    if (!setLevel) return parse(await send(`SELECT ${run}($1) AS answer`, [text]));
     // Two statements in one message are one transaction, and take no values: as hexadecimal digits no text can leave its quotes.
     const select = `SELECT ${run}(convert_from(decode('${hex(utf8(text))}', 'hex'), 'UTF8')) AS answer`;
     return parse(await send(`SET TRANSACTION ISOLATION LEVEL READ COMMITTED; ${select}`, []));
@@ -90,16 +90,17 @@ export function openPostgres(client: PostgresClient, { place, code, timeoutMs = 
   async function attempt(name: string, wanted: Record<string, unknown>): Promise<Record<string, unknown>> {
     const end = performance.now() + patience;
     for (;;) {
+      const setLevel = isolated;
       try {
         const deadline = ahead === undefined ? null : Math.floor(end + ahead);
-        const answer = await once(name, JSON.stringify({ ...wanted, patience, deadline }));
+        const answer = await once(name, JSON.stringify({ ...wanted, patience, deadline }), setLevel);
         if (typeof answer["clock"] === "number") ahead = answer["clock"] - performance.now();
         if (answer["late"] !== true) return answer;
         // Either it was late, or the server's clock was set: then it is known now.
         if (performance.now() >= end) throw new Error("The server came to it too late");
       } catch (error) {
         const state = stateOf(error);
-        if (state === OTHER_ISOLATION && !isolated) isolated = true;
+        if (state === OTHER_ISOLATION && !setLevel) isolated = true;
         else if (!AGAIN.has(state) || performance.now() >= end) throw explained(error, state);
       }
     }
