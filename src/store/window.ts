@@ -82,6 +82,21 @@ export function refundRing(cells: Float64Array, base: number, seconds: number, n
   return true;
 }
 
+/**
+ * Makes the ring `cells` hold, of each sub-window, the larger count of itself and `other`: two views of one key, neither of which is known to be
+ * complete. Both live, and begin at 0.
+ */
+export function mergeRing(cells: Float64Array, other: Float64Array): void {
+  const [mine, theirs] = [get(cells, NEWEST), get(other, NEWEST)];
+  for (let gone = Math.max(mine + 1, theirs - SUBS + 1); gone <= theirs; gone++) cells[COUNTS + slotOf(gone)] = 0;
+  for (let sub = Math.max(mine, theirs) - SUBS + 1; sub <= theirs; sub++) {
+    const slot = COUNTS + slotOf(sub);
+    cells[slot] = Math.max(get(cells, slot), get(other, slot));
+  }
+  cells[0] = Math.max(get(cells, 0), get(other, 0));
+  cells[NEWEST] = Math.max(mine, theirs);
+}
+
 /** How many of the ring's sub-windows count: all from floor(now / w) - 10 on, those after now (a clock that went back) too. */
 function countedSubs(cells: Float64Array, base: number, seconds: number, now: number): number {
   const sub = Math.floor((now - shiftIn(cells, base, seconds)) / stepOf(seconds));

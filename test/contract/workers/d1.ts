@@ -10,7 +10,7 @@ interface Env {
   DB: RealD1;
 }
 
-const TIMEOUT = 2000;
+const TIMEOUT = 4000;
 let serial = 0;
 
 export default {

@@ -1,0 +1,149 @@
+/**
+ * Rate limits by the rate limit binding of Workers: no storage, no round trip, approximate.
+ *
+ * @module
+ */
+
+import type { QuotaState, RateQuota, RateStore, SpendResult } from "../src/store/contract.ts";
+import { isUsesQuota } from "../src/store/contract.ts";
+import { assertQuotas } from "../src/store/validate.ts";
+import { assertFunction, assertInteger, assertKeys } from "../src/util/assertions.ts";
+import { randomBytes } from "../src/util/random.ts";
+import { createCall } from "./_call.ts";
+
+/** What we need of a rate limit binding (`RateLimit`). */
+export interface RateLimitClient {
+  limit(options: { key: string }): Promise<{ success: boolean }>;
+}
+
+/** A binding and what its configuration (`ratelimits` of wrangler) says: the binding itself does not tell. */
+export interface RateLimitBinding {
+  binding: RateLimitClient;
+  /** Calls in a period, as configured. */
+  limit: number;
+  /** Seconds, as configured: 10 or 60. */
+  window: 10 | 60;
+}
+
+/** Options of {@link rateLimitBinding}. */
+export interface RateLimitBindingOptions {
+  /** Counts the rules that fit no binding, e.g. `kvStore(env.KV)` for windows of a day. Without it, such a rule is a TypeError. */
+  otherwise?: RateStore;
+  /** Milliseconds that a call takes at most, 1..60000, default 2000. */
+  timeoutMs?: number;
+  /** Milliseconds since the epoch. Default `Date.now`. */
+  clock?: () => number;
+}
+
+/** How a quota is counted by calls of a binding. */
+interface Plan {
+  binding: RateLimitClient;
+  /** Keys that one key is spread over, for a limit that is a multiple of the binding's. */
+  stripes: number;
+  /** Calls for one unit, for a limit below the binding's. */
+  calls: number;
+}
+
+/** Calls for one unit, and keys for one, at most. */
+const MAX_FACTOR = 64;
+
+/**
+ * A RateStore over rate limit bindings. Each counts per Cloudflare location, permissively: it may admit more than its limit, and each location its own.
+ *
+ * A rule is counted by the binding with its very limit and window. Where none has it, by one of the same window: a multiple of a binding's limit
+ * (the networks around an IPv6 address have 4 and 16 times the rule's) over as many keys, a smaller limit by several calls for one unit; for neither is
+ * more admitted than by the rule. A rule that fits no binding goes to `otherwise`.
+ *
+ * Bindings tell `success` and nothing else, so states say as little as is certain: `remaining: 0`, and a `resetAt` and `retryAfter` a whole window away.
+ * A read (cost 0) asks nobody and knows nothing: it never says `why`. Quotas are charged one after the other, the short windows first; what was charged
+ * when a later one refuses stays charged (guarantee 2 does not hold).
+ *
+ * @throws {TypeError} an unknown option, no binding, two bindings of one limit and window @throws {RangeError} a window other than 10 or 60, a limit below 1
+ *
+ * @example
+ * ```ts
+ * import { type RateLimitClient, rateLimitBinding } from "gatepass/adapters/cloudflare-ratelimit";
+ * // A stand-in for env.BURST, configured with { limit: 20, period: 10 }.
+ * const burst: RateLimitClient = { limit: async ({ key }) => ({ success: key !== "flood" }) };
+ * const rateStore = rateLimitBinding([{ binding: burst, limit: 20, window: 10 }]);
+ * console.assert((await rateStore.spend([{ key: "203.0.113.9", limit: 20, window: 10 }])).ok);
+ * console.assert((await rateStore.spend([{ key: "flood", limit: 20, window: 10 }])).retryAfter === 10);
+ * ```
+ */
+export function rateLimitBinding(bindings: readonly RateLimitBinding[], options: RateLimitBindingOptions = {}): RateStore {
+  assertKeys("rateLimitBinding", options, ["otherwise", "timeoutMs", "clock"]);
+  const { otherwise, timeoutMs, clock = Date.now } = options;
+  assertFunction("clock", clock);
+  if (otherwise !== undefined) assertFunction("otherwise.spend", otherwise.spend);
+  assertBindings(bindings);
+  const call = createCall("ERR_STORE_UNAVAILABLE", timeoutMs);
+
+  async function admits({ binding, stripes, calls }: Plan, { key, cost = 1 }: RateQuota): Promise<boolean> {
+    for (let left = cost * calls; left > 0; left--) {
+      const outcome = await binding.limit({ key: stripes === 1 ? key : `${key}|${below(stripes)}` });
+      // Anything but a plain answer must not pass for a yes.
+      if (typeof outcome?.success !== "boolean") throw new TypeError("Cannot read the answer: expected success");
+      if (!outcome.success) return false;
+    }
+    return true;
+  }
+
+  return {
+    consistency: "approximate",
+    async spend(quotas) {
+      assertQuotas(quotas);
+      if (quotas.some(isUsesQuota)) throw new TypeError("Cannot count uses by a rate limit binding: use another store");
+      const planned: { quota: RateQuota; i: number; plan: Plan | undefined }[] = quotas.map((quota, i) => ({
+        quota,
+        i,
+        plan: planOf(bindings, quota),
+      }));
+      const unfit = planned.find(({ plan }) => plan === undefined && otherwise === undefined);
+      if (unfit) throw new TypeError(`Cannot count ${unfit.quota.limit} in ${unfit.quota.window} s: no rate limit binding fits`);
+      return call(async () => {
+        const at = clock();
+        const states = quotas.map(({ window, cost }): QuotaState => ({ remaining: 0, resetAt: cost === 0 ? at : at + window * 1000 }));
+        const result: SpendResult = { ok: true, at, refused: null, retryAfter: 0, states };
+        // A burst that is refused must not use up what is counted over longer.
+        const sorted = planned.toSorted((a, b) => a.quota.window - b.quota.window);
+        for (const { quota, i, plan } of sorted) {
+          if (plan === undefined || (await admits(plan, quota))) continue;
+          states[i] = { remaining: 0, resetAt: at + quota.window * 1000, why: "full" };
+          return { ...result, ok: false, refused: i, retryAfter: quota.window };
+        }
+        const rest = planned.filter(({ plan }) => plan === undefined);
+        if (otherwise === undefined || rest.length === 0) return result;
+        const told = await otherwise.spend(rest.map(({ quota }) => quota));
+        for (const [at, { i }] of rest.entries()) states[i] = told.states[at] ?? { remaining: 0, resetAt: told.at };
+        return { ...told, refused: told.refused === null ? null : (rest[told.refused]?.i ?? 0), states };
+      });
+    },
+  };
+}
+
+/** The binding that counts a quota, and how; undefined when none does without admitting more. */
+function planOf(bindings: readonly RateLimitBinding[], { limit, window }: RateQuota): Plan | undefined {
+  const same = bindings.filter((one) => one.window === window).sort((a, b) => b.limit - a.limit);
+  const divisor = same.find((one) => limit % one.limit === 0 && limit / one.limit <= MAX_FACTOR);
+  if (divisor) return { binding: divisor.binding, stripes: limit / divisor.limit, calls: 1 };
+  const larger = same.findLast((one) => one.limit > limit && one.limit / limit <= MAX_FACTOR);
+  return larger && { binding: larger.binding, stripes: 1, calls: Math.ceil(larger.limit / limit) };
+}
+
+/** An integer from 0 to n - 1, n at most 64. */
+function below(n: number): number {
+  return (randomBytes(1)[0] ?? 0) % n;
+}
+
+function assertBindings(bindings: readonly RateLimitBinding[]): void {
+  if (!Array.isArray(bindings) || bindings.length === 0) throw new TypeError('Invalid "bindings": expected at least one');
+  const known = new Set<string>();
+  for (const { binding, limit, window } of bindings) {
+    assertFunction("binding.limit", binding?.limit);
+    assertInteger("limit", limit, 1);
+    assertInteger("window", window, 10, 60);
+    if (window !== 10 && window !== 60) throw new RangeError(`Invalid "window": bindings have periods of 10 or 60 seconds, got ${window}`);
+    if (known.has(`${limit}:${window}`)) throw new TypeError(`Invalid "bindings": two of ${limit} in ${window} s`);
+    known.add(`${limit}:${window}`);
+  }
+}
