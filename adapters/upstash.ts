@@ -1,0 +1,76 @@
+/**
+ * The store in an Upstash Redis, over its REST API: exact, without a connection to keep, on any platform that has `fetch`.
+ *
+ * @module
+ */
+
+import type { Store } from "../src/store/contract.ts";
+import { assertInstant, assertQuotas } from "../src/store/validate.ts";
+import { assertFunction, assertKeys, assertString } from "../src/util/assertions.ts";
+import { createCall } from "./_call.ts";
+import { createEvaluate, scriptedStore } from "./_redis-script.ts";
+import { quietClient, restClient, type UpstashClient, type UpstashRest } from "./_upstash.ts";
+
+export type { UpstashClient, UpstashRest } from "./_upstash.ts";
+
+/** Options of {@link upstashStore}. */
+export interface UpstashStoreOptions {
+  /** Beginning of all keys, 0 to 48 characters without braces, default `gatepass:`. Stores that must not share counters take different ones. */
+  prefix?: string;
+  /** Milliseconds until a call that has no answer rejects, 1..60000, default 2000. */
+  timeoutMs?: number;
+  /** Milliseconds since the epoch, instead of the server's time: for tests. */
+  clock?: () => number;
+}
+
+/**
+ * A store in an Upstash Redis: every spend is one script, in one request. Takes a client of `@upstash/redis`, whatever its options are, or an address and
+ * a token, for which nothing but `fetch` is needed; then a redirect is refused, an answer is read to a limit and a call is aborted in time.
+ *
+ * With a client of `@upstash/redis`, its own settings hold: it follows redirects, reads any answer to its end, goes on after our call was given up, and tries
+ * a request that broke off again, up to five times. A spend that had reached the database is then charged twice: a visitor may lose a use, nobody gains one.
+ * Make it with `{ retry: false, signal: () => AbortSignal.timeout(2000) }`.
+ *
+ * Switch "Eviction" off in the console: an evicted token could be spent again, and no request can tell whether it is on.
+ * A read-only token cannot spend.
+ *
+ * @throws {TypeError} an unknown option, a client or address that is none @throws {RangeError} an invalid `prefix` or `timeoutMs`
+ *
+ * @example
+ * ```ts
+ * import { upstashStore } from "gatepass/adapters/upstash";
+ * const store = upstashStore({ url: "https://example.upstash.io", token: "the-rest-token" });
+ * console.assert(store.consistency === "exact");
+ * ```
+ */
+export function upstashStore(client: UpstashClient | UpstashRest, options: UpstashStoreOptions = {}): Store {
+  assertKeys("upstashStore", options, ["prefix", "timeoutMs", "clock"]);
+  const { prefix = "gatepass:", timeoutMs = 2000, clock } = options;
+  assertString("prefix", prefix, 0, 48);
+  // A brace would put the keys of one partition elsewhere, or all of them in one place.
+  if (/[{}]/.test(prefix)) throw new RangeError('Invalid "prefix": expected no braces');
+  if (clock !== undefined) assertFunction("clock", clock);
+  const call = createCall("ERR_STORE_UNAVAILABLE", timeoutMs);
+  const runner = isClient(client) ? quietClient(client) : restClient(client, timeoutMs);
+  const store = scriptedStore(createEvaluate(runner), { prefix, clock });
+  return {
+    consistency: "exact",
+    async spend(quotas) {
+      assertQuotas(quotas);
+      return call(() => store.spend(quotas));
+    },
+    async refund(quotas, at) {
+      assertQuotas(quotas);
+      assertInstant("at", at);
+      await call(() => store.refund(quotas, at));
+    },
+    async block(key, expiresAt) {
+      assertInstant("expiresAt", expiresAt);
+      await call(() => store.block(key, expiresAt));
+    },
+  };
+}
+
+function isClient(client: UpstashClient | UpstashRest): client is UpstashClient {
+  return "evalsha" in client && typeof client.evalsha === "function" && typeof client.eval === "function";
+}
