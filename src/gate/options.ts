@@ -42,7 +42,11 @@ export function settle(given: GateOptions): Settings {
   assertInteger("ttl", sessionTtl, 120, 900);
   assertInteger("uses", sessionUses, 1, 1000);
   assertInteger("clockTolerance", clockTolerance, 0, 60);
-  const { clock = () => Date.now(), random = pooledBytes } = given;
+  const { clock = () => Date.now(), random = pooledBytes, rateStore } = given;
+  const { store = memoryStore({ clock }) } = given;
+  // What counts rates alone would let every token be used again and again.
+  for (const verb of ["spend", "refund", "block"] as const) assertFunction(`store.${verb}`, store[verb]);
+  if (rateStore) assertFunction("rateStore.spend", rateStore.spend);
   for (const [name, value] of Object.entries({ ...given, ...session })) {
     if (HOOKS.test(name) && value !== undefined) assertFunction(name, value);
   }
@@ -73,7 +77,7 @@ export function settle(given: GateOptions): Settings {
     verifierSecrets,
     actions,
     maxAge: turnstile?.maxAge ?? 300 + clockTolerance,
-    store: given.store ?? memoryStore({ clock }),
+    store,
     clock,
     random,
   };
