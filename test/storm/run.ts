@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { type Backend, open } from "./open.ts";
-import { faultsOf, type Storm, type StormReport } from "./plan.ts";
+import type { Backend } from "./open.ts";
+import type { Storm, StormReport } from "./plan.ts";
 
 const script = fileURLToPath(new URL("spender.ts", import.meta.url));
 const deno = fileURLToPath(new URL("../../node_modules/.bin/deno", import.meta.url));
@@ -14,30 +14,38 @@ export interface StormOutcome {
   seconds: number;
 }
 
-/** Starts the processes, lets them go at once, and compares what they say with what the backend (seen through `checker`) holds. */
-export async function runStorm(backend: Backend, storm: Storm, checker: Backend = backend): Promise<StormOutcome> {
-  const spenders = Array.from({ length: storm.processes }, (_, i) => start(backend, storm, i));
+/** Starts the processes, lets them go at once, and compares what they say with what the backend holds. */
+export async function runStorm(backend: Backend, storm: Storm): Promise<StormOutcome> {
+  const start = (number: number | "check"): Child => spawnChild(backend, storm, String(number));
+  const spenders = Array.from({ length: storm.processes }, (_, i) => start(i));
   try {
     // All wait until all are there: then nobody, not even the first to open the backend, is alone.
     await Promise.all(spenders.map(({ ready }) => ready));
     const begin = performance.now();
-    for (const { child } of spenders) child.stdin?.write("go\n");
-    const reports = await Promise.all(spenders.map(({ report }) => report));
+    for (const { go } of spenders) go("go");
+    const reports: StormReport[] = await Promise.all(spenders.map(async ({ result }) => JSON.parse(await result)));
     const seconds = (performance.now() - begin) / 1000;
-    const { store, end } = await open(checker);
-    const faults = await faultsOf(store, storm, reports).finally(end);
-    return { faults, reports, seconds };
+    // A process of its own: it has the runtime that the backend needs.
+    const checker = start("check");
+    spenders.push(checker);
+    await checker.ready;
+    checker.go(JSON.stringify(reports));
+    return { faults: JSON.parse(await checker.result), reports, seconds };
   } finally {
     for (const { child } of spenders) child.kill();
   }
 }
 
-function start(
-  backend: Backend,
-  storm: Storm,
-  number: number,
-): { child: ChildProcess; ready: Promise<void>; report: Promise<StormReport> } {
-  const args = [script, JSON.stringify(backend), JSON.stringify(storm), String(number)];
+interface Child {
+  child: ChildProcess;
+  ready: Promise<void>;
+  go(line: string): void;
+  /** The last line that it wrote. */
+  result: Promise<string>;
+}
+
+function spawnChild(backend: Backend, storm: Storm, number: string): Child {
+  const args = [script, JSON.stringify(backend), JSON.stringify(storm), number];
   const [file, before] =
     backend.kind === "deno-kv" ? [deno, ["run", "-A", "--unstable-kv", "--no-check", "--quiet"]] : [process.execPath, ["--no-warnings"]];
   const child = spawn(file, [...before, ...args], { stdio: ["pipe", "pipe", "inherit"] });
@@ -46,11 +54,11 @@ function start(
   const ready = new Promise<void>((resolve) => {
     isReady = resolve;
   });
-  const report = new Promise<StormReport>((resolve, reject) => {
+  const result = new Promise<string>((resolve, reject) => {
     child.on("error", reject);
     child.on("close", () => {
       const last = output.trim().split("\n").at(-1) ?? "";
-      if (last.startsWith("{")) resolve(JSON.parse(last));
+      if (/^[[{]/.test(last)) resolve(last);
       else reject(new Error(`The process ended without a report: ${output}`));
     });
   });
@@ -58,5 +66,5 @@ function start(
     output += String(chunk);
     if (output.includes("ready")) isReady();
   });
-  return { child, ready: Promise.race([ready, report.then(() => undefined)]), report };
+  return { child, ready: Promise.race([ready, result.then(() => undefined)]), go: (line) => child.stdin?.write(`${line}\n`), result };
 }
