@@ -10,8 +10,9 @@
  *
  * A block is a mark of its own in there: no charge and no refund touches it, and it goes when it is lifted or its time is over.
  *
- * `ARGV` holds 4 for each key (see `_redis-script.ts`), and behind them, where the store has a clock of its own, the time; otherwise it is the
- * server's. Keys expire by themselves (a minute late where the clock is the store's own: processes may disagree): a uses quota at its `expiresAt` to the millisecond (never before: it could be spent again), a ring 11
+ * `ARGV` holds 4 for each key, and behind them: the server's time after which nobody waits for the answer any more ("": unknown), and, where the store
+ * has a clock of its own, its time; otherwise time is the server's. A call that comes too late, out of the queue of a driver or of a server that stood
+ * still, does nothing and answers with the server's time alone: it would charge for a caller who was told that it failed, and tries again. Keys expire by themselves (a minute late where the clock is the store's own: processes may disagree): a uses quota at its `expiresAt` to the millisecond (never before: it could be spent again), a ring 11
  * sub-windows after its last charge. Everything is decided before anything is written, and Redis refuses to begin writing when it has no memory
  * left, so there is no half of a spend. A value that is none of ours is an error, and nothing is admitted.
  *
@@ -21,14 +22,11 @@
 const COMMON = `
 local K, A, call, byte, floor = KEYS, ARGV, redis.call, string.byte, math.floor
 local n = #K
-local now = A[n * 4 + 1]
-local virtual = now
-if now then
-  now = now + 0
-else
-  local time = call('TIME')
-  now = time[1] * 1000 + floor(time[2] / 1000)
-end
+local time = call('TIME')
+local server = time[1] * 1000 + floor(time[2] / 1000)
+if A[n * 4 + 1] ~= '' and server > A[n * 4 + 1] + 0 then return server end
+local virtual = A[n * 4 + 2]
+local now = virtual and virtual + 0 or server
 `;
 
 /** Reading and writing any value; not on the usual path, where a closure is worth its cost. */
@@ -109,15 +107,15 @@ end
 
 /**
  * Charges every quota or none. `ARGV`, for each key: limit, cost, and for a uses quota its `expiresAt` and "", for a rate quota 11 sub-windows (ms) and
- * the shift of its grid. The answer is numbers: the time, and remaining and reset of each quota; or, unless all are charged and none of them would
- * refuse, the time, the position of the one that refuses (0: none), the wait (ms), and remaining, reset and why (0..3) of each.
+ * the shift of its grid. The answer is numbers: the server's time, and remaining and reset of each quota; or, unless all are charged and none of them would
+ * refuse, that time, the position of the one that refuses (0: none), the wait (ms), and remaining, reset and why (0..3) of each.
  *
  * The first part is the usual path, all charged and nothing out of the ordinary, kept short since Redis does nothing else meanwhile.
  * The second knows every case, and begins anew.
  */
 export const SPEND: string = `${COMMON}
 local values = n > 0 and call('MGET', unpack(K)) or {}
-local out, texts, ways, times, usual, a = {now}, {}, {}, {}, true, 0
+local out, texts, ways, times, usual, a = {server}, {}, {}, {}, true, 0
 for i = 1, n do
   local cost, v, x, y = A[a + 2] + 0, values[i], A[a + 3], A[a + 4]
   local left, reset = A[a + 1] - cost, nil
@@ -171,7 +169,7 @@ if usual then
 end
 ${RECORDS}
 local refused, usesRefuse, longest, records = 0, false, 0, {}
-out = {now, 0, 0}
+out = {server, 0, 0}
 for i = 1, n do
   local a = i * 4
   local limit, cost, x, y = A[a - 3] + 0, A[a - 2] + 0, A[a - 1] + 0, A[a]

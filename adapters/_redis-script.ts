@@ -20,8 +20,12 @@ export interface ScriptedOptions {
   prefix: string;
   /** Milliseconds since the epoch, instead of the server's time. */
   clock?: (() => number) | undefined;
+  /** Milliseconds that a caller waits. What arrives later is not charged, once the server's time is known from an earlier answer. */
+  timeoutMs?: number | undefined;
 }
 
+/** The answer of a script that has nothing to tell. */
+const DONE = 1;
 const WHYS = [undefined, "full", "blocked", "expired"] as const;
 
 /**
@@ -53,32 +57,51 @@ export function createEvaluate(runner: ScriptRunner): Evaluate {
  * Checks no quotas and sets no timer: that is the adapter's. Rejects with whatever the runner does, with `ERR_STORE_FULL` where Redis has no memory
  * left, and with a TypeError where the answer is none.
  */
-export function scriptedStore(evaluate: Evaluate, { prefix, clock }: ScriptedOptions): Pick<Store, "spend" | "refund" | "block"> {
-  async function run(script: string, keys: readonly string[], args: string[]): Promise<unknown> {
-    if (clock !== undefined) args.push(String(clock()));
-    try {
-      return await evaluate(
+export function scriptedStore(
+  evaluate: Evaluate,
+  { prefix, clock, timeoutMs = Number.POSITIVE_INFINITY }: ScriptedOptions,
+): Pick<Store, "spend" | "refund" | "block"> {
+  /** What the server's clock is ahead of ours, at least: ms. */
+  let ahead = Number.NaN;
+
+  async function run(script: string, keys: readonly string[], args: readonly string[], now: number | undefined): Promise<unknown> {
+    const deadline = performance.now() + timeoutMs;
+    for (;;) {
+      const last = Math.floor(deadline + ahead);
+      const all = [...args, Number.isFinite(last) ? String(last) : "", ...(now === undefined ? [] : [String(now)])];
+      const answer = await evaluate(
         script,
         keys.map((key) => redisKey(prefix, key)),
-        args,
-      );
-    } catch (error) {
-      if (!hasCode(error, "OOM")) throw error;
-      throw new GatepassError("ERR_STORE_FULL", "Cannot write: Redis has no memory left", { cause: error });
+        all,
+      ).catch((error: unknown) => {
+        if (!hasCode(error, "OOM")) throw error;
+        throw new GatepassError("ERR_STORE_FULL", "Cannot write: Redis has no memory left", { cause: error });
+      });
+      const arrived = performance.now();
+      const told: unknown = Array.isArray(answer) ? answer[0] : answer;
+      const late = !Array.isArray(answer) && toNumber(told) !== DONE;
+      if (late || Array.isArray(answer)) {
+        // The largest difference of late is nearest to the truth; slowly down, for clocks drift. One that jumped is told by its own "too late".
+        const least = toNumber(told) - arrived;
+        ahead = !late && least < ahead ? ahead + (least - ahead) / 16 : least;
+      }
+      if (!late) return answer;
+      if (arrived >= deadline) throw new Error(`No answer within ${timeoutMs} ms`);
     }
   }
 
   return {
     async spend(quotas) {
       const args = quotas.flatMap((quota) => [String(quota.limit), ...charge(quota)]);
-      return readAnswer(await run(SPEND, quotas.map(keyOf), args), quotas);
+      const now = clock?.();
+      return readAnswer(await run(SPEND, quotas.map(keyOf), args, now), quotas, now);
     },
     async refund(quotas, at) {
       const args = quotas.flatMap((quota) => [String(at), ...charge(quota)]);
-      expectDone(await run(REFUND, quotas.map(keyOf), args));
+      expectDone(await run(REFUND, quotas.map(keyOf), args, clock?.()));
     },
     async block(key, expiresAt) {
-      expectDone(await run(BLOCK, [key], [String(expiresAt), "", "", ""]));
+      expectDone(await run(BLOCK, [key], [String(expiresAt), "", "", ""], clock?.()));
     },
   };
 }
@@ -105,10 +128,10 @@ function charge(quota: Quota): [cost: string, x: string, y: string] {
 }
 
 /** Whoever answers may be a proxy, another version, another script: what is not whole is no answer, so that no garbage can be `ok: true`. */
-function readAnswer(answer: unknown, quotas: readonly Quota[]): SpendResult {
+function readAnswer(answer: unknown, quotas: readonly Quota[], now?: number): SpendResult {
   if (!Array.isArray(answer)) throw garbage();
   const numbers = answer.map(toNumber);
-  const [at = 0, refused = 0, wait = 0] = numbers;
+  const [server = 0, refused = 0, wait = 0] = numbers;
   const usual = numbers.length === 1 + 2 * quotas.length;
   if (!usual && numbers.length !== 3 + 3 * quotas.length) throw garbage();
   const states = quotas.map((_, i) => {
@@ -116,7 +139,7 @@ function readAnswer(answer: unknown, quotas: readonly Quota[]): SpendResult {
     return { remaining, resetAt, ...(why === 0 ? {} : { why: WHYS[why] ?? "?" }) };
   });
   const ok = usual || refused === 0;
-  const result = { ok, at, refused: ok ? null : refused - 1, retryAfter: ok ? 0 : Math.ceil(wait / 1000), states };
+  const result = { ok, at: now ?? server, refused: ok ? null : refused - 1, retryAfter: ok ? 0 : Math.ceil(wait / 1000), states };
   return readSpendResult(
     result,
     quotas.map(({ cost = 1 }) => cost),
@@ -132,7 +155,7 @@ function toNumber(value: unknown): number {
 }
 
 function expectDone(answer: unknown): void {
-  if (toNumber(answer) !== 1) throw garbage();
+  if (toNumber(answer) !== DONE) throw garbage();
 }
 
 function garbage(): TypeError {
