@@ -102,7 +102,7 @@ export function rateLimitBinding(bindings: readonly RateLimitBinding[], options:
       if (unfit) throw new TypeError(`Cannot count ${unfit.quota.limit} in ${unfit.quota.window} s: no rate limit binding fits`);
       return call(async () => {
         const at = clock();
-        const states = quotas.map(({ window, cost }): QuotaState => ({ remaining: 0, resetAt: cost === 0 ? at : at + window * 1000 }));
+        const states = quotas.map((one): QuotaState => ({ remaining: 0, resetAt: one.cost === 0 ? at : at + one.window * 1000 }));
         const result: SpendResult = { ok: true, at, refused: null, retryAfter: 0, states };
         // A burst that is refused must not use up what is counted over longer.
         const sorted = planned.toSorted((a, b) => a.quota.window - b.quota.window);
@@ -122,8 +122,9 @@ export function rateLimitBinding(bindings: readonly RateLimitBinding[], options:
 }
 
 /** The binding that counts a quota, and how; undefined when none does without admitting more. */
-function planOf(bindings: readonly RateLimitBinding[], { limit, window }: RateQuota): Plan | undefined {
-  const same = bindings.filter((one) => one.window === window).sort((a, b) => b.limit - a.limit);
+function planOf(bindings: readonly RateLimitBinding[], quota: RateQuota): Plan | undefined {
+  const { limit } = quota;
+  const same = bindings.filter((one) => one.window === quota.window).sort((a, b) => b.limit - a.limit);
   const divisor = same.find((one) => limit % one.limit === 0 && limit / one.limit <= MAX_FACTOR);
   if (divisor) return { binding: divisor.binding, stripes: limit / divisor.limit, calls: 1 };
   const larger = same.findLast((one) => one.limit > limit && one.limit / limit <= MAX_FACTOR);
@@ -138,12 +139,12 @@ function below(n: number): number {
 function assertBindings(bindings: readonly RateLimitBinding[]): void {
   if (!Array.isArray(bindings) || bindings.length === 0) throw new TypeError('Invalid "bindings": expected at least one');
   const known = new Set<string>();
-  for (const { binding, limit, window } of bindings) {
+  for (const { binding, limit, window: seconds } of bindings) {
     assertFunction("binding.limit", binding?.limit);
     assertInteger("limit", limit, 1);
-    assertInteger("window", window, 10, 60);
-    if (window !== 10 && window !== 60) throw new RangeError(`Invalid "window": bindings have periods of 10 or 60 seconds, got ${window}`);
-    if (known.has(`${limit}:${window}`)) throw new TypeError(`Invalid "bindings": two of ${limit} in ${window} s`);
-    known.add(`${limit}:${window}`);
+    if (seconds !== 10 && seconds !== 60) throw new RangeError(`Invalid "window": expected a period of 10 or 60 seconds, got ${seconds}`);
+    const name = `${limit} in ${seconds} s`;
+    if (known.has(name)) throw new TypeError(`Invalid "bindings": two of ${name}`);
+    known.add(name);
   }
 }
