@@ -33,6 +33,35 @@ describe("kvStore on a map", () => {
   );
 });
 
+it("what KV shows and what was written here are one count: of each sub-window the larger one", async () => {
+  let time = 1_750_000_000_000;
+  let shown: string | null = null;
+  let written = "";
+  // Two places that do not see each other's writes, of which KV keeps the last.
+  const kv: KvClient = {
+    get: async (keys) => new Map(keys.map((key) => [key, key.endsWith(":rk") ? shown : null])),
+    put: async (_, value) => {
+      written = value;
+    },
+    delete: async () => undefined,
+  };
+  const [here, there] = [kvStore(kv, { clock: () => time }), kvStore(kv, { clock: () => time })];
+  const quota = { key: "k", limit: 5, window: 60 };
+  await here.spend([{ ...quota, cost: 2 }]);
+  time += 20_000;
+  await there.spend([{ ...quota, cost: 1 }]);
+  shown = written;
+  // A read merges; another one does not count the same again.
+  for (let i = 0; i < 3; i++) expect((await here.spend([{ ...quota, cost: 0 }])).states[0]?.remaining).toBe(2);
+  expect((await here.spend([{ ...quota, cost: 3 }])).ok).toBe(false);
+  expect((await here.spend([{ ...quota, cost: 2 }])).states[0]?.remaining).toBe(0);
+  shown = written;
+  // What here knew has reached the other place with it: the two of the beginning are over first, then the one and the two.
+  expect((await there.spend([{ ...quota, cost: 0 }])).states[0]?.remaining).toBe(0);
+  time += 46_000;
+  expect((await there.spend([{ ...quota, cost: 0 }])).states[0]?.remaining).toBe(2);
+});
+
 it("wrong options and clients are told at creation", () => {
   const kv: KvClient = { get: async () => new Map(), put: async () => undefined, delete: async () => undefined };
   expect(() => kvStore(kv, { prefix: "x".repeat(65) })).toThrow(RangeError);
