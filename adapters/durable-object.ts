@@ -13,6 +13,7 @@
  */
 
 import type { Store } from "../src/store/contract.ts";
+import { type Place, partitioned } from "../src/store/partitioned.ts";
 import { assertInstant, assertQuotas } from "../src/store/validate.ts";
 import { assertInteger, assertKeys, assertString } from "../src/util/assertions.ts";
 import { isRecord, readSpendResult } from "./_answer.ts";
@@ -85,7 +86,11 @@ export function durableObjectStore(namespace: ObjectNamespace, options: DurableO
   async function ask(shard: number, call: ObjectCall, body: object): Promise<unknown> {
     const stub = namespace.get(namespace.idFromName(`${prefix}-${shard}`), where);
     // What waits in front of an object when its time is over is taken back, rather than charged to nobody later.
-    const response = await stub.fetch(ORIGIN + call, { method: "POST", body: JSON.stringify(body), signal: AbortSignal.timeout(timeoutMs) });
+    const response = await stub.fetch(ORIGIN + call, {
+      method: "POST",
+      body: JSON.stringify(body),
+      signal: AbortSignal.timeout(timeoutMs),
+    });
     const text = await response.text();
     if (response.status !== 200) throw new Error(`The object answered ${response.status}`);
     return JSON.parse(text);
@@ -96,24 +101,38 @@ export function durableObjectStore(namespace: ObjectNamespace, options: DurableO
     if (!isRecord(answer) || answer["done"] !== call) throw new Error("The object did not say that it is done");
   }
 
-  return storeOf(0);
+  const object = (shard: number): Place => ({
+    spend: async (quotas) =>
+      readSpendResult(
+        await ask(shard, "spend", { quotas }),
+        quotas.map(({ cost = 1 }) => cost),
+      ),
+    refund: (quotas, at) => tell(shard, "refund", { quotas, at }),
+    block: (key, expiresAt) => tell(shard, "block", { key, expiresAt }),
+  });
+  const all = shards === 1 ? object(0) : partitioned({ placeOf: (partition) => shardOf(partition, shards), at: object, timeoutMs });
 
-  function storeOf(shard: number): Store {
-    return {
-      consistency: "exact",
-      async spend(quotas) {
-        assertQuotas(quotas);
-        const costs = quotas.map(({ cost = 1 }) => cost);
-        return run(async () => readSpendResult(await ask(shard, "spend", { quotas }), costs));
-      },
-      async refund(quotas, at) {
-        assertQuotas(quotas);
-        await run(() => tell(shard, "refund", { quotas, at }));
-      },
-      async block(key, expiresAt) {
-        assertInstant("expiresAt", expiresAt);
-        await run(() => tell(shard, "block", { key, expiresAt }));
-      },
-    };
-  }
+  return {
+    consistency: "exact",
+    async spend(quotas) {
+      assertQuotas(quotas);
+      return run(() => all.spend(quotas));
+    },
+    async refund(quotas, at) {
+      assertQuotas(quotas);
+      await run(() => all.refund(quotas, at));
+    },
+    async block(key, expiresAt) {
+      assertInstant("expiresAt", expiresAt);
+      await run(() => all.block(key, expiresAt));
+    },
+  };
+}
+
+/** FNV-1a, mixed once more: its lowest bits alone know only the lowest bits of the text. Changing it would move every key. */
+function shardOf(partition: string, shards: number): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < partition.length; i++) hash = Math.imul(hash ^ partition.charCodeAt(i), 0x01000193);
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  return ((hash ^ (hash >>> 13)) >>> 0) % shards;
 }

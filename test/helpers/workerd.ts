@@ -1,4 +1,6 @@
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { Agent, request } from "node:http";
+import { tmpdir } from "node:os";
 import { text } from "node:stream/consumers";
 import { build } from "esbuild";
 import { Miniflare, type MiniflareOptions } from "miniflare";
@@ -16,7 +18,7 @@ export interface WorkerdOptions {
   ratelimits?: Record<string, { limit: number; period: 10 | 60 }>;
   /** Plain values of `env`. */
   bindings?: Record<string, string | number | boolean>;
-  /** Folder for the data of all bindings: what is in there survives `restart`, and the end of the process. Default: none, data goes with workerd. */
+  /** Folder for the data of all bindings, which survives `restart`. Default: one in memory where there is any (workerd waits for the disk after each write), gone with `dispose`. */
   persist?: string;
   /** Default `2026-04-01`. */
   compatibilityDate?: string;
@@ -45,17 +47,20 @@ export interface WorkerdResponse {
 
 /** Bundles a Worker and starts it in workerd. */
 export async function startWorkerd(options: WorkerdOptions): Promise<Workerd> {
-  const started = { ...settingsOf(options), ...(await moduleOf(options.entry)) };
+  const own =
+    options.persist === undefined ? mkdtempSync(`${existsSync("/dev/shm") ? "/dev/shm" : tmpdir()}/gatepass-workerd-`) : undefined;
+  const started = { ...settingsOf(options, own ?? options.persist), ...(await moduleOf(options.entry)) };
   let miniflare = new Miniflare(started);
   await miniflare.ready;
-  const agent = new Agent({ keepAlive: true });
+  // workerd drops a connection that was idle for 5 s.
+  const agent = new Agent({ keepAlive: true, timeout: 3000 });
   return {
     fetch: (path, init = {}) => miniflare.dispatchFetch(`http://localhost${path}`, init),
     send:
       (path = "/") =>
       async (body) =>
-        post(new URL(path, await miniflare.ready), agent, body),
-    url: async () => (await miniflare.ready).origin,
+        post(new URL(path, await miniflare.unsafeGetDirectURL()), agent, body),
+    url: async () => (await miniflare.unsafeGetDirectURL()).origin,
     async restart() {
       await miniflare.dispose();
       miniflare = new Miniflare(started);
@@ -64,6 +69,7 @@ export async function startWorkerd(options: WorkerdOptions): Promise<Workerd> {
     async dispose() {
       agent.destroy();
       await miniflare.dispose();
+      if (own !== undefined) rmSync(own, { recursive: true, force: true });
     },
   };
 }
@@ -94,8 +100,8 @@ async function moduleOf(entry: string): Promise<{ modules: { type: "ESModule"; p
   return { modules: [{ type: "ESModule", path: "worker.mjs", contents: outputFiles[0]?.text ?? "" }] };
 }
 
-function settingsOf(options: WorkerdOptions): Omit<MiniflareOptions, "workers"> {
-  const { durableObjects = {}, d1 = [], kv = [], ratelimits = {}, bindings = {}, persist } = options;
+function settingsOf(options: WorkerdOptions, persist = ""): Omit<MiniflareOptions, "workers"> {
+  const { durableObjects = {}, d1 = [], kv = [], ratelimits = {}, bindings = {} } = options;
   const each = <T, R>(record: Record<string, T>, make: (value: T) => R): Record<string, R> =>
     Object.fromEntries(Object.entries(record).map(([name, value]) => [name, make(value)]));
   return {
@@ -106,10 +112,10 @@ function settingsOf(options: WorkerdOptions): Omit<MiniflareOptions, "workers"> 
     kvNamespaces: [...kv],
     ratelimits: each(ratelimits, (simple) => ({ simple })),
     bindings,
-    ...(persist !== undefined && {
-      durableObjectsPersist: `${persist}/do`,
-      d1Persist: `${persist}/d1`,
-      kvPersist: `${persist}/kv`,
-    }),
+    // Without Miniflare's own Worker in front of each request.
+    unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }],
+    durableObjectsPersist: `${persist}/do`,
+    d1Persist: `${persist}/d1`,
+    kvPersist: `${persist}/kv`,
   };
 }

@@ -1,7 +1,11 @@
 // The Worker of the tests: adapter and objects in one isolate, which is why they share the clock that `advance` moves.
 import { DurableObject } from "cloudflare:workers";
-import { durableObjectStore, gatepassObject, type ObjectNamespace, type ObjectStub } from "../../../../adapters/durable-object.ts";
+import { durableObjectStore, gatepassObject, type ObjectNamespace } from "../../../../adapters/durable-object.ts";
+import type { Store } from "../../../../src/store/contract.ts";
+import { type StoreUnderTest, testStore } from "../../../../src/testing/store.ts";
 import { serveStore } from "../../../helpers/remote-store.ts";
+import { blow, type Storm, type StormReport } from "../../../storm/plan.ts";
+import { serveSuite } from "../../workers/suites.ts";
 
 /** What the tests do to an object behind the store. */
 const INSIDE = "https://inside.invalid/";
@@ -32,6 +36,13 @@ function watched(Base: ReturnType<typeof gatepassObject<typeof DurableObject>>):
         case "/hang":
           void this.ctx.blockConcurrencyWhile(() => new Promise((resolve) => setTimeout(resolve, Number(searchParams.get("ms")))));
           return Response.json(null);
+        case "/fill": {
+          // Keys k00000, k00001, ...; every other one is dead.
+          const numbers = "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < ?)";
+          const row = "printf('k%05d', i), 0, CASE i % 2 WHEN 0 THEN 1 ELSE 8000000000000 END, 1, ''";
+          this.ctx.storage.sql.exec(`INSERT INTO gatepass_store ${numbers} SELECT ${row} FROM n`, Number(searchParams.get("rows")));
+          return Response.json(null);
+        }
         case "/abort":
           this.ctx.abort("Ended by the test");
           return Response.json(null);
@@ -69,40 +80,82 @@ export class Stranger extends DurableObject {
   }
 }
 
-type Env = Record<string, ObjectNamespace>;
+type Stub = { fetch(url: string, init: { method: string; body?: string; signal: AbortSignal }): Promise<Response> };
+type Env = Record<string, Omit<ObjectNamespace, "get"> & { get(id: unknown): Stub }>;
 
 export default {
-  async fetch(request: Request, env: Env, context: { waitUntil(promise: Promise<unknown>): void }): Promise<Response> {
-    const { pathname, searchParams } = new URL(request.url);
+  async fetch(request: Request, env: Env): Promise<Response> {
+    const { pathname, searchParams, search } = new URL(request.url);
     const option = (name: string): string => searchParams.get(name) ?? "";
     const namespace = env[option("class")];
-    if (!namespace) return new Response("No such class", { status: 400 });
-    const [shards, prefix] = [Number(option("shards") || 1), option("prefix") || "gatepass"];
-    const stubs = Array.from({ length: shards }, (_, shard) => namespace.get(namespace.idFromName(`${prefix}-${shard}`)));
+    if (!namespace) return new Response(`No class for ${await request.text()}`, { status: 400 });
+    const [shards, prefix, timeoutMs] = [Number(option("shards") || 1), option("prefix"), Number(option("timeoutMs") || 2000)];
+    const stubsOf = (prefix: string): Stub[] =>
+      Array.from({ length: shards }, (_, shard) => namespace.get(namespace.idFromName(`${prefix}-${shard}`)));
+    const stubs = stubsOf(prefix);
+    const store = durableObjectStore(namespace, { shards, prefix, timeoutMs });
+    if (pathname === "/suite") return serveSuite(request, (kit) => testStore(() => underTest(namespace, shards, stubsOf), kit));
+    if (pathname === "/storm") return Response.json(await join(store, await request.json(), Number(option("process"))));
     if (pathname === "/forward") return forward(stubs[0], request);
     if (pathname === "/garbage") {
       garbage = await request.text();
       return new Response("ok");
     }
-    if (pathname === "/hang") {
-      // An object that blocks holds back its answers too.
-      context.waitUntil(inside(stubs, `hang?ms=${option("ms")}`));
-      await new Promise((resolve) => setTimeout(resolve, 50));
-      return new Response("ok");
-    }
-    if (pathname.startsWith("/inside/")) return Response.json(await inside(stubs, pathname.slice(8)));
-    time += Number(option("advance"));
-    const store = durableObjectStore(namespace, { shards, prefix, timeoutMs: Number(option("timeoutMs") || 2000) });
-    const extras = {
-      dump: async () => (await inside(stubs, "keys")).flat().map(String),
-      sweep: async () => (await inside(stubs, "sweep")).reduce<number>((sum, n) => sum + Number(n), 0),
-    };
-    return serveStore(store, extras, request);
+    if (pathname.startsWith("/inside/")) return Response.json(await inside(stubs, pathname.slice(8) + search));
+    const swept = { ...store, sweep: () => sweep(stubs) };
+    return serveStore(swept, {}, request);
   },
 };
 
+let joined = 0;
+const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 0));
+
+/**
+ * Makes a part of a storm, once all parts are there. Calls from a Worker to an object in the same workerd never go through its loop:
+ * without pauses one part would run to its end before the next one begins, and connections that wait would be dropped.
+ */
+async function join(store: Store, storm: Storm, process: number): Promise<StormReport> {
+  joined += 1;
+  while (joined % storm.processes !== 0) await pause();
+  const spend: Store["spend"] = async (quotas) => {
+    await pause();
+    return store.spend(quotas);
+  };
+  return blow({ ...store, spend }, storm, process);
+}
+
+const TIMEOUT = 300;
+let made = 0;
+
+/** Every test has objects of its own. */
+function underTest(namespace: ObjectNamespace, shards: number, stubsOf: (prefix: string) => Stub[]): StoreUnderTest {
+  const prefix = `suite${made++}`;
+  const open = (): Store => durableObjectStore(namespace, { shards, prefix, timeoutMs: TIMEOUT });
+  const stubs = stubsOf(prefix);
+  return {
+    // Its alarm sweeps at its own time; here it rings when the suite wants it to.
+    store: { ...open(), sweep: () => sweep(stubs) },
+    advance(ms) {
+      time += ms;
+    },
+    dump: async () => (await inside(stubs, "keys")).flat().map(String),
+    another: open,
+    async hang() {
+      const over = inside(stubs, `hang?ms=${3 * TIMEOUT}`);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      // An object that blocks holds back its own answers, too.
+      return async () => void (await over);
+    },
+    timeoutMs: TIMEOUT,
+  };
+}
+
+async function sweep(stubs: readonly Stub[]): Promise<number> {
+  return (await inside(stubs, "sweep")).reduce<number>((sum, n) => sum + Number(n), 0);
+}
+
 /** Asks all objects for the same. */
-function inside(stubs: readonly ObjectStub[], path: string): Promise<unknown[]> {
+function inside(stubs: readonly Stub[], path: string): Promise<unknown[]> {
   return Promise.all(
     stubs.map(async (stub) => {
       try {
@@ -116,9 +169,9 @@ function inside(stubs: readonly ObjectStub[], path: string): Promise<unknown[]> 
 }
 
 /** What a careless Worker does: it hands a visitor's request on. */
-async function forward(stub: ObjectStub | undefined, request: Request): Promise<Response> {
+async function forward(stub: Stub | undefined, request: Request): Promise<Response> {
   const target = request.headers.get("x-target") ?? request.url;
-  const init = { method: request.method, body: await request.text(), signal: AbortSignal.timeout(2000) };
-  const answer = await stub?.fetch(target, init);
+  const body = await request.text();
+  const answer = await stub?.fetch(target, { method: request.method, signal: AbortSignal.timeout(2000), ...(body && { body }) });
   return new Response(await answer?.text(), { status: answer?.status ?? 500 });
 }
