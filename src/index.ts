@@ -24,9 +24,11 @@ export type { EventFields, EventReason, Events, EventType, SecurityEvent } from 
 export * from "./gate/index.ts";
 export { type ClientIpOption, type CspDirectives, contentSecurityPolicy, type PeerInfo, type RequestInfo } from "./http/index.ts";
 export {
+  type BlockOptions,
   createLimiter,
   type Limiter,
   type LimiterOptions,
+  type LimitLayer,
   type LimitResult,
   type LimitRule,
   type SubjectName,

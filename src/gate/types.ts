@@ -18,7 +18,10 @@ export interface GateOptions {
   turnstile?: GateTurnstileOptions | undefined;
   /** Default `memoryStore()`, and an event says so. */
   store?: Store | undefined;
-  /** A looser store for rate quotas alone. */
+  /**
+   * A looser (and nearer, or cheaper) store for the limits' rates: asked before `store`, and nothing is given back there. Limits that count failures, uses
+   * and one-use ids stay on `store`. Admissions say its `accuracy`.
+   */
   rateStore?: RateStore;
   session?: SessionOptions;
   /** What limits and risk may key on, from the application's own authentication. */
@@ -35,7 +38,10 @@ export interface GateOptions {
   clientIp?: ClientIpOption;
   /** Rules by limit name; replaces that limit's defaults. An unknown name is a TypeError. */
   limits?: Record<string, readonly LimitRule[]>;
-  /** When the store is down: `allow` lets rate rules pass (never a batch with a uses quota). Default `deny`. */
+  /**
+   * When the store is down, for rules that do not say: `allow` lets rate rules pass (never a batch with a uses quota). Default `deny`. A rule's own
+   * `onStoreError` may be a limiter that counts meanwhile.
+   */
   onStoreError?: "deny" | "allow";
   features?: readonly FeatureFactory[];
   /** Default `enforce`. */
@@ -98,7 +104,7 @@ export interface ProtectOptions {
   cost?: number;
   /** A subject of the route's own, e.g. the run's id, for rules that count by `route`. */
   subject?: string;
-  /** Names of limits charged in the same spend. */
+  /** Names of limits charged in the same spend: with the session's use and what a feature adds, 16 quotas at most (a rule by `ip` has 3). */
   limits?: readonly string[];
 }
 
