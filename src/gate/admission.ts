@@ -1,7 +1,7 @@
 import { isGatepassError } from "../errors.ts";
 import type { EventFields, EventReason } from "../events/types.ts";
 import { type RefusalExtra, refusalResponse } from "../http/index.ts";
-import { canonicalSubjects, quotasOf } from "../limits/index.ts";
+import { canonicalSubjects, planLimits, quotasOf } from "../limits/index.ts";
 import type { LimitRule, Subjects } from "../limits/types.ts";
 import { HEADER, type PublicCode } from "../protocol.ts";
 import { MAX_QUOTAS } from "../store/validate.ts";
@@ -10,7 +10,7 @@ import type { Settings } from "./options.ts";
 import type { Players } from "./players.ts";
 import type { SessionDesk } from "./sessions.ts";
 import { type Item, openTill, type Watch, weaker } from "./till.ts";
-import type { Admission, AdmitOptions, Admitted, GuardContext, KernelLimits, Refused, Vouched } from "./types.ts";
+import type { Admission, AdmitOptions, Admitted, GuardContext, Refused, Vouched } from "./types.ts";
 import { type Visit, whoIs } from "./visit.ts";
 
 /** What admission needs of the kernel. */
@@ -21,7 +21,6 @@ export interface Gatehouse {
   watch: Watch;
   /** Rules by limit name. */
   limits: ReadonlyMap<string, readonly LimitRule[]>;
-  plan: KernelLimits["plan"];
   /** Asks the features' guards, in order. */
   guards: readonly ((
     visit: Visit,
@@ -31,7 +30,7 @@ export interface Gatehouse {
 
 /** Decides whether a request may go on, and charges it. */
 export function createAdmission(house: Gatehouse): (visit: Visit, options: AdmitOptions) => Promise<Admission> {
-  const { settings, players, sessions, watch, limits, plan, guards } = house;
+  const { settings, players, sessions, watch, limits, guards } = house;
   const enforced = settings.resolved.mode === "enforce";
 
   return async (visit, options) => {
@@ -62,7 +61,7 @@ export function createAdmission(house: Gatehouse): (visit: Visit, options: Admit
       return undefined;
     };
     const rulesFor = (who: Subjects): Item[] =>
-      names.flatMap((name) => plan(name, who, request)).map((layer) => ({ ...layer, exact: failures }));
+      names.flatMap((name) => planLimits(limits.get(name) ?? [], who, request, name)).map((layer) => ({ ...layer, exact: failures }));
     /** Charges; what the mode relaxes is left out and the rest charged again, so that a one-use id stays one under every mode. */
     const pay = async (items: readonly Item[]): Promise<Refused | undefined> => {
       for (let left = items; left.length > 0; ) {

@@ -107,7 +107,6 @@ export function createCore(given: GateOptions): Core {
     sessions,
     watch,
     limits,
-    plan: kernel.limits.plan,
     guards: features.flatMap(({ guard }) => (guard ? [(seen, context) => guard(seen.request, contextOf(seen, context))] : [])),
   });
   /** Platforms of the requests that the application showed us: it may report of them later, and has only the request then. */

@@ -13,11 +13,11 @@ import { subjectsOf } from "./validate.ts";
  */
 export function planLimits(rules: readonly LimitRule[], subjects: Subjects, request: Request, limitName = ""): LimitLayer[] {
   return rules.flatMap((rule): LimitLayer[] => {
-    const { limit, window } = rule;
+    const { limit } = rule;
     const by = subjectsOf(rule);
     const layer = (times: number, who: readonly unknown[], network = ""): LimitLayer => {
-      const name = (limitName && `${limitName}.`) + rule.name + network;
-      return { quota: { key: rateKey({ name, window }, who.map(String)), limit: limit * times, window }, rule };
+      const named = { name: (limitName && `${limitName}.`) + rule.name + network, window: rule.window };
+      return { quota: { key: rateKey(named, who.map(String)), limit: limit * times, window: rule.window }, rule };
     };
     if (by.some((subject) => (subject === "ip" || subject === "ip-prefix") && !subjects[subject])) {
       const tenth = Math.max(1, Math.floor(limit / 10));
