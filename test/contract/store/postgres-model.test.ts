@@ -43,7 +43,7 @@ describeWith("PostgreSQL", postgresFolder() !== undefined)("the functions in Pos
     let run = 0;
     // Also at the beginning of time, where a division that rounds to zero is another one.
     await fc.assert(
-      fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 30 }), fc.constantFrom(START, 1), async (steps, start) => {
+      fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 30 }), fc.constantFrom<number>(START, 1), async (steps, start) => {
         run += 1;
         let time = start;
         const clock = (): number => time;
