@@ -93,8 +93,12 @@ async function compare(real: RealD1, name: string, seed: number): Promise<string
     const action = int(6);
     const charge = charged[int(charged.length || 1)];
     if (action < 2 && charge) {
-      charged.splice(charged.indexOf(charge), 1);
-      for (const store of stores) await store.refund(charge.quotas, charge.at);
+      // Also twice, and more than was charged: what is not held is not given back.
+      if (int(3) > 0) charged.splice(charged.indexOf(charge), 1);
+      const quotas = int(4)
+        ? charge.quotas
+        : charge.quotas.map((quota) => ({ ...quota, cost: Math.min(quota.limit, (quota.cost ?? 1) + 1) }));
+      for (const store of stores) await store.refund(quotas, charge.at);
     }
     if (action === 2) {
       const [key, until] = [`${int(2) ? "r" : "u"}${int(2)}`, time - 300 + int(5) * 400];
