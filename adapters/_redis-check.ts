@@ -1,0 +1,69 @@
+import type { ConfigProblem } from "../src/errors.ts";
+import type { RedisDriver, Send } from "./_redis-client.ts";
+
+/** What is wrong with the servers' settings, each defect once. Rejects when a server does not answer. */
+export async function checkRedis(driver: RedisDriver, waitReplicas: number): Promise<ConfigProblem[]> {
+  const found = await Promise.all((await driver.masters()).map((send) => checkServer(send, waitReplicas)));
+  const problems = new Map(found.flat().map((problem) => [problem.code, problem]));
+  return [...problems.values()].sort((a, b) => (a.code < b.code ? -1 : 1));
+}
+
+async function checkServer(send: Send, waitReplicas: number): Promise<ConfigProblem[]> {
+  const info = readInfo(await send("info", []));
+  const problems: ConfigProblem[] = [];
+  const [major = 0, minor = 0] = (info.get("redis_version") ?? "").split(".").map(Number);
+  if (major < 6 || (major === 6 && minor < 2)) {
+    problems.push({
+      code: "GP140",
+      severity: "error",
+      message: "Redis is too old: every spend fails",
+      fix: "Use Redis 6.2 or later, or Valkey",
+    });
+  }
+  const policy = info.get("maxmemory_policy");
+  if (policy !== undefined && policy !== "noeviction") {
+    const evicts = info.get("maxmemory") !== "0";
+    problems.push({
+      code: "GP141",
+      severity: evicts ? "error" : "warning",
+      message: `Redis ${evicts ? "evicts keys when its memory is full" : "would evict keys if its memory had a limit"}: a token that was spent could be spent again`,
+      fix: "Set maxmemory-policy to noeviction",
+    });
+  }
+  if (info.get("aof_enabled") === "0" && (await savePoints(send)) === "") {
+    problems.push({
+      code: "GP142",
+      severity: "warning",
+      message: "Redis keeps nothing on disk: after a restart every token that was spent can be spent again, and every limit begins anew",
+      fix: "Set appendonly to yes",
+    });
+  }
+  if (waitReplicas > 0 && Number(info.get("connected_slaves") ?? 0) < waitReplicas) {
+    problems.push({
+      code: "GP143",
+      severity: "error",
+      message: "Redis has fewer replicas than waitReplicas asks for: every spend fails",
+      fix: "Add replicas, or lower waitReplicas",
+    });
+  }
+  return problems;
+}
+
+function readInfo(answer: unknown): Map<string, string> {
+  const lines = String(answer).split(/\r?\n/);
+  return new Map(
+    lines.filter((line) => /^\w+:/.test(line)).map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 1)]),
+  );
+}
+
+/** The save points; undefined where we may not ask, as with most that are hosted. */
+async function savePoints(send: Send): Promise<string | undefined> {
+  const answer: unknown = await send("config", ["GET", "save"]).catch(() => undefined);
+  if (Array.isArray(answer)) return typeof answer[1] === "string" ? answer[1] : undefined;
+  if (answer instanceof Map) return textOrUndefined(answer.get("save"));
+  return typeof answer === "object" && answer !== null ? textOrUndefined(Reflect.get(answer, "save")) : undefined;
+}
+
+function textOrUndefined(value: unknown): string | undefined {
+  return typeof value === "string" ? value : undefined;
+}
