@@ -1,19 +1,15 @@
 import { ipKey, ipPrefix } from "../util/ip.ts";
-import type { SubjectName, Subjects } from "./types.ts";
+import type { Subjects } from "./types.ts";
 
-/** Each in its one spelling; undefined: it is none, and nobody knows whose it is. Idempotent. */
-const SPELLING: { readonly [name in SubjectName]?: (text: string) => string | undefined } = {
-  ip: (text) => ipKey(text) ?? /^[\da-f]{16}$/.exec(text)?.[0],
-  "ip-prefix": (text) => ipPrefix(text) ?? ipPrefix(`${text}.0`) ?? /^([\da-f]{12})([\da-f]{4})?$/.exec(text)?.[1],
-  email: canonicalEmail,
-  phone: canonicalPhone,
-};
-
-/** What is given of who asks, in the one spelling of each subject, see `Subjects`: another spelling must not be another bucket. */
+/** What is given of who asks, in the one spelling of each subject, see `Subjects`: another spelling must not be another bucket. Idempotent. */
 export function canonicalSubjects(who: Subjects): Subjects {
+  const { ip, "ip-prefix": prefix = ip, email, phone } = who;
   const all = { ...who };
-  if (who.ip && !who["ip-prefix"]) all["ip-prefix"] = who.ip;
-  for (const name of ["ip", "ip-prefix", "email", "phone"] as const) if (all[name]) all[name] = SPELLING[name]?.(all[name]);
+  // Text that is no address is unknown, else each text would be a bucket of its own.
+  if (ip) all.ip = ipKey(ip) ?? /^[\da-f]{16}$/.exec(ip)?.[0];
+  if (prefix) all["ip-prefix"] = ipPrefix(prefix) ?? ipPrefix(`${prefix}.0`) ?? /^([\da-f]{12})([\da-f]{4})?$/.exec(prefix)?.[1];
+  if (email) all.email = canonicalEmail(email);
+  if (phone) all.phone = canonicalPhone(phone);
   return all;
 }
 

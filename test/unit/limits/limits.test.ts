@@ -254,6 +254,19 @@ describe("createLimiter", () => {
     await expect(limiter.block(known, until, { rule: "hourly" })).rejects.toThrow(TypeError);
   });
 
+  it("blocks by the rule that is named, in any spelling of who it is", async () => {
+    const login: LimitRule = { ...minute, name: "login", by: ["email", "ip"] };
+    const { limiter } = setup([daily, login]);
+    const until = Date.UTC(2026, 0, 1) + 60_000;
+    expect(await limiter.block({ ip: "::ffff:203.0.113.7", email: "A.B+1@gmail.com" }, until, { rule: "login" })).toBe(true);
+    expect(await limiter.limit({ ...known, email: "ab@googlemail.com" })).toMatchObject({ success: false, rule: "login" });
+    expect(await limiter.limit({ ...known, email: "c@gmail.com" })).toMatchObject({ success: true });
+    // Without a mailbox the rule has nobody to block.
+    expect(await limiter.block(known, until, { rule: "login" })).toBe(false);
+    await limiter.block({ ip: "203.0.113.99" }, until);
+    expect(await limiter.limit(known)).toMatchObject({ success: false, rule: "daily" });
+  });
+
   it("counts requests where it knows their subjects", async () => {
     const store = memoryStore();
     const rules = [{ ...minute, limit: 1 }];
