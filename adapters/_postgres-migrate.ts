@@ -1,6 +1,6 @@
 import type { ConfigProblem } from "../src/errors.ts";
 import { assertKeys } from "../src/util/assertions.ts";
-import { nameIn, openPostgres, type Postgres, type PostgresClient, type PostgresPlace, stateOf } from "./_postgres.ts";
+import { isMissing, nameIn, openPostgres, type Postgres, type PostgresClient, type PostgresPlace } from "./_postgres.ts";
 import { boardSql } from "./_postgres-board-sql.ts";
 import { beginSql, storeSql } from "./_postgres-store-sql.ts";
 
@@ -61,9 +61,8 @@ function versionIn(database: Postgres, versions: string): Promise<string | undef
 export async function checkPostgres(database: Postgres, place: PostgresPlace, tables: readonly string[]): Promise<ConfigProblem[]> {
   const problems: ConfigProblem[] = [];
   const version = await versionIn(database, nameIn(place, "migrations")).catch((error: unknown) => {
-    // Missing is an answer; whatever else it is, is none.
-    if (stateOf(causeOf(error)) === "") throw error;
-    return undefined;
+    if (isMissing(error)) return undefined;
+    throw error;
   });
   if (!(Number(version) >= VERSION)) {
     problems.push({
@@ -85,10 +84,6 @@ export async function checkPostgres(database: Postgres, place: PostgresPlace, ta
     if (problem !== undefined) problems.push(problem);
   }
   return problems;
-}
-
-function causeOf(error: unknown): unknown {
-  return error instanceof Error ? error.cause : undefined;
 }
 
 const PROBLEMS: Readonly<Record<string, ConfigProblem>> = {

@@ -87,23 +87,37 @@ export function openPostgres(client: PostgresClient, { place, code, timeoutMs = 
     return parse(await send(`SET TRANSACTION ISOLATION LEVEL READ COMMITTED; ${select}`, []));
   }
 
-  async function attempt(name: string, wanted: Record<string, unknown>): Promise<Record<string, unknown>> {
-    const end = performance.now() + patience;
+  /** Does `work` again where it met another transaction (and was undone), until `end`. */
+  async function retry<T>(end: number, work: () => Promise<T | undefined>): Promise<T> {
     for (;;) {
-      const setLevel = isolated;
       try {
-        const deadline = ahead === undefined ? null : Math.floor(end + ahead);
-        const answer = await once(name, JSON.stringify({ ...wanted, patience, deadline }), setLevel);
-        if (typeof answer["clock"] === "number") ahead = answer["clock"] - performance.now();
-        if (answer["late"] !== true) return answer;
-        // Either it was late, or the server's clock was set: then it is known now.
+        const answer = await work();
+        if (answer !== undefined) return answer;
         if (performance.now() >= end) throw new Error("The server came to it too late");
       } catch (error) {
         const state = stateOf(error);
-        if (state === OTHER_ISOLATION && !setLevel) isolated = true;
-        else if (!AGAIN.has(state) || performance.now() >= end) throw explained(error, state);
+        if (!AGAIN.has(state) || performance.now() >= end) throw explained(error, state);
       }
+      await new Promise((resolve) => setTimeout(resolve, Math.random() * 10));
     }
+  }
+
+  function attempt(name: string, wanted: Record<string, unknown>): Promise<Record<string, unknown>> {
+    const end = performance.now() + patience;
+    return retry(end, async () => {
+      const setLevel = isolated;
+      const deadline = ahead === undefined ? null : Math.floor(end + ahead);
+      try {
+        const answer = await once(name, JSON.stringify({ ...wanted, patience, deadline }), setLevel);
+        if (typeof answer["clock"] === "number") ahead = answer["clock"] - performance.now();
+        // Either it was late, or the server's clock was set: then it is known now.
+        return answer["late"] === true ? undefined : answer;
+      } catch (error) {
+        if (stateOf(error) !== OTHER_ISOLATION || setLevel) throw error;
+        isolated = true;
+        return undefined;
+      }
+    });
   }
 
   function explained(error: unknown, state: string): unknown {
@@ -115,11 +129,17 @@ export function openPostgres(client: PostgresClient, { place, code, timeoutMs = 
   const open = <T>(work: () => Promise<T>): Promise<T> => call(() => (closed ? Promise.reject(new Error("It is closed")) : work()));
   return {
     ask: (name, wanted, read) => open(async () => read(await attempt(name, wanted))),
-    read: (sql) => open(async () => answerIn(await send(sql, []))),
+    // A text is an answer, and so is none: `undefined` would be asked for again.
+    read: (sql) => open(async () => (await retry(performance.now() + patience, async () => [answerIn(await send(sql, []))]))[0]),
     close() {
       closed = true;
     },
   };
+}
+
+/** Whether an error of {@link Postgres} says that nothing has been migrated. */
+export function isMissing(error: unknown): boolean {
+  return error instanceof Error && MISSING.has(stateOf(error.cause));
 }
 
 /** Our own states, raised by the functions. */
