@@ -1,12 +1,12 @@
-// One of several processes that write to one board: the file, a number of its own.
+// One of several processes that write to one board: the file, or the `redis:` address; a number of its own.
 import { DatabaseSync } from "node:sqlite";
+import { createClient } from "redis";
+import { redisBoard } from "../../../adapters/_redis-board.ts";
 import { sqliteBoard } from "../../../adapters/_sqlite-board.ts";
-import type { BoardRules, ScoreEntry } from "../../../src/scores/board.ts";
+import type { BoardRules, ScoreBoard, ScoreEntry } from "../../../src/scores/board.ts";
 
-const [, , path = "", own = "0"] = process.argv;
-const database = new DatabaseSync(path);
-database.exec("PRAGMA busy_timeout = 10000; PRAGMA synchronous = NORMAL");
-const board = sqliteBoard(database, { timeoutMs: 20_000 });
+const [, , where = "", own = "0"] = process.argv;
+const { board, end } = await (where.startsWith("redis:") ? openRedis(where) : openFile(where));
 const best: BoardRules = { periods: ["all", "2026-W47"], order: "desc", operator: "best" };
 const entry = (i: number, more: Partial<ScoreEntry>): ScoreEntry => ({
   board: "main",
@@ -31,5 +31,16 @@ await Promise.all(
     if (i % 20 === 19) await board.purge(`p${own}-0`);
   }),
 );
-database.close();
+await end();
 console.log(JSON.stringify(statuses));
+
+function openFile(path: string): { board: ScoreBoard; end(): void } {
+  const database = new DatabaseSync(path);
+  database.exec("PRAGMA busy_timeout = 10000; PRAGMA synchronous = NORMAL");
+  return { board: sqliteBoard(database, { timeoutMs: 20_000 }), end: () => database.close() };
+}
+
+async function openRedis(url: string): Promise<{ board: ScoreBoard; end(): Promise<void> }> {
+  const client = await createClient({ url }).connect();
+  return { board: redisBoard(client, { timeoutMs: 20_000 }), end: () => client.close() };
+}

@@ -1,0 +1,208 @@
+import { LEVELS } from "../src/protocol.ts";
+import type { ScoreBoard, ScoreRow, SubmitResult } from "../src/scores/board.ts";
+import { assertEntry, assertLimit, levelNumber, scoreRange, withRanks } from "../src/scores/ranking.ts";
+import { usesKey } from "../src/store/keys.ts";
+import { assertKeys, assertString } from "../src/util/assertions.ts";
+import { randomId } from "../src/util/random.ts";
+import { createCall } from "./_call.ts";
+import { BOARD_SCRIPT } from "./_redis-board-script.ts";
+import { evaluateOver, type RedisClient, redisDriver } from "./_redis-client.ts";
+
+/** Options of {@link redisBoard}. */
+export interface RedisBoardOptions {
+  /**
+   * Beginning of all keys, 1 to 48 of `A-Z a-z 0-9 . _ : -`, default `gatepass-board`. It is the hash tag: on a Cluster one `redisBoard`, with all boards
+   * that it holds, lives in one slot, on one master. Games that outgrow one master take a `redisBoard` with a prefix of its own each.
+   */
+  prefix?: string;
+  /** Milliseconds until a call that has no answer rejects, 1..60000, default 2000. */
+  timeoutMs?: number;
+  /** Random bytes for row ids. Default `crypto.getRandomValues`. */
+  random?: (bytes: number) => Uint8Array;
+}
+
+/** A row as Redis holds it. */
+type HeldRow = Omit<ScoreRow, "rank">;
+
+const STATUSES = ["stored", "kept", "repeated", "banned"] as const;
+
+/**
+ * A board in Redis or Valkey, shared by all processes that use it, over any client that `redisStore` takes. Every call is one script and one round trip;
+ * ranks, lists and neighbours cost the logarithm of the rows. All of it lives in one slot (see `prefix`), and every row in memory: some 500 bytes a row
+ * and period, and its log in each period, and some 60 bytes a submission, which stays known for good.
+ *
+ * Never let this Redis evict (`maxmemory-policy noeviction`), and let it write an append-only file, or scores are lost with it. To change the `order` of a
+ * board rewrites it in one script: for a million rows Redis does nothing else for some seconds.
+ *
+ * @throws {TypeError} an unknown option; `client` is none
+ * @throws {RangeError} `prefix` or `timeoutMs`
+ *
+ * @example
+ * ```ts
+ * import { redisBoard } from "gatepass/adapters/redis";
+ * // Any client of redis, ioredis, Bun or Deno; here one that has nothing to tell.
+ * const board = redisBoard({ send: async () => [] });
+ * console.assert((await board.top({ board: "main", period: "all", limit: 10 })).length === 0);
+ * ```
+ */
+export function redisBoard(client: RedisClient, options: RedisBoardOptions = {}): ScoreBoard {
+  assertKeys("redisBoard", options, ["prefix", "timeoutMs", "random"]);
+  const { prefix = "gatepass-board", timeoutMs, random } = options;
+  assertString("prefix", prefix, 1, 48);
+  // A brace of its own would move the keys of one board to different slots, or into those of another one.
+  if (!/^[\w.:-]+$/.test(prefix)) throw new RangeError('Invalid "prefix": expected A-Z a-z 0-9 . _ : -');
+  const call = createCall("ERR_BOARD_UNAVAILABLE", timeoutMs);
+  const evaluate = evaluateOver(redisDriver(client).send);
+  const run = <T>(read: (answer: unknown) => T, action: string, ...values: (string | number)[]): Promise<T> =>
+    call(async () => read(await evaluate(BOARD_SCRIPT, [`{${prefix}}:`], [action, ...values.map(String)])));
+
+  return {
+    async submit(entry, rules) {
+      assertEntry(entry, rules);
+      const { board, player, score, at, submission, level, name, flags, log } = entry;
+      const { min, max } = scoreRange(rules);
+      const perPeriod = rules.periods.flatMap((period) => [
+        listKey(board, period),
+        randomId(random),
+        JSON.stringify([board, period, player, submission, name, flags, log !== undefined]),
+      ]);
+      return run(
+        (answer) => readSubmit(answer, submission),
+        "submit",
+        playerKey(player),
+        usesKey("b", board),
+        rules.order,
+        rules.operator,
+        min,
+        max,
+        score,
+        at,
+        levelNumber(level),
+        asJson(submission),
+        rules.periods.length,
+        ...perPeriod,
+        ...(log === undefined ? [] : [asJson(log)]),
+      );
+    },
+
+    async top({ board, period, limit, minLevel = "claimed" }) {
+      assertLimit("limit", limit);
+      const read = (answer: unknown): ScoreRow[] => withRanks(readRows(listOf(answer)), (index) => index + 1);
+      return run(read, "top", listKey(board, period), levelNumber(minLevel), limit);
+    },
+
+    async around(id, n) {
+      assertLimit("n", n, 0);
+      return isId(id) ? run(readAround, "around", id, n) : [];
+    },
+
+    async find(id) {
+      return isId(id) ? run(readWhole, "find", id) : null;
+    },
+
+    async ofPlayer({ board, period, player }) {
+      return run(readWhole, "ofPlayer", playerKey(player), listKey(board, period));
+    },
+
+    async remove(id) {
+      return isId(id) && (await run(numberOf, "remove", id)) > 0;
+    },
+
+    async hide(id, hidden) {
+      return isId(id) && (await run(numberOf, "hide", id, hidden ? 1 : 0)) > 0;
+    },
+
+    async ban(player, banned) {
+      await run(numberOf, "ban", playerKey(player), banned ? 1 : 0);
+    },
+
+    async purge(player) {
+      return run(numberOf, "purge", playerKey(player));
+    },
+  };
+}
+
+const playerKey = (player: string): string => usesKey("p", player);
+const listKey = (board: string, period: string): string => usesKey("l", board, period);
+
+/** An id as we make them: others are not looked up. */
+function isId(id: string): boolean {
+  return /^[\w-]{1,64}$/.test(id);
+}
+
+/** As JSON writes a text: a lone surrogate comes back as it was, where UTF-8 would make one replacement character of all of them. */
+function asJson(text: string): string {
+  return JSON.stringify(text);
+}
+
+function readSubmit(answer: unknown, submission: string): SubmitResult {
+  const [told, id, held, rank] = listOf(answer);
+  const status = STATUSES.find((one) => one === textOf(told));
+  if (status === undefined) throw garbage();
+  if (id === undefined) return { status, id: "", rank: 0, best: false };
+  const row = readRow(textOf(id), held);
+  return { status, id: row.id, rank: numberOf(rank), best: row.submission === submission };
+}
+
+function readAround(answer: unknown): ScoreRow[] {
+  const [from, first, ...rows] = listOf(answer);
+  if (from === undefined) return [];
+  const [position, rank] = [numberOf(from), numberOf(first)];
+  // Where a score begins inside the run, its rank is its position.
+  return withRanks(readRows(rows), (index) => (index === 0 ? rank : position + index + 1));
+}
+
+function readWhole(answer: unknown): ScoreRow | null {
+  const [id, held, rank, hidden, log] = listOf(answer);
+  if (id === undefined) return null;
+  const row = { ...readRow(textOf(id), held), rank: numberOf(rank), hidden: numberOf(hidden) === 1 };
+  return typeof log === "string" ? { ...row, log: String(JSON.parse(log)) } : row;
+}
+
+/** Ids and rows in turn. A row that Redis has evicted is left out. */
+function readRows(values: readonly unknown[]): HeldRow[] {
+  return values.flatMap((id, i) => (i % 2 === 1 || values[i + 1] === null ? [] : [readRow(textOf(id), values[i + 1])]));
+}
+
+function readRow(id: string, value: unknown): HeldRow {
+  const held = textOf(value);
+  const start = held.indexOf("[");
+  const [score, at, level] = held.slice(0, start).split(" ").map(Number);
+  const data: unknown = JSON.parse(held.slice(start));
+  const [board, period, player, submission, name, flags, replay]: unknown[] = Array.isArray(data) ? data : [];
+  return {
+    id,
+    board: textOf(board),
+    period: textOf(period),
+    player: textOf(player),
+    score: numberOf(score),
+    at: numberOf(at),
+    submission: textOf(submission),
+    level: LEVELS[numberOf(level)] ?? "claimed",
+    flags: listOf(flags).map(textOf),
+    name: textOf(name),
+    hidden: false,
+    replay: replay === true,
+  };
+}
+
+function listOf(value: unknown): unknown[] {
+  if (!Array.isArray(value)) throw garbage();
+  return value;
+}
+
+function textOf(value: unknown): string {
+  if (typeof value !== "string") throw garbage();
+  return value;
+}
+
+/** Clients can be told to give integers as texts or bigints. */
+function numberOf(value: unknown): number {
+  const number = typeof value === "number" ? value : Number(typeof value === "bigint" || typeof value === "string" ? value : Number.NaN);
+  if (!Number.isSafeInteger(number)) throw garbage();
+  return number;
+}
+
+function garbage(): TypeError {
+  return new TypeError("Cannot read the answer of Redis");
+}

@@ -1,0 +1,224 @@
+import { Redis } from "ioredis";
+import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
+import { redisBoard } from "../../../adapters/_redis-board.ts";
+import { isGatepassError } from "../../../src/errors.ts";
+import type { BoardRules, ScoreBoard, ScoreEntry, SubmitResult } from "../../../src/scores/board.ts";
+import { HOSTILE_TEXTS } from "../../../src/testing/store-tools.ts";
+import { describeWith, hasRedis } from "../../helpers/backends.ts";
+import { type RedisServer, startRedis } from "../../helpers/redis.ts";
+
+const MOST = Number.MAX_SAFE_INTEGER;
+const RULES: BoardRules = { periods: ["all"], order: "desc", operator: "best" };
+
+describeWith("redis-server", hasRedis())("redisBoard, what Redis could get wrong", () => {
+  let server: RedisServer;
+  let client: Redis;
+  let board: ScoreBoard;
+  let serial = 0;
+
+  beforeAll(async () => {
+    server = await startRedis();
+    client = new Redis(server.port);
+    board = redisBoard(client);
+  });
+  afterEach(async () => {
+    await client.flushall();
+  });
+  afterAll(async () => {
+    client.disconnect();
+    await server.dispose();
+  });
+
+  function put(player: string, score: number, more: Partial<ScoreEntry> = {}, rules: Partial<BoardRules> = {}): Promise<SubmitResult> {
+    serial += 1;
+    const entry = {
+      board: "main",
+      player,
+      score,
+      at: serial,
+      submission: `s${serial}`,
+      level: "claimed",
+      flags: [],
+      name: player,
+    } as const;
+    return board.submit({ ...entry, ...more }, { ...RULES, ...rules });
+  }
+  const players = async (more: { board?: string; period?: string } = {}): Promise<string[]> =>
+    (await board.top({ board: "main", period: "all", limit: 100, ...more })).map(({ player, rank }) => `${player}#${rank}`);
+  const unavailable = (promise: Promise<unknown>): Promise<void> =>
+    expect(promise).rejects.toSatisfy((error) => isGatepassError(error, "ERR_BOARD_UNAVAILABLE"));
+
+  it("tells all 53 bits of a score apart, and all of a time among equal scores", async () => {
+    const wide = { min: 0, max: MOST };
+    for (const [player, score, at] of [
+      ["d", MOST - 1, 0],
+      ["c", MOST, MOST],
+      ["b", MOST, MOST - 1],
+      ["a", MOST, 5],
+    ] as const)
+      await put(player, score, { at }, wide);
+    expect(await players()).toEqual(["a#1", "b#1", "c#1", "d#4"]);
+    const cold = { min: -MOST, max: 0 };
+    for (const [player, score, at] of [
+      ["a", -MOST, 9],
+      ["b", -MOST, 10],
+      ["c", 1 - MOST, 100],
+      ["d", 0, 0],
+      ["e", 0, 1],
+    ] as const)
+      await put(player, score, { at, board: "cold" }, cold);
+    expect(await players({ board: "cold" })).toEqual(["d#1", "e#1", "c#3", "a#4", "b#4"]);
+    expect((await board.ofPlayer({ board: "cold", period: "all", player: "b" }))?.score).toBe(-MOST);
+    // The other way round: the same rows, and still the earlier first.
+    await put("d", 0, { board: "cold" }, { ...cold, order: "asc" });
+    expect(await players({ board: "cold" })).toEqual(["a#1", "b#1", "c#3", "d#4", "e#4"]);
+    await put("d", 0, { board: "cold" }, cold);
+    expect(await players({ board: "cold" })).toEqual(["d#1", "e#1", "c#3", "a#4", "b#4"]);
+  });
+
+  it("sums saturate where a double stops being exact, on both sides", async () => {
+    const both = { operator: "sum", min: -(2 ** 52 - 1), max: 2 ** 52 - 1 } as const;
+    for (let i = 0; i < 3; i++) {
+      await put("up", 2 ** 52 - 1, {}, both);
+      await put("down", -(2 ** 52 - 1), {}, both);
+    }
+    await put("zero", 7, {}, both);
+    await put("zero", -7, {}, both);
+    const rows = await board.top({ board: "main", period: "all", limit: 9 });
+    expect(rows.map(({ player, score }) => [player, score])).toEqual([
+      ["up", 2 ** 52 - 1],
+      ["zero", 0],
+      ["down", 1 - 2 ** 52],
+    ]);
+  });
+
+  it("no text gets into a key, none is taken for another, all come back as they were", async () => {
+    const texts = HOSTILE_TEXTS.filter((text) => text.length >= 1 && text.length <= 64);
+    for (const text of texts) {
+      const more = { board: text, submission: text, name: text, log: text, flags: [text] };
+      await put(text, 1, more, { periods: [text, `${text}2`].map((period) => period.slice(0, 64)).slice(0, text.length < 64 ? 2 : 1) });
+    }
+    for (const text of texts) {
+      const own = await board.ofPlayer({ board: text, period: text, player: text });
+      expect(await board.find(own?.id ?? "")).toMatchObject({
+        board: text,
+        period: text,
+        player: text,
+        submission: text,
+        name: text,
+        flags: [text],
+        log: text,
+        rank: 1,
+      });
+      expect((await board.top({ board: text, period: text, limit: 9 })).length).toBe(1);
+      expect((await put(text, 2, { board: text, submission: text }, { periods: [text] })).status).toBe("repeated");
+    }
+    for (const key of await server.keys()) expect(key).toMatch(/^\{gatepass-board\}:[\w.:|-]{1,85}$/);
+    for (const id of ["", "*", "}x{", "../x", "x".repeat(10_000), "\ud800"]) {
+      expect([await board.find(id), await board.around(id, 1), await board.hide(id, true), await board.remove(id)]).toEqual([
+        null,
+        [],
+        false,
+        false,
+      ]);
+    }
+    for (const text of texts) await board.ban(text, true);
+    for (const text of texts) expect((await put(text, 3, { board: text })).status).toBe("banned");
+    for (const text of texts) await board.ban(text, false);
+    for (const text of texts) expect(await board.purge(text)).toBe(text.length < 64 ? 2 : 1);
+    // What remains of a purged player is what it must not send again.
+    expect((await server.keys()).filter((key) => !/:(sul:|ub:)/.test(key))).toEqual([]);
+  });
+
+  it("two prefixes share nothing", async () => {
+    const other = redisBoard(client, { prefix: "other" });
+    await put("a", 1);
+    await other.ban("a", true);
+    expect([await players(), await other.top({ board: "main", period: "all", limit: 1 })]).toEqual([["a#1"], []]);
+    for (const prefix of ["", "{a}", "a}", "a b", "é", "x".repeat(49)]) expect(() => redisBoard(client, { prefix })).toThrow(RangeError);
+    for (const wrong of [{ timeoutMs: 0 }, { timeoutMs: 60_001 }]) expect(() => redisBoard(client, wrong)).toThrow(RangeError);
+    // @ts-expect-error an option that does not exist
+    expect(() => redisBoard(client, { table: "x" })).toThrow(TypeError);
+    // @ts-expect-error no client
+    expect(() => redisBoard({})).toThrow(TypeError);
+  });
+
+  it("goes on after SCRIPT FLUSH, in the middle of many calls", async () => {
+    const puts = Array.from({ length: 50 }, (_, i) => put(`p${i}`, i));
+    await client.script("FLUSH");
+    puts.push(...Array.from({ length: 50 }, (_, i) => put(`p${i}`, i + 1)));
+    await Promise.all(puts);
+    expect((await players()).slice(0, 3)).toEqual(["p49#1", "p48#2", "p47#3"]);
+  });
+
+  it("a Redis that does not answer rejects in time; what was sent to it counts once", async () => {
+    const quick = redisBoard(client, { timeoutMs: 200 });
+    const entry = { board: "main", player: "a", score: 5, at: 1, submission: "same", level: "claimed", flags: [], name: "A" } as const;
+    await put("b", 1);
+    server.pause();
+    try {
+      const start = performance.now();
+      await Promise.all([unavailable(quick.submit(entry, { ...RULES, operator: "sum" })), unavailable(quick.find("x"))]);
+      expect(performance.now() - start).toBeLessThan(700);
+    } finally {
+      server.resume();
+    }
+    await board.submit(entry, { ...RULES, operator: "sum" });
+    expect((await board.ofPlayer({ board: "main", period: "all", player: "a" }))?.score).toBe(5);
+  });
+
+  it("out of memory: a submission rejects whole, reading and removing go on", async () => {
+    const { id } = await put("a", 1);
+    await client.config("SET", "maxmemory", "1mb");
+    try {
+      await unavailable(put("b", 2));
+      await unavailable(put("a", 2));
+      expect(await players()).toEqual(["a#1"]);
+      expect(await board.remove(id)).toBe(true);
+    } finally {
+      await client.config("SET", "maxmemory", "0");
+    }
+    expect([await players(), (await put("b", 2)).rank]).toEqual([[], 1]);
+  });
+
+  it("rows that Redis has evicted are left out, and come back with the next score", async () => {
+    const { id } = await put("a", 3);
+    const { id: next } = await put("b", 2);
+    await client.del(`{gatepass-board}:r:${id}`);
+    expect([await players(), await board.find(id), await board.ofPlayer({ board: "main", period: "all", player: "a" })]).toEqual([
+      ["b#1"],
+      null,
+      null,
+    ]);
+    expect((await board.around(next, 2)).map(({ player }) => player)).toEqual(["b"]);
+    expect((await put("a", 1)).status).toBe("stored");
+    expect(await board.ofPlayer({ board: "main", period: "all", player: "a" })).toMatchObject({ score: 1 });
+  });
+
+  it("keys that are not ours, and answers that are none, are ERR_BOARD_UNAVAILABLE", async () => {
+    await client.set("{gatepass-board}:z0ul:smain|lsall", "x");
+    await client.set("{gatepass-board}:up:sa", "x");
+    await unavailable(put("a", 1));
+    await unavailable(board.purge("a"));
+    for (const answer of [
+      null,
+      undefined,
+      "OK",
+      1,
+      {},
+      [],
+      ["stored"],
+      ["won", "x"],
+      ["stored", "x", "garbage", 1],
+      ["stored", "x", "1 2 3 [", 1],
+      [[]],
+    ]) {
+      const broken = redisBoard({ send: async () => answer });
+      const entry = { board: "main", player: "a", score: 5, at: 1, submission: "same", level: "claimed", flags: [], name: "A" } as const;
+      if (!Array.isArray(answer) || answer[0] !== "stored" || answer.length > 1) await unavailable(broken.submit(entry, RULES));
+      if (!Array.isArray(answer) || answer.length > 0) await unavailable(broken.find("x"));
+      if (!Array.isArray(answer) || answer.length > 1) await unavailable(broken.around("x", 1));
+      if (typeof answer !== "number") await unavailable(broken.purge("x"));
+    }
+  });
+});
