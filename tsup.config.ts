@@ -3,10 +3,12 @@ import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { fileURLToPath } from "node:url";
 import { defineConfig, type Options } from "tsup";
 
-// package.json says what is published; a subpath is a path: `gatepass/scores` is src/scores/index.ts, `gatepass/adapters/node` is adapters/node.ts.
+// package.json says what is published; a subpath is a path: `gatepass/scores` is src/scores/index.ts, `gatepass/client/clearance` is
+// src/client/clearance.ts, `gatepass/adapters/node` is adapters/node.ts.
 const manifest: { exports: Record<string, unknown> } = JSON.parse(readFileSync("package.json", "utf8"));
 const source = (subpath: string): string =>
-  subpath === "." ? "src/index.ts" : subpath.startsWith("./adapters/") ? `${subpath.slice(2)}.ts` : `src/${subpath.slice(2)}/index.ts`;
+  [`${subpath.slice(2)}.ts`, `src/${subpath.slice(2)}.ts`, `src/${subpath.slice(2)}/index.ts`].find((file) => existsSync(file)) ??
+  "src/index.ts";
 const entry: Record<string, string> = {};
 for (const [subpath, target] of Object.entries(manifest.exports)) {
   if (typeof target !== "string") entry[subpath === "." ? "index" : subpath.slice(2)] = source(subpath);

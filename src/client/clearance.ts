@@ -1,0 +1,176 @@
+/**
+ * Protected APIs in the browser: obeys `TURNSTILE_REQUIRED` and `CLEARANCE_EXPIRED`.
+ *
+ * @module
+ */
+
+import {
+  BASE_PATH,
+  type ChallengeAnswer,
+  CLEARANCE_HEADER,
+  type ClearanceAnswer,
+  DEVICE_ID_HEADER,
+  REQUEST_ID_HEADER,
+  VERIFY_PATH,
+} from "../protocol.ts";
+import { type Answer, read, refused } from "./answer.ts";
+import { json } from "./http.ts";
+import { failure, race } from "./state.ts";
+import type { Client } from "./types.ts";
+
+/** Options of {@link withClearance}. */
+export interface ClearanceClientOptions {
+  /** 1 to 64 of `A-Z a-z 0-9 . _ -`. Default: random, new with each page. */
+  deviceId?: string;
+  /** Where the gate lives, as for `createClient`. Default `/api`. */
+  baseUrl?: string;
+  /** Further origins that may get a clearance. Default: `baseUrl`'s alone. */
+  origins?: readonly string[];
+  fetch?: typeof fetch;
+}
+
+/** A clearance in hand. */
+interface Held {
+  token: string;
+  /** Path patterns. */
+  scope: readonly string[];
+  /** Uses that nobody has taken yet. */
+  uses: number;
+  /** Milliseconds of `performance.now` until which it lives. */
+  until: number;
+}
+
+/** Milliseconds before a verification whose answer was lost is sent again. */
+const AGAIN = 500;
+
+/**
+ * A client whose `fetch` runs the challenge that a protected route asks for, and retries once with the clearance, the same body and the same request
+ * id. A clearance goes to the paths that its scope names; requests at the same time share one challenge and one clearance, as many as it has uses.
+ * `Authorization` stays the application's. A session is only asked for where a route wants one.
+ *
+ * `fetch` rejects with `ERR_CLIENT_REFUSED` when the route refuses again (never a third time) or the challenge was not accepted, with
+ * `ERR_CLIENT_UNSUPPORTED` when a body that is a stream would have to be sent again.
+ *
+ * @throws {TypeError} a bad `deviceId`
+ *
+ * @example
+ * ```ts no-run
+ * import { createClient } from "gatepass/client";
+ * import { withClearance } from "gatepass/client/clearance";
+ * const client = withClearance(createClient({ sitekey: "0x4AAAAAAA" }));
+ * const answer = await client.fetch("/api/otp/request", { method: "POST", body: JSON.stringify({ phone: "+491700000" }) });
+ * ```
+ */
+export function withClearance(client: Client, options: ClearanceClientOptions = {}): Client {
+  const { deviceId = crypto.randomUUID(), baseUrl = BASE_PATH, origins = [], fetch: send = (input, init) => fetch(input, init) } = options;
+  if (!/^[\w.-]{1,64}$/.test(deviceId)) throw new TypeError('Invalid option "deviceId"');
+  const base = baseUrl.replace(/\/$/, "");
+  const ours = origins.map((origin) => new URL(origin).origin);
+  const ending = new AbortController();
+  const closing = ending.signal;
+  let held: Held[] = [];
+  /** The challenge that is under way for a scope. */
+  const flights = new Map<string, Promise<void>>();
+
+  /** Takes a use of what is in hand. */
+  const take = (fits: (one: Held) => boolean): Held | undefined => {
+    held = held.filter(({ uses, until }) => uses > 0 && until > performance.now());
+    const found = held.find(fits);
+    if (found) found.uses--;
+    return found;
+  };
+
+  const clear = async (challenge: ChallengeAnswer): Promise<void> => {
+    const { action, cdata, challenge_id, original_request_id } = challenge;
+    const turnstile_token = await client.token({ action, cdata });
+    const body = { challenge_id, turnstile_token, original_request_id, device_id: deviceId };
+    const post = (): Promise<Answer> => send(base + VERIFY_PATH, { ...json(body), redirect: "error", signal: closing }).then(read);
+    const started = performance.now();
+    // Its answer may be lost on the way, here or behind the gate: the same token for the same challenge gives the same clearance.
+    const retry = async (): Promise<Answer> => {
+      await race(AGAIN, closing);
+      return post().catch((error: unknown) => {
+        throw failure("OFFLINE", error);
+      });
+    };
+    let answer = await post().catch(retry);
+    if (answer.response.status === 503) answer = await retry();
+    const { app_clearance_token: token, expires_in = 0, scope = [], max_uses: uses = 0 } = answer.data as Partial<ClearanceAnswer>;
+    if (answer.response.status !== 200 || !token) throw refused(answer);
+    held.push({ token, scope, uses, until: started + expires_in * 1000 });
+  };
+
+  /** One use of a clearance for what `challenge` asks; whoever comes while one is under way waits for it. */
+  const obtain = async (challenge: ChallengeAnswer): Promise<Held> => {
+    const key = challenge.scope.join();
+    for (;;) {
+      const found = take(({ scope }) => challenge.scope.every((one) => scope.includes(one)));
+      if (found) return found;
+      const flight = flights.get(key) ?? clear(challenge).finally(() => flights.delete(key));
+      flights.set(key, flight);
+      await flight;
+    }
+  };
+
+  const guarded: Client["fetch"] = async (input, init) => {
+    const request = new Request(input, init);
+    const { origin, pathname } = new URL(request.url);
+    // A clearance for a foreign origin would be given away.
+    if (![...ours, new URL(base, document.baseURI).origin].includes(origin)) return client.fetch(input, init);
+    request.headers.set(DEVICE_ID_HEADER, deviceId);
+    if (!request.headers.has(REQUEST_ID_HEADER)) request.headers.set(REQUEST_ID_HEADER, crypto.randomUUID());
+    // A tee would keep all of a stream in memory for a retry that is hardly ever needed.
+    const streams = init?.body instanceof ReadableStream;
+    const copy = streams ? undefined : request.clone();
+    const first = take(({ scope }) => scope.some((pattern) => covers(pattern, pathname)));
+    let response = await send(armed(request, first));
+    let challenge = await challengeIn(response);
+    if (challenge) {
+      if (!copy) throw failure("UNSUPPORTED", new TypeError("Cannot send a stream again: read it first"));
+      if (first) held = held.filter((one) => one !== first);
+      const { signal } = request;
+      response = await send(armed(copy, await race(obtain(challenge), signal)));
+      challenge = await challengeIn(response);
+      if (challenge) throw refused(await read(response));
+    } else if (response.status === 401 && copy && /^SESSION_/.test(`${(await read(response.clone())).data.error}`)) {
+      return client.fetch(armed(copy, first));
+    }
+    return response;
+  };
+  const own: Pick<Client, "fetch" | "close"> = {
+    async fetch(input, init) {
+      closing.throwIfAborted();
+      return race(guarded(input, init), closing);
+    },
+    close() {
+      ending.abort(failure("CLOSED"));
+      client.close();
+    },
+  };
+  // All else is the client's own, its changing `state` too.
+  return Object.assign(Object.create(client), own);
+}
+
+function armed(request: Request, clearance: Held | undefined): Request {
+  if (!clearance) return request;
+  request.headers.set(CLEARANCE_HEADER, clearance.token);
+  // A redirect would carry it to wherever it leads.
+  return new Request(request, { redirect: "error" });
+}
+
+/** The challenge that an answer asks for. */
+async function challengeIn(response: Response): Promise<ChallengeAnswer | undefined> {
+  if (response.status !== 403) return undefined;
+  const { data } = await read(response.clone());
+  return /^(TURNSTILE_REQUIRED|CLEARANCE_EXPIRED)$/.test(`${data.error}`) && isChallenge(data) ? data : undefined;
+}
+
+function isChallenge(data: object): data is ChallengeAnswer {
+  return "challenge_id" in data && "scope" in data && Array.isArray(data.scope);
+}
+
+/** Whether a path pattern of a clearance names this path. The gate decides; this only says whether to try. */
+function covers(pattern: string, path: string): boolean {
+  const plain = path.toLowerCase();
+  return pattern.endsWith("/*") ? `${plain}/`.startsWith(pattern.slice(0, -1)) : plain === pattern || plain === `${pattern}/`;
+}

@@ -1,0 +1,212 @@
+import { build } from "esbuild";
+import type { Browser } from "playwright-core";
+import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
+import { clearance } from "../../src/clearance/index.ts";
+import { EMULATOR_SECRET } from "../../src/emulator/index.ts";
+import { createGate } from "../../src/gate/index.ts";
+import { scores } from "../../src/scores/index.ts";
+import { memoryBoard } from "../../src/scores/memory-board.ts";
+import { memoryStore } from "../../src/store/index.ts";
+import { describeBrowser, launchBrowser } from "../helpers/browser.ts";
+import { type ClientPage, openClientPage } from "../helpers/client-page.ts";
+import { root } from "../helpers/sources.ts";
+
+let browser: Browser;
+let script = "";
+const open: ClientPage[] = [];
+
+interface Protected {
+  site: ClientPage;
+  /** What came in: method, path, whether with a clearance, status. */
+  sent: string[];
+  /** Bodies that the protected handler got. */
+  bodies: string[];
+  /** Answers that the gate gives instead of its own, by path. */
+  instead: Map<string, () => Response>;
+}
+
+/** A page whose `client` obeys a real gate's clearance policy. */
+async function visit(): Promise<Protected> {
+  const [sent, bodies]: [string[], string[]] = [[], []];
+  const instead = new Map<string, () => Response>();
+  const site = await openClientPage(browser, {
+    policy: () => "",
+    body: () => '<script src="/client.js"></script><script src="/clearance.js"></script>',
+    route: (request) =>
+      new URL(request.url).pathname === "/clearance.js"
+        ? new Response(script, { headers: { "content-type": "text/javascript" } })
+        : undefined,
+    gate: (emulator) => {
+      const gate = createGate({
+        secrets: "a signing secret of the tests, at least 32 bytes",
+        turnstile: {
+          secret: EMULATOR_SECRET,
+          sitekey: "1x00000000000000000000AA",
+          allowedHostnames: ["localhost"],
+          allowTestKeys: true,
+          siteverifyUrl: "https://emulator.example/turnstile/v0/siteverify",
+        },
+        fetch: (input, init) => emulator.fetch(input instanceof Request ? input : String(input), init),
+        clientIp: () => "203.0.113.7",
+        store: memoryStore(),
+        features: [
+          scores({ board: memoryBoard() }),
+          clearance({
+            policy: {
+              always_require_clearance: [
+                { path: "/api/otp", max_uses: 1 },
+                { path: "/api/many", max_uses: 100 },
+                { path: "/api/ten", max_uses: 10 },
+              ],
+              never_require_clearance: ["/api/open"],
+            },
+          }),
+        ],
+      });
+      const handler = gate.guard(async (request) => {
+        bodies.push(`${request.headers.get("authorization") ?? "-"} ${await request.text()}`);
+        return Response.json({ ok: true });
+      });
+      const both = gate.guard(() => Response.json({ ok: true }), { action: "score_submit" });
+      return async (request) => {
+        const { pathname } = new URL(request.url);
+        const answer =
+          instead.get(pathname)?.() ?? (await gate.handle(request)) ?? (await (pathname === "/api/scored" ? both : handler)(request));
+        sent.push(`${request.method} ${pathname}${request.headers.has("x-app-clearance") ? " cleared" : ""} ${answer.status}`);
+        return answer;
+      };
+    },
+  });
+  open.push(site);
+  await site.run("window.client = clearance.withClearance(createClient(options));");
+  return { site, sent, bodies, instead };
+}
+
+const VERIFIED = "POST /api/security/turnstile/verify 200";
+
+describeBrowser("withClearance and a real gate", () => {
+  beforeAll(async () => {
+    browser = await launchBrowser();
+    const { outputFiles } = await build({
+      entryPoints: [`${root}src/client/clearance.ts`],
+      bundle: true,
+      format: "iife",
+      globalName: "clearance",
+      target: "es2022",
+      write: false,
+    });
+    script = outputFiles[0]?.text ?? "";
+  });
+  afterEach(async () => {
+    await Promise.all(open.splice(0).map((page) => page.close()));
+  });
+  afterAll(() => browser?.close());
+
+  it("runs the challenge and retries once, with the same body and the application's Authorization", async () => {
+    const { site, sent, bodies } = await visit();
+    const status = await site.run(
+      `return (await client.fetch("/api/otp", { method: "POST", body: "phone=1", headers: { authorization: "Bearer app" } })).status;`,
+    );
+    expect([status, sent, bodies]).toEqual([200, ["POST /api/otp 403", VERIFIED, "POST /api/otp cleared 200"], ["Bearer app phone=1"]]);
+    expect([site.said.filter((text) => !text.includes("403")), site.thrown]).toEqual([[], []]);
+  });
+
+  it("50 parallel requests cost one challenge, and a clearance is used again while it lasts", async () => {
+    const { site, sent } = await visit();
+    const statuses = await site.run<number[]>(
+      `return Promise.all(Array.from({ length: 50 }, () => client.fetch("/api/many", { method: "POST" }).then(({ status }) => status)));`,
+    );
+    expect(statuses).toEqual(Array(50).fill(200));
+    expect(sent.filter((line) => line.includes("verify"))).toEqual([VERIFIED]);
+    expect(sent.filter((line) => line === "POST /api/many cleared 200")).toHaveLength(50);
+    expect(await site.run(`return (await client.fetch("/api/many", { method: "POST" })).status;`)).toBe(200);
+    expect(sent.slice(-1)).toEqual(["POST /api/many cleared 200"]);
+    expect(sent).toHaveLength(102);
+  });
+
+  it("at most max_uses of them share one: 25 requests at ten uses cost three", async () => {
+    const { site, sent } = await visit();
+    const statuses = await site.run<number[]>(
+      `return Promise.all(Array.from({ length: 25 }, () => client.fetch("/api/ten", { method: "POST" }).then(({ status }) => status)));`,
+    );
+    expect(statuses).toEqual(Array(25).fill(200));
+    expect(sent.filter((line) => line.includes("verify"))).toEqual(Array(3).fill(VERIFIED));
+  });
+
+  it("a server that always refuses sees two requests and one verification", async () => {
+    const { site, sent, instead } = await visit();
+    const body = await (await site.page.request.post(`${site.site}/api/otp`)).json();
+    sent.length = 0;
+    const refusal = (): Response => Response.json(body, { status: 403 });
+    instead.set("/api/otp", refusal);
+    // The challenge is another device's, so the verification is made up as well.
+    instead.set("/api/security/turnstile/verify", () =>
+      Response.json({ app_clearance_token: "t", expires_in: 300, scope: ["/api/otp"], max_uses: 1 }),
+    );
+    const failed = await site.run(
+      `return client.fetch("/api/otp", { method: "POST" }).then(() => "resolved", ({ code, cause }) => [code, cause.status, cause.code]);`,
+    );
+    expect(failed).toEqual(["ERR_CLIENT_REFUSED", 403, "TURNSTILE_REQUIRED"]);
+    expect(sent).toEqual(["POST /api/otp 403", VERIFIED, "POST /api/otp cleared 403"]);
+  });
+
+  it("a verification that is refused is the end, one whose answer is lost is sent again", async () => {
+    const { site, sent, instead } = await visit();
+    const limited = (): Response =>
+      Response.json({ error: "SECURITY_VERIFICATION_LIMITED" }, { status: 429, headers: { "retry-after": "9" } });
+    instead.set("/api/security/turnstile/verify", limited);
+    const call = `return client.fetch("/api/otp", { method: "POST" }).then(({ status }) => status, ({ code, cause }) => [code, cause.code, cause.retryAfter]);`;
+    expect(await site.run(call)).toEqual(["ERR_CLIENT_REFUSED", "SECURITY_VERIFICATION_LIMITED", 9]);
+    expect(sent).toEqual(["POST /api/otp 403", "POST /api/security/turnstile/verify 429"]);
+    sent.length = 0;
+    instead.set("/api/security/turnstile/verify", () => {
+      instead.clear();
+      return Response.json({ error: "UNAVAILABLE" }, { status: 503 });
+    });
+    expect(await site.run(call)).toBe(200);
+    expect(sent).toEqual(["POST /api/otp 403", "POST /api/security/turnstile/verify 503", VERIFIED, "POST /api/otp cleared 200"]);
+  });
+
+  it("a stream cannot be sent again, and says so; an open route takes it", async () => {
+    const { site, sent } = await visit();
+    // Chromium sends streams over HTTP/2 alone: what counts is that the client does not try twice.
+    const failed = await site.run(`
+      const send = async (request) => new Response(JSON.stringify({ error: "TURNSTILE_REQUIRED", challenge_id: "c", scope: ["/api/otp"] }), { status: 403 });
+      const own = clearance.withClearance(client, { fetch: send });
+      const body = new ReadableStream({ start(c) { c.enqueue(new TextEncoder().encode("x")); c.close(); } });
+      return own.fetch("/api/otp", { method: "POST", body, duplex: "half" }).then(() => "resolved", ({ code }) => code);`);
+    expect([failed, sent]).toEqual(["ERR_CLIENT_UNSUPPORTED", []]);
+  });
+
+  it("two tabs have a clearance each", async () => {
+    const { site, sent } = await visit();
+    const other = await site.context.newPage();
+    await other.goto(site.site);
+    await other.evaluate(`window.client = clearance.withClearance(gatepass.createClient(${JSON.stringify(site.options)}))`);
+    const call = `client.fetch("/api/many", { method: "POST" }).then(({ status }) => status)`;
+    expect(await Promise.all([site.page.evaluate(call), other.evaluate(call)])).toEqual([200, 200]);
+    expect(sent.filter((line) => line === VERIFIED)).toHaveLength(2);
+  });
+
+  it("gives nothing to another origin, nothing to a route that asks for nothing, and a session where one is asked for", async () => {
+    const { site, sent } = await visit();
+    expect(await site.run(`return (await client.fetch("/api/open")).status;`)).toBe(200);
+    expect(await site.run(`return (await client.fetch("/api/scored", { method: "POST" })).status;`)).toBe(200);
+    expect(sent.filter((line) => !line.includes("scored"))).toEqual(["GET /api/open 200", "POST /api/session 200"]);
+    const foreign = await site.run<string[]>(`
+      const seen = [];
+      const own = clearance.withClearance(gatepass.createClient({ ...options, fetch: async (request) => (seen.push(...request.headers.keys()), new Response("{}")) }));
+      await own.fetch("https://elsewhere.example/api/otp", { method: "POST" });
+      return seen;`);
+    expect(foreign.filter((name) => name.startsWith("x-"))).toEqual([]);
+  });
+
+  it("close() ends what is under way", async () => {
+    const { site } = await visit();
+    const code = await site.run(`
+      const pending = client.fetch("/api/otp", { method: "POST" }).then(() => "resolved", ({ code }) => code);
+      client.close();
+      return [await pending, client.state, await client.fetch("/api/otp").catch(({ code }) => code)];`);
+    expect(code).toEqual(["ERR_CLIENT_CLOSED", "closed", "ERR_CLIENT_CLOSED"]);
+  });
+});
