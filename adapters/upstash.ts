@@ -52,7 +52,7 @@ export function upstashStore(client: UpstashClient | UpstashRest, options: Upsta
   if (clock !== undefined) assertFunction("clock", clock);
   const call = createCall("ERR_STORE_UNAVAILABLE", timeoutMs);
   const runner = isClient(client) ? quietClient(client) : restClient(client, timeoutMs);
-  const store = scriptedStore(createEvaluate(runner), { prefix, clock });
+  const store = scriptedStore(createEvaluate(runner), { prefix, clock, timeoutMs });
   return {
     consistency: "exact",
     async spend(quotas) {
