@@ -74,7 +74,7 @@ export async function startRedis(options: RedisConfig = {}): Promise<RedisServer
   reapers.add(reap);
 
   async function command(...args: string[]): Promise<unknown> {
-    const client = createClient({ url, socket: { reconnectStrategy: false, connectTimeout: 1000 } });
+    const client = createClient({ url, socket: { reconnectStrategy: false, connectTimeout: 5000 } });
     client.on("error", () => undefined);
     await client.connect();
     try {
@@ -268,4 +268,10 @@ function isRunning(node: RedisServer): boolean {
   } catch {
     return false;
   }
+}
+
+/** The keys of the contract that a store with this prefix has in Redis. */
+export async function keysUnder(backend: { keys(): Promise<string[]> }, prefix: string): Promise<string[]> {
+  const keys = (await backend.keys()).filter((key) => key.startsWith(`${prefix}{`));
+  return keys.map((key) => key.slice(prefix.length + 1).replace("}", ""));
 }
