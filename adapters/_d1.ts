@@ -11,7 +11,7 @@ export interface D1Statement {
 export interface D1Client {
   prepare(sql: string): D1Statement;
   /** Runs the statements as one transaction. */
-  batch(statements: D1Statement[]): Promise<{ results: unknown[] }[]>;
+  batch(statements: D1Statement[]): Promise<{ results?: unknown }[]>;
 }
 
 /**

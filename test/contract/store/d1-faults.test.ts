@@ -51,6 +51,7 @@ describe("D1 that fails", () => {
   it.each(Object.entries(ANSWERS))("answers %s: typed, and never ok", async (_, answer) => {
     const client = fake(async () => answer);
     await expect(d1Store(client).spend([once])).rejects.toMatchObject({ code: "ERR_STORE_UNAVAILABLE" });
+    await expect(d1Store(client).block("key", Date.now() + 60_000)).rejects.toMatchObject({ code: "ERR_STORE_UNAVAILABLE" });
     await expect(d1Board(client).submit(entry, { periods: ["all"], order: "desc", operator: "best" })).rejects.toMatchObject({
       code: "ERR_BOARD_UNAVAILABLE",
     });
