@@ -1,0 +1,75 @@
+import { Redis } from "ioredis";
+import { createClient } from "redis";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { type RedisClient, redisStore } from "../../../adapters/redis.ts";
+import { type StoreUnderTest, testStore } from "../../../src/testing/store.ts";
+import { describeWith, hasRedis } from "../../helpers/backends.ts";
+import { keysUnder, type RedisServer, startRedis } from "../../helpers/redis.ts";
+
+const TIMEOUT = 300;
+const describe = describeWith("redis-server", hasRedis());
+
+describe("redisStore on a real server", () => {
+  let server: RedisServer;
+  let tests = 0;
+  const ends: (() => void)[] = [];
+  beforeAll(async () => {
+    server = await startRedis();
+  });
+  afterAll(async () => {
+    for (const end of ends) end();
+    await server?.dispose();
+  });
+
+  async function nodeRedis(): Promise<RedisClient> {
+    const client = createClient({ url: server.url });
+    client.on("error", () => undefined);
+    await client.connect();
+    ends.push(() => client.destroy());
+    return client;
+  }
+
+  async function ioRedis(): Promise<RedisClient> {
+    const client = new Redis(server.port, "127.0.0.1");
+    ends.push(() => client.disconnect());
+    return client;
+  }
+
+  /** A prefix for each test keeps them apart. */
+  function maker(connect: () => Promise<RedisClient>, virtual: boolean): () => Promise<StoreUnderTest> {
+    let first: RedisClient | undefined;
+    let second: RedisClient | undefined;
+    return async () => {
+      first ??= await connect();
+      second ??= await connect();
+      const other = second;
+      const prefix = `test${++tests}:`;
+      let time = 1_750_000_000_000;
+      const advance = (ms: number): void => {
+        time += ms;
+      };
+      const options = { prefix, timeoutMs: TIMEOUT, ...(virtual ? { clock: (): number => time } : {}) };
+      return {
+        store: redisStore(first, options),
+        another: () => redisStore(other, options),
+        timeoutMs: TIMEOUT,
+        hang() {
+          server.pause();
+          return () => server.resume();
+        },
+        // In time of its own a test is over long before Redis forgets anything; in real time Redis must.
+        ...(virtual ? { advance } : { dump: () => keysUnder(server, prefix) }),
+      };
+    };
+  }
+
+  describe("over node-redis, on the server's time", () => {
+    testStore(maker(nodeRedis, false), { describe, it, expect });
+  });
+  describe("over node-redis, on a clock of its own", () => {
+    testStore(maker(nodeRedis, true), { describe, it, expect });
+  });
+  describe("over ioredis, on a clock of its own", () => {
+    testStore(maker(ioRedis, true), { describe, it, expect });
+  });
+});
