@@ -1,3 +1,4 @@
+import type { ConfigProblem } from "../src/errors.ts";
 import { LEVELS } from "../src/protocol.ts";
 import type { ScoreBoard, ScoreRow, SubmitResult } from "../src/scores/board.ts";
 import { assertEntry, assertLimit, levelNumber, scoreRange, withRanks } from "../src/scores/ranking.ts";
@@ -6,6 +7,7 @@ import { assertKeys, assertString } from "../src/util/assertions.ts";
 import { randomId } from "../src/util/random.ts";
 import { createCall } from "./_call.ts";
 import { BOARD_SCRIPT } from "./_redis-board-script.ts";
+import { checkRedis } from "./_redis-check.ts";
 import { evaluateOver, type RedisClient, redisDriver } from "./_redis-client.ts";
 
 /** Options of {@link redisBoard}. */
@@ -23,6 +25,13 @@ export interface RedisBoardOptions {
 
 /** A row as Redis holds it. */
 type HeldRow = Omit<ScoreRow, "rank">;
+
+/** What the problems of the server mean for a board. */
+const MESSAGES: Record<string, string> = {
+  GP140: "Redis is too old",
+  GP141: "Redis may evict keys when its memory is full: scores, bans and known submissions would be lost",
+  GP142: "Redis keeps nothing on disk: after a restart the board is empty",
+};
 
 const STATUSES = ["stored", "kept", "repeated", "banned"] as const;
 
@@ -45,14 +54,15 @@ const STATUSES = ["stored", "kept", "repeated", "banned"] as const;
  * console.assert((await board.top({ board: "main", period: "all", limit: 10 })).length === 0);
  * ```
  */
-export function redisBoard(client: RedisClient, options: RedisBoardOptions = {}): ScoreBoard {
+export function redisBoard(client: RedisClient, options: RedisBoardOptions = {}): ScoreBoard & { check(): Promise<ConfigProblem[]> } {
   assertKeys("redisBoard", options, ["prefix", "timeoutMs", "random"]);
   const { prefix = "gatepass-board", timeoutMs, random } = options;
   assertString("prefix", prefix, 1, 48);
   // A brace of its own would move the keys of one board to different slots, or into those of another one.
   if (!/^[\w.:-]+$/.test(prefix)) throw new RangeError('Invalid "prefix": expected A-Z a-z 0-9 . _ : -');
   const call = createCall("ERR_BOARD_UNAVAILABLE", timeoutMs);
-  const evaluate = evaluateOver(redisDriver(client).send);
+  const driver = redisDriver(client);
+  const evaluate = evaluateOver(driver.send);
   const run = <T>(read: (answer: unknown) => T, action: string, ...values: (string | number)[]): Promise<T> =>
     call(async () => read(await evaluate(BOARD_SCRIPT, [`{${prefix}}:`], [action, ...values.map(String)])));
 
@@ -118,6 +128,11 @@ export function redisBoard(client: RedisClient, options: RedisBoardOptions = {})
 
     async purge(player) {
       return run(numberOf, "purge", playerKey(player));
+    },
+
+    async check() {
+      const problems = await call(() => checkRedis(driver, 0));
+      return problems.map((problem) => ({ ...problem, message: MESSAGES[problem.code] ?? problem.message }));
     },
   };
 }

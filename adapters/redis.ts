@@ -1,5 +1,5 @@
 /**
- * The store in Redis or Valkey, alone or as a Cluster: exact for all processes that share it. For node-redis, ioredis, `Bun.RedisClient` and deno-redis.
+ * The store and the board in Redis or Valkey, alone or as a Cluster: exact for all processes that share it. For node-redis, ioredis, `Bun.RedisClient` and deno-redis.
  *
  * @module
  */
@@ -16,6 +16,7 @@ import { confirmedSend } from "./_redis-confirm.ts";
 import { redisKey, scriptedStore } from "./_redis-script.ts";
 import { slotOf } from "./_redis-slot.ts";
 
+export { type RedisBoardOptions, redisBoard } from "./_redis-board.ts";
 export type { BunRedisClient, DenoRedisClient, IoRedisClient, NodeRedisClient, NodeRedisCluster, RedisClient } from "./_redis-client.ts";
 
 /** Options of {@link redisStore}. */

@@ -1,6 +1,6 @@
 import { Redis } from "ioredis";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
-import { redisBoard } from "../../../adapters/_redis-board.ts";
+import { redisBoard } from "../../../adapters/redis.ts";
 import { isGatepassError } from "../../../src/errors.ts";
 import type { BoardRules, ScoreBoard, ScoreEntry, SubmitResult } from "../../../src/scores/board.ts";
 import { HOSTILE_TEXTS } from "../../../src/testing/store-tools.ts";
@@ -193,6 +193,16 @@ describeWith("redis-server", hasRedis())("redisBoard, what Redis could get wrong
     expect((await board.around(next, 2)).map(({ player }) => player)).toEqual(["b"]);
     expect((await put("a", 1)).status).toBe("stored");
     expect(await board.ofPlayer({ board: "main", period: "all", player: "a" })).toMatchObject({ score: 1 });
+  });
+
+  it("check tells what would lose scores", async () => {
+    const codes = async (): Promise<string[]> => (await board.check?.())?.map(({ code, message }) => `${code} ${message}`) ?? [];
+    expect(await codes()).toEqual([expect.stringMatching(/^GP142 .*the board is empty$/)]);
+    await client.config("SET", "maxmemory-policy", "allkeys-lru");
+    await client.config("SET", "save", "900 1");
+    expect(await codes()).toEqual([expect.stringMatching(/^GP141 .*scores/)]);
+    await client.config("SET", "maxmemory-policy", "noeviction");
+    await client.config("SET", "save", "");
   });
 
   it("keys that are not ours, and answers that are none, are ERR_BOARD_UNAVAILABLE", async () => {

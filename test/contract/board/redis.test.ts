@@ -1,8 +1,8 @@
 import { Cluster, Redis } from "ioredis";
 import { createClient, createCluster } from "redis";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { redisBoard } from "../../../adapters/_redis-board.ts";
-import type { RedisClient } from "../../../adapters/_redis-client.ts";
+import type { RedisClient } from "../../../adapters/redis.ts";
+import { redisBoard } from "../../../adapters/redis.ts";
 import { testBoard } from "../../../src/testing/board.ts";
 import { describeWith, hasRedis } from "../../helpers/backends.ts";
 import { type RedisCluster, type RedisServer, startCluster, startRedis } from "../../helpers/redis.ts";

@@ -1,8 +1,8 @@
 // One of several processes that write to one board: the file, or the `redis:` address; a number of its own.
 import { DatabaseSync } from "node:sqlite";
 import { createClient } from "redis";
-import { redisBoard } from "../../../adapters/_redis-board.ts";
 import { sqliteBoard } from "../../../adapters/_sqlite-board.ts";
+import { redisBoard } from "../../../adapters/redis.ts";
 import type { BoardRules, ScoreBoard, ScoreEntry } from "../../../src/scores/board.ts";
 
 const [, , where = "", own = "0"] = process.argv;
