@@ -1,6 +1,6 @@
 import type { ConfigProblem } from "../errors.ts";
 import type { EventReason, Events, EventType, SecurityEvent } from "../events/types.ts";
-import type { ClientIpOption, HeaderFields, RequestInfo } from "../http/types.ts";
+import type { ClientIpOption, HeaderFields, OriginGuard, RequestInfo } from "../http/types.ts";
 import type { LimitLayer, LimitRule, Subject, Subjects } from "../limits/types.ts";
 import type { PublicCode } from "../protocol.ts";
 import type { Consistency, Quota, RateStore, Store } from "../store/contract.ts";
@@ -43,6 +43,8 @@ export interface GateOptions {
    * `onStoreError` may be a limiter that counts meanwhile.
    */
   onStoreError?: "deny" | "allow";
+  /** `requireCloudflare()`: what came past Cloudflare is refused before every route and in `protect`, under every mode. Default: everything may come. */
+  origin?: OriginGuard;
   features?: readonly FeatureFactory[];
   /** Default `enforce`. */
   mode?: Mode | undefined;
@@ -110,6 +112,7 @@ export interface ProtectOptions {
 
 /** As `protect`, for features: further quotas of the same spend, each with the code of its refusal. */
 export interface AdmitOptions extends ProtectOptions {
+  /** A uses quota's `expiresAt` is when what it counts is surely over: `options.clockTolerance` is in it. */
   quotas?: readonly { quota: Quota; code: PublicCode; reason?: EventReason | undefined }[];
   /** The limits count failures: they stay on the exact store, also beside a looser one, so that `undo` gives a success back. */
   failures?: boolean;

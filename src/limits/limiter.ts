@@ -1,5 +1,6 @@
 import { isGatepassError } from "../errors.ts";
 import type { RateStore, Store } from "../store/contract.ts";
+import { assertFunction, assertKeys, assertOneOf } from "../util/assertions.ts";
 import { fallBack } from "./fallback.ts";
 import { limitResult, planLimits } from "./plan.ts";
 import { canonicalSubjects } from "./subjects.ts";
@@ -23,7 +24,7 @@ export interface LimiterOptions {
 /**
  * A layered rate limit: all rules are charged in one atomic spend, or none.
  *
- * @throws {TypeError} bad rules, see `LimitRule`; a rule on text that the caller chooses (device, email, ...) without one by `ip-prefix`
+ * @throws {TypeError} an unknown option; bad rules, see `LimitRule`; a rule on text that the caller chooses (device, email, ...) without one by `ip-prefix`
  * @throws {RangeError} `limit` or `window` not an integer from 1; more than 16 quotas
  *
  * @example
@@ -54,7 +55,11 @@ export interface LimiterOptions {
  * ```
  */
 export function createLimiter(options: LimiterOptions): Limiter {
+  assertKeys("createLimiter", options, ["store", "rules", "subjects", "onStoreError", "clock"]);
   const { store, rules, onStoreError = "deny", clock = Date.now } = options;
+  assertFunction("store.spend", store?.spend);
+  assertOneOf("onStoreError", onStoreError, ["deny", "allow"]);
+  assertFunction("clock", clock);
   validateRules("limiter", rules);
   /** How to give back what a result charged. */
   const charged = new WeakMap<LimitResult, () => Promise<void>>();

@@ -1,5 +1,5 @@
 import { MAX_QUOTAS } from "../store/validate.ts";
-import { assertFunction, assertInteger, assertOneOf } from "../util/assertions.ts";
+import { assertFunction, assertInteger, assertKeys, assertOneOf } from "../util/assertions.ts";
 import type { LimitRule, Subject, SubjectName } from "./types.ts";
 
 /** What the caller writes itself: a stranger has as many of these as it likes. */
@@ -20,7 +20,7 @@ export function quotasOf(rules: readonly LimitRule[]): number {
  * Checks the rules of the limit `name` at creation.
  *
  * @param room quotas that they may charge
- * @throws {TypeError} a bad or repeated name, an unknown subject, a rule on text that the caller chooses without one by address beside it
+ * @throws {TypeError} a bad or repeated name, an unknown member or subject, a rule on text that the caller chooses without one by address beside it
  * @throws {RangeError} `limit` or `window` not an integer from 1; more quotas than `room`
  */
 export function validateRules(name: string, rules: readonly LimitRule[], room: number = MAX_QUOTAS): void {
@@ -31,7 +31,8 @@ export function validateRules(name: string, rules: readonly LimitRule[], room: n
   check(Array.isArray(rules), "expected a list of rules");
   const seen = new Set<string>();
   for (const rule of rules) {
-    check(typeof rule?.name === "string" && /^[\w.-]{1,40}$/.test(rule.name), "a rule's name is 1 to 40 of A-Z a-z 0-9 . _ -");
+    assertKeys(`${label}: rule`, rule, ["name", "limit", "window", "by", "onStoreError"]);
+    check(typeof rule.name === "string" && /^[\w.-]{1,40}$/.test(rule.name), "a rule's name is 1 to 40 of A-Z a-z 0-9 . _ -");
     check(!seen.has(rule.name), `two rules are named "${rule.name}"`);
     seen.add(rule.name);
     assertInteger(`${label}: limit`, rule.limit, 1, 2 ** 48);

@@ -167,6 +167,7 @@ describe("validateRules", () => {
     [{ ...minute, name: "" }, TypeError],
     [{ ...minute, onStoreError: "maybe" }, TypeError],
     [{ ...minute, onStoreError: null }, TypeError],
+    [{ ...minute, onstoreerror: "allow" }, TypeError],
     [{ ...minute, onStoreError: {} }, TypeError],
     [null, TypeError],
   ])("refuses %j", (rule, error) => {
@@ -299,6 +300,16 @@ describe("createLimiter", () => {
     await expect(limiter.block(known, 1)).rejects.toThrow(TypeError);
     await expect(limiter.refund(await limiter.limit(known))).rejects.toThrow(TypeError);
   });
+
+  it.each([{ onStoreError: "Deny" }, { onstoreerror: "deny" }, { store: undefined }, { store: {} }, { clock: 7 }, { rules: minute }])(
+    "refuses %j: what is misspelt must not let everybody pass",
+    (bad) => {
+      const make = (options: object): unknown =>
+        Reflect.apply(createLimiter, undefined, [{ store: memoryStore(), rules: [minute], ...options }]);
+      expect(() => make({})).not.toThrow();
+      expect(() => make(bad)).toThrow(TypeError);
+    },
+  );
 
   it("charges nothing where no rule applies", async () => {
     const { limiter, store } = setup([{ ...minute, by: "player" }]);
