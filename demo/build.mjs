@@ -40,6 +40,7 @@ await build({
   platform: "neutral",
   mainFields: ["module", "main"],
   conditions: ["workerd", "worker", "browser"],
+  external: ["cloudflare:workers"],
 });
 
 function read(name) {

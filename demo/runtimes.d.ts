@@ -13,6 +13,12 @@ declare namespace Bun {
   };
 }
 
+declare module "cloudflare:workers" {
+  export abstract class DurableObject {
+    constructor(ctx: import("gatepass/adapters/durable-object").ObjectState, env: unknown);
+  }
+}
+
 declare module "bun:sqlite" {
   interface Statement {
     run(...values: (string | number | null)[]): unknown;

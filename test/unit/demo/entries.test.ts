@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { DatabaseSync } from "node:sqlite";
 import { Miniflare } from "miniflare";
@@ -95,19 +95,43 @@ describe("the demo's entries", () => {
     }, 60_000);
   }
 
-  it("Worker: page and writes in workerd", async () => {
-    const worker = new Miniflare({
-      modules: true,
-      scriptPath: `${root}dist/demo/worker.js`,
-      compatibilityDate: "2026-04-01",
-      bindings: { NODE_ENV: "development" },
+  it("Worker: page and writes in workerd; its object and its database survive a restart", async () => {
+    const start = (bindings: Record<string, string>, bound = true): Miniflare =>
+      new Miniflare({
+        modules: true,
+        scriptPath: `${root}dist/demo/worker.js`,
+        compatibilityDate: "2026-04-01",
+        bindings,
+        ...(bound && { durableObjects: { GATE: { className: "Gate", useSQLite: true } }, d1Databases: ["DB"] }),
+        durableObjectsPersist: `${folder}/worker/do`,
+        d1Persist: `${folder}/worker/d1`,
+      });
+    const during = async (worker: Miniflare, check: (send: Send) => Promise<void>): Promise<void> => {
+      try {
+        await check(through(`http://localhost:${(await worker.ready).port}`));
+      } finally {
+        await worker.dispose();
+      }
+    };
+    await during(start({ NODE_ENV: "development" }), checkEntry);
+    await during(start({ NODE_ENV: "development" }), async (send) => {
+      expect(await readBoard(send)).toEqual(["Wren 4210"]);
+      expect((await writeScore(send, 4211, "Juno")).receipt).toMatchObject({ rank: 1 });
+      expect(await readBoard(send)).toEqual(["Juno 4211", "Wren 4210"]);
     });
-    try {
-      const url = await worker.ready;
-      await checkEntry(through(`http://localhost:${url.port}`));
-    } finally {
-      await worker.dispose();
-    }
+    // The counters of the first run are there: those of its sessions, and of the address that wrote.
+    const objects = readdirSync(`${folder}/worker/do`, { recursive: true, encoding: "utf8" }).filter((name) =>
+      /[0-9a-f]{64}\.sqlite$/.test(name),
+    );
+    expect(objects.length).toBe(1);
+    const database = new DatabaseSync(`${folder}/worker/do/${objects[0]}`, { readOnly: true });
+    const keys = database.prepare("SELECT key FROM gatepass_store").all();
+    database.close();
+    expect(keys.filter(({ key }) => String(key).startsWith("ujti:")).length).toBeGreaterThan(1);
+    await during(start({ NODE_ENV: "development" }, false), async (send) => {
+      const answer = await send("/api/scores?board=ember-ring");
+      expect([answer.status, await answer.text()]).toEqual([500, expect.stringContaining('the bindings "GATE" and "DB"')]);
+    });
   }, 60_000);
 
   it("production starts with everything that it needs, or not at all; the emulator is not there", async () => {
