@@ -25,7 +25,7 @@ const ATTEMPTS = 5;
 
 /**
  * A board in a D1 database. Every method is one `batch`, which D1 runs as a transaction; the histogram of ranks is kept by triggers, so a rank reads
- * at most 256 rows for every 8 bits of the board's range, exactly. A submission writes eight to ten rows a period,
+ * at most 256 rows for every 8 bits of the board's range, exactly. A submission writes eight rows a period,
  * index entries included.
  * Tables, indexes and triggers are made when the first call misses them.
  *

@@ -94,8 +94,9 @@ export function testD1Board(real: RealD1, table: () => string, { it, expect }: T
     await board.hide(id, true);
     await board.purge("q9");
     expect(costs.filter(({ rows_read }) => rows_read > 150)).toEqual([]);
-    expect(costs.filter(({ rows_written }) => rows_written > 22)).toEqual([]);
-    expect(costs.length).toEqual(9);
+    // Two periods: a new row, and a better score of it, which changes no bucket that it shares with the old one.
+    const most = [16, 10, 0, 0, 0, 0, 0, 4, 4];
+    expect(costs.map(({ rows_written }, i) => Math.max(rows_written, most[i] ?? 0))).toEqual(most);
   });
 
   it("texts that are no Unicode are kept apart", async () => {
