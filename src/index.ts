@@ -22,7 +22,16 @@
 export { type ConfigProblem, type ErrorCode, GatepassError, isGatepassError } from "./errors.ts";
 export type { EventFields, EventReason, Events, EventType, SecurityEvent } from "./events/index.ts";
 export * from "./gate/index.ts";
-export { type ClientIpOption, type CspDirectives, contentSecurityPolicy, type PeerInfo, type RequestInfo } from "./http/index.ts";
+export {
+  type ClientIpOption,
+  type CspDirectives,
+  contentSecurityPolicy,
+  type OriginGuard,
+  type PeerInfo,
+  type RequestInfo,
+  type RequireCloudflareOptions,
+  requireCloudflare,
+} from "./http/index.ts";
 export {
   type BlockOptions,
   createLimiter,

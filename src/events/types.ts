@@ -106,6 +106,7 @@ export const EVENT_REASONS = [
   "scope",
   "binding",
   "origin",
+  "direct_to_origin",
   "player_banned",
   "wrong_player",
   "level",

@@ -6,8 +6,10 @@ import {
   clientAddress,
   createCors,
   detectPlatform,
+  edgeFacts,
   type Platform,
   Refusal,
+  type RequestInfo,
   refusalResponse,
   watchSingleAddress,
   withHeaders,
@@ -133,11 +135,11 @@ export function createCore(given: GateOptions): Core {
     // At the first request, not at creation: at module scope there is no clock, and often no sink yet.
     if (!warned.has("")) for (const { reason, code, option } of inspect(settings)) warn(reason, `${code}: ${option}`);
     warned.add("");
-    const info = { ...find(request, platform), waitUntil: platform.waitUntil };
+    const info: RequestInfo = { ...find(request, platform), edge: platform.kind === "workers", waitUntil: platform.waitUntil };
     if (info.ip === undefined) warn("client_address_unknown");
     const about = { route, ip_prefix: info.ipPrefixText };
     const emit: Events["emit"] = (type, fields) => {
-      events.emit(type, { ...about, ...fields });
+      events.emit(type, { ...about, ...edgeFacts(request, info), ...fields });
       if (type === "session_issued") watchAddress(fields.player);
     };
     const watchAddress = (player?: string): void => {
@@ -148,12 +150,20 @@ export function createCore(given: GateOptions): Core {
     return { request, info, route, identity: undefined, emit };
   }
 
-  /** A page of somebody else's makes a browser write here: refused under every mode, before anything is read or spent. */
-  const foreign = ({ request, emit }: Visit): Response | undefined => {
-    if (/^(GET|HEAD|OPTIONS)$/.test(request.method) || cors.check(request).allowed) return undefined;
-    const code = "ORIGIN_NOT_ALLOWED";
-    emit("high_risk_api_blocked", { outcome: "deny", reason: "origin", code });
-    return refusalResponse(code);
+  /**
+   * Who came past Cloudflare, and who is made to write here by a page of somebody else's: refused under every mode, before anything is read or spent.
+   * Undefined: neither.
+   */
+  const foreign = async (
+    { request, info, emit }: Visit,
+    platform: Platform,
+  ): Promise<"REQUEST_DENIED" | "ORIGIN_NOT_ALLOWED" | undefined> => {
+    const direct = given.origin && !(await given.origin(request, platform));
+    if (given.origin) info.edge = !direct;
+    if (!direct && (/^(GET|HEAD|OPTIONS)$/.test(request.method) || cors.check(request).allowed)) return undefined;
+    const code = direct ? "REQUEST_DENIED" : "ORIGIN_NOT_ALLOWED";
+    emit("high_risk_api_blocked", { outcome: "deny", reason: direct ? "direct_to_origin" : "origin", code });
+    return code;
   };
 
   const answer = async (request: Request, platform: Platform, { route, label, methods, params }: Match): Promise<Response> => {
@@ -164,8 +174,8 @@ export function createCore(given: GateOptions): Core {
     let rates: Iterable<[string, string]> = [];
     try {
       const seen = visit(request, platform, label);
-      const refused = foreign(seen);
-      if (refused) return refused;
+      const refused = await foreign(seen, platform);
+      if (refused) return refusalResponse(refused);
       const context = createContext(kernel, seen, route, params, {
         async admit(options) {
           const admission = await admit(seen, options);
@@ -221,8 +231,8 @@ export function createCore(given: GateOptions): Core {
     async protect(request, platform, options) {
       platforms.set(request, platform);
       const seen = visit(request, platform);
-      const response = foreign(seen);
-      if (response) return { ok: false, code: "ORIGIN_NOT_ALLOWED", response: cors.apply(response, request) };
+      const code = await foreign(seen, platform);
+      if (code) return { ok: false, code, response: cors.apply(refusalResponse(code), request) };
       try {
         const admission = await admit(seen, options);
         return admission.ok ? admission : { ...admission, response: cors.apply(admission.response, request) };

@@ -24,9 +24,9 @@ export interface Settings {
 }
 
 const KEYS =
-  "secrets turnstile store rateStore session identify issuer audience clockTolerance allowedOrigins publicUrl clientIp limits onStoreError features mode basePath onEvent onError clock random fetch";
+  "secrets turnstile store rateStore session identify issuer audience clockTolerance allowedOrigins publicUrl clientIp limits onStoreError origin features mode basePath onEvent onError clock random fetch";
 
-const HOOKS = /^(identify|on(Event|Error)|fetch|clock|random|subject)$/;
+const HOOKS = /^(identify|on(Event|Error)|fetch|clock|random|subject|origin)$/;
 
 /** @throws {TypeError} {RangeError} a bad or unknown option; mode `enforce` without a Turnstile secret */
 export function settle(given: GateOptions): Settings {

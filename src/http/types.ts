@@ -8,6 +8,8 @@ export interface RequestInfo {
   ipPrefix: string | undefined;
   /** The prefix as events say it, e.g. `203.0.113.0/24`. */
   ipPrefixText: string | undefined;
+  /** It came through Cloudflare, so that its CF headers and `request.cf` may be believed. */
+  edge?: boolean;
   /** Extends the request's life for work after the answer. */
   waitUntil(promise: Promise<unknown>): void;
 }
@@ -44,3 +46,6 @@ export interface Platform {
   peer: string | undefined;
   waitUntil(promise: Promise<unknown>): void;
 }
+
+/** Whether a request came the way that it has to: see `requireCloudflare`. */
+export type OriginGuard = (request: Request, platform: Platform) => boolean | Promise<boolean>;

@@ -1,0 +1,74 @@
+import { assertKeys, assertString } from "../util/assertions.ts";
+import { timingSafeEqual, utf8 } from "../util/bytes.ts";
+import { CLOUDFLARE_RANGES, inCidr, parseCidr, parseIp } from "../util/ip.ts";
+import type { OriginGuard } from "./types.ts";
+
+/** Options of {@link requireCloudflare}; with several, one that holds is enough. */
+export interface RequireCloudflareOptions {
+  /**
+   * The peer is in one of these CIDRs. Default, when nothing else is given: Cloudflare's published ranges. They prove that a request came through
+   * Cloudflare, not through your zone: anybody's zone can point at your address. A tunnel, `secret` or `mtls` prove more.
+   */
+  ranges?: readonly string[] | "cloudflare";
+  /** A header that a Transform Rule of your zone sets, and its value, at least 32 characters; several while it is changed. */
+  secret?: { header: string; value: string | readonly string[] };
+  /** A header in which your own proxy says that Cloudflare's client certificate was verified, believed of peers in `proxies` (CIDRs) alone. */
+  mtls?: { header: string; value: string; proxies: readonly string[] };
+}
+
+/**
+ * Guards the way around Cloudflare: for `createGate({ origin })`. What did not come through it is refused before anything else, and only of what did
+ * are Cloudflare's headers believed. On Workers nothing can come another way, and everything passes.
+ *
+ * @throws {TypeError} {RangeError} an option that is none, a list of no CIDRs, a secret of less than 32 characters
+ *
+ * @example
+ * ```ts
+ * import { requireCloudflare } from "gatepass";
+ * const origin = requireCloudflare({ secret: { header: "x-origin-secret", value: "0123456789abcdef0123456789abcdef" } });
+ * const platform = { kind: "node", env: undefined, peer: "203.0.113.9", waitUntil: () => undefined } as const;
+ * console.assert(!origin(new Request("https://game.example/", { headers: { "x-origin-secret": "guess" } }), platform));
+ * ```
+ */
+export function requireCloudflare(options: RequireCloudflareOptions = {}): OriginGuard {
+  assertKeys("requireCloudflare", options, ["ranges", "secret", "mtls"]);
+  const { secret, mtls } = options;
+  const given = options.ranges ?? (secret || mtls ? [] : "cloudflare");
+  const ranges = cidrs("ranges", given === "cloudflare" ? CLOUDFLARE_RANGES : given);
+  const secrets = secret ? [secret.value].flat().map((value) => textOf("secret.value", value, 32)) : [];
+  if (secret) assertHeader("secret.header", secret.header);
+  if (mtls) assertHeader("mtls.header", mtls.header);
+  const expected = mtls && textOf("mtls.value", mtls.value, 1);
+  const proxies = cidrs("mtls.proxies", mtls?.proxies ?? []);
+  if (mtls && proxies.length === 0) throw new TypeError('Invalid "mtls.proxies": without them anybody could write the header');
+
+  return ({ headers }, { kind, peer = "" }) => {
+    if (kind === "workers") return true;
+    const ip = parseIp(peer);
+    const isIn = (list: typeof ranges): boolean => ip !== null && list.some((range) => inCidr(ip, range));
+    if (isIn(ranges)) return true;
+    // Every secret is compared, and in constant time: the time tells neither which nor how much of it was right.
+    let right = false;
+    const told = secret && utf8(headers.get(secret.header) ?? "");
+    if (told) for (const value of secrets) right = timingSafeEqual(told, value) || right;
+    const verified = mtls && expected && isIn(proxies) && timingSafeEqual(utf8(headers.get(mtls.header) ?? ""), expected);
+    return right || verified === true;
+  };
+}
+
+function cidrs(name: string, list: readonly string[]): NonNullable<ReturnType<typeof parseCidr>>[] {
+  return list.map((text) => {
+    const range = parseCidr(String(text));
+    if (!range || range.bits === 0) throw new TypeError(`Invalid "${name}": "${text}" is no CIDR, or is everybody`);
+    return range;
+  });
+}
+
+function textOf(name: string, value: unknown, min: number): Uint8Array {
+  assertString(name, value, min, 1024);
+  return utf8(value);
+}
+
+function assertHeader(name: string, header: string): void {
+  if (!/^[\w-]{1,64}$/.test(header)) throw new TypeError(`Invalid "${name}": expected the name of a header`);
+}
