@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { type D1Client, type D1Statement, d1Board, d1Store } from "../../../adapters/d1.ts";
 import type { ScoreBoard, ScoreEntry } from "../../../src/scores/board.ts";
@@ -145,4 +148,20 @@ describe("many requests at once, each with a handle of its own", async () => {
     ]);
     expect(await reads.json()).toMatchObject({ states: [{ remaining: 0 }, { remaining: 993 }] });
   });
+});
+
+it("what was spent stays spent when workerd is started anew", { timeout: 60_000 }, async () => {
+  const persist = mkdtempSync(join(tmpdir(), "gatepass-d1-"));
+  const worker = await startWorkerd({ entry: "test/contract/workers/d1.ts", d1: ["DB"], persist });
+  const spend = async (quotas: Quota[]): Promise<unknown> =>
+    (await worker.fetch("/spend", { method: "POST", body: JSON.stringify(quotas) })).json();
+  try {
+    const rate: Quota = { key: "rate", limit: 3, window: 3600 };
+    expect(await spend([once, rate])).toMatchObject({ ok: true });
+    await worker.restart();
+    expect(await spend([once, rate])).toMatchObject({ ok: false, refused: 0, states: [{ why: "full" }, { remaining: 2 }] });
+  } finally {
+    await worker.dispose();
+    rmSync(persist, { recursive: true });
+  }
 });
