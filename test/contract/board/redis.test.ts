@@ -1,8 +1,7 @@
 import { Cluster, Redis } from "ioredis";
 import { createClient, createCluster } from "redis";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { RedisClient } from "../../../adapters/redis.ts";
-import { redisBoard } from "../../../adapters/redis.ts";
+import { type RedisClient, redisBoard } from "../../../adapters/redis.ts";
 import { testBoard } from "../../../src/testing/board.ts";
 import { describeWith, hasRedis } from "../../helpers/backends.ts";
 import { type RedisCluster, type RedisServer, startCluster, startRedis } from "../../helpers/redis.ts";
