@@ -1,5 +1,5 @@
 import { TOO_WIDE } from "./_postgres.ts";
-import { LATE, type NameIn, PLAN } from "./_postgres-store-sql.ts";
+import { CLOCK, LATE, type NameIn, PLAN } from "./_postgres-store-sql.ts";
 
 /** Histogram levels of a board, and the bucket of a key at one of them, as `levelsOf` and `bucketsOf` in src/scores/ranking.ts. */
 const bucket = (key: string, depth: string): string => `((${key} - low) >> (8 * (levels - 1 - ${depth})))`;
@@ -120,7 +120,7 @@ BEGIN
   IF NOT ${name("begin")}(want, ${player}, ARRAY[entry->>'player']) OR NOT ${name("begin")}(want, ${board}, ARRAY[entry->>'board']) THEN
     RETURN ${LATE};
   END IF;
-  IF EXISTS (SELECT FROM ${bans} WHERE player = entry->>'player') THEN RETURN '{"status": "banned"}'; END IF;
+  IF EXISTS (SELECT FROM ${bans} WHERE player = entry->>'player') THEN RETURN jsonb_build_object('status', 'banned', 'clock', ${CLOCK})::text; END IF;
   PERFORM ${fn("reconcile")}(entry->>'board', (want->>'ascending')::boolean, (want->>'low')::bigint, (want->>'high')::bigint);
   FOR i IN 0..jsonb_array_length(want->'periods') - 1 LOOP
     SELECT list INTO of_list FROM ${lists} WHERE board = entry->>'board' AND period = want->'periods'->>i;
@@ -161,7 +161,7 @@ BEGIN
       answer := jsonb_build_object('status', status, 'id', held.id, 'rank', ${fn("rank")}(of_list, held.k), 'best', held.submission = entry->>'submission');
     END IF;
   END LOOP;
-  RETURN answer::text;
+  RETURN (answer || jsonb_build_object('clock', ${CLOCK}))::text;
 END $fn$;
 ${change("moderate")}
 DECLARE
@@ -195,7 +195,7 @@ BEGIN
     END IF;
     PERFORM ${fn("show")}(entry, CASE WHEN entry.hidden OR EXISTS (SELECT FROM ${bans} WHERE player = whose) THEN -1 ELSE entry.level END);
   END LOOP;
-  RETURN jsonb_build_object('changed', changed)::text;
+  RETURN jsonb_build_object('changed', changed, 'clock', ${CLOCK})::text;
 END $fn$;
 ${read("top")}
 DECLARE
@@ -206,7 +206,7 @@ DECLARE
 BEGIN
   SELECT * INTO place FROM ${lists} WHERE board = want->>'board' AND period = want->>'period';
   SELECT jsonb_agg(to_jsonb(y)) INTO told FROM (${sorted("", "k, at, id", "(want->>'limit')::bigint")}) AS y;
-  RETURN jsonb_build_object('board', place.board, 'period', place.period, 'rows', coalesce(told, '[]'))::text;
+  RETURN jsonb_build_object('clock', ${CLOCK}, 'board', place.board, 'period', place.period, 'rows', coalesce(told, '[]'))::text;
 END $fn$;
 
 -- The ranks of the first row and of the first with another score: the others follow by counting.
@@ -230,7 +230,7 @@ BEGIN
     UNION ALL (${sorted("AND (k, at, id) > (anchor.k, anchor.at, anchor.id)", "k, at, id", "n")})) AS y;
   SELECT min((each->>'k')::bigint) INTO second FROM jsonb_array_elements(told) AS each WHERE (each->>'k')::bigint > first;
   IF first IS NOT NULL THEN ranks := jsonb_build_array(${fn("rank")}(anchor.list, first), ${fn("rank")}(anchor.list, coalesce(second, first))); END IF;
-  RETURN jsonb_build_object('board', place.board, 'period', place.period, 'rows', coalesce(told, '[]'), 'ranks', ranks)::text;
+  RETURN jsonb_build_object('clock', ${CLOCK}, 'board', place.board, 'period', place.period, 'rows', coalesce(told, '[]'), 'ranks', ranks)::text;
 END $fn$;
 ${read("find")}
 DECLARE
@@ -248,7 +248,7 @@ BEGIN
   SELECT * INTO place FROM ${lists} WHERE list = entry.list;
   told := to_jsonb(entry) || jsonb_build_object('replay', entry.log IS NOT NULL);
   IF want->>'id' IS NULL THEN told := told - 'log'; END IF;
-  RETURN jsonb_build_object('board', place.board, 'period', place.period, 'rows', jsonb_build_array(told),
+  RETURN jsonb_build_object('clock', ${CLOCK}, 'board', place.board, 'period', place.period, 'rows', jsonb_build_array(told),
     'ranks', jsonb_build_array(${fn("rank")}(entry.list, entry.k)))::text;
 END $fn$;`;
 }

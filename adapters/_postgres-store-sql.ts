@@ -6,11 +6,15 @@ export type NameIn = (name: string) => string;
 /** Kinds of rows. */
 const KIND = { uses: 0, rate: 1, block: 2 } as const;
 
-/** How the functions run: whatever a plan was made for (a table that was empty then), rows are found by index. Waits for locks are set inside. */
-export const PLAN = "SET lock_timeout = 0 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off SET jit = off";
+/**
+ * How the functions run: by one plan for all calls (making one costs more than running it), which finds rows by index whatever the tables held
+ * when it was made: one for an empty table would read all of a full one. Waits for locks are set inside.
+ */
+export const PLAN: string =
+  "SET lock_timeout = 0 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off SET jit = off";
 
-/** The server's clock in milliseconds. `now()` stands still while a transaction waits for its locks. */
-const CLOCK = "floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint";
+/** The server's clock in milliseconds, part of every answer. `now()` stands still while a transaction waits for its locks. */
+export const CLOCK: string = "floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint";
 /** What a function tells that came too late, in a function whose `late` it is. */
 export const LATE: string = `jsonb_build_object('late', true, 'clock', ${CLOCK})::text`;
 
@@ -22,8 +26,6 @@ const slot = (sub: string): string => `(mod(mod(${sub}, 11) + 11, 11) + 1)::int`
 /** What every function begins with. */
 export function beginSql(name: NameIn): string {
   return `
-CREATE OR REPLACE FUNCTION ${name("clock")}() RETURNS bigint LANGUAGE sql VOLATILE AS $fn$ SELECT ${CLOCK} $fn$;
-
 -- Locks names, in the order of their numbers: two calls that want the same ones wait for each other, and never both. Two names may have one number.
 -- The class of the locks keeps them apart from those of other users of the database. False: it is too late.
 CREATE OR REPLACE FUNCTION ${name("begin")}(want jsonb, class text, names text[]) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $fn$

@@ -13,7 +13,7 @@ import { encodeText, openPostgres, type PostgresClient, type PostgresPlace } fro
 import { checkPostgres } from "./_postgres-migrate.ts";
 
 export type { PostgresClient, PostgresPlace, PostgresQueryClient, PostgresUnsafeClient } from "./_postgres.ts";
-export { type PostgresBoardOptions, postgresBoard } from "./_postgres-board.ts";
+export { type PostgresBoard, type PostgresBoardOptions, postgresBoard } from "./_postgres-board.ts";
 export { type MigrateOptions, migrate } from "./_postgres-migrate.ts";
 
 /** Options of {@link postgresStore}. */
