@@ -29,7 +29,7 @@ export function planLimits(rules: readonly LimitRule[], subjects: Subjects, requ
     if (!by.includes("ip") || ip.includes(".")) return [layer(1, known)];
     // Whoever owns a network has as many /64 as it likes: the networks around count too. All in the partition of the /48, for one round trip.
     const around = known.map((value, i) => (by[i] === "ip" ? ip.slice(0, 12) : value));
-    const network = (digits: number, times: number): LimitLayer => layer(times, around, `.${ip.slice(0, digits)}`);
+    const network = (digits: number, times: number): LimitLayer => layer(times, around, `.${ip.slice(12, digits)}`);
     return [network(16, 1), { ...network(14, 4), prefix: 56 }, { ...network(12, 16), prefix: 48 }];
   });
 }
