@@ -161,7 +161,10 @@ class Counter {
     }
   }
 
-  /** Takes away what died, in steps between which others have their turn; sets the next alarm, or leaves nothing behind. */
+  /**
+   * Takes away what died, in steps between which others have their turn; sets the next alarm, or leaves nothing behind. It reads all rows: an index
+   * of their deaths would double what every write costs, and a written row costs as much as a thousand that are read.
+   */
   async sweep(): Promise<void> {
     // Whatever becomes of this one, the next spend sets an alarm again: the runtime gives up on alarms that keep failing.
     this.#alarm = null;

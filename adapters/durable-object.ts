@@ -1,7 +1,7 @@
 /**
  * The store in Durable Objects: exact for all Workers that share a namespace, spread over as many objects as the load needs.
  *
- * ```ts
+ * ```ts ignore
  * // wrangler.jsonc: "durable_objects": { "bindings": [{ "name": "GATE", "class_name": "Gate" }] },
  * //                 "migrations": [{ "tag": "gate", "new_sqlite_classes": ["Gate"] }]
  * import { DurableObject } from "cloudflare:workers";

@@ -1,6 +1,3 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Store, UsesQuota } from "../../../src/store/contract.ts";
 import { remoteStore } from "../../helpers/remote-store.ts";
@@ -10,17 +7,13 @@ const OPTIONS: WorkerdOptions = {
   entry: "test/contract/store/durable-object/worker.ts",
   durableObjects: { VIRTUAL: "Virtual", REAL: "Real", PLAIN: "Plain", STRANGER: "Stranger" },
 };
-const folder = mkdtempSync(join(tmpdir(), "gatepass-objects-"));
 let workerd: Workerd;
 let made = 0;
 
 beforeAll(async () => {
-  workerd = await startWorkerd({ ...OPTIONS, persist: folder });
+  workerd = await startWorkerd(OPTIONS);
 });
-afterAll(async () => {
-  await workerd.dispose();
-  rmSync(folder, { recursive: true });
-});
+afterAll(() => workerd.dispose());
 
 /** What an object holds, as it says itself. */
 interface Look {
@@ -121,6 +114,20 @@ describe("what an object of the store leaves behind", () => {
     expect(keys.length).toBe(12_521);
     await store.spend([uses("soon", 1, 10)]);
     expect([alarm !== null && alarm >= begin + 60_000, (await look()).alarm === alarm]).toEqual([true, true]);
+  });
+
+  it("whoever spends while an object empties itself is not forgotten, and swept later", async () => {
+    const { store, look } = open();
+    for (let i = 0; i < 60; i++) {
+      const once = uses(`k${i}`, 1, 60_000);
+      const [, spent] = await Promise.all(
+        i % 2 ? [store.sweep(), store.spend([once])] : [store.sweep(), store.spend([once]), store.sweep()],
+      );
+      const { keys, alarm } = await look();
+      expect([spent.ok, keys, alarm === null]).toEqual([true, [`k${i}`], false]);
+      expect((await store.spend([once])).ok).toBe(false);
+      await store.refund([once], spent.at);
+    }
   });
 
   it("what a subclass keeps in its objects stays", async () => {
