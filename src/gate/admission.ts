@@ -55,7 +55,8 @@ export function createAdmission(house: Gatehouse): (visit: Visit, options: Admit
     /** A check that the mode may relax failed: the refusal, or undefined where the request goes on. */
     const fail = async (code: PublicCode, reason: EventReason, extra?: RefusalExtra, limit?: string): Promise<Refused | undefined> => {
       const type = limit ? "rate_limited" : once && reason === "full" ? "session_replay_detected" : "session_rejected";
-      emit(type, { outcome: "deny", code, reason, action, detail: limit, dry_run: !enforced || undefined, ...who });
+      const [degraded, dry_run] = [till.degraded || undefined, !enforced || undefined];
+      emit(type, { outcome: "deny", code, reason, action, detail: limit, degraded, dry_run, ...who });
       if (enforced) return refuse(code, extra);
       dryRun = true;
       return undefined;

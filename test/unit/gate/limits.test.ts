@@ -110,7 +110,7 @@ describe("a fallback limiter in a gate", () => {
     const refused = await at.write();
     expect(await codeOf(refused)).toEqual([429, "RATE_LIMITED"]);
     expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(0);
-    expect(at.events.at(-1)).toMatchObject({ type: "rate_limited", detail: "write" });
+    expect(at.events.at(-1)).toMatchObject({ type: "rate_limited", detail: "write", degraded: true });
     expect(at.types().filter((type) => type === "store_unavailable")).toHaveLength(3);
     at.counted.down = undefined;
     expect((await at.write()).status).toBe(201);
