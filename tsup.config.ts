@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { defineConfig, type Options } from "tsup";
 
@@ -54,6 +54,7 @@ async function finish(): Promise<void> {
   };
   for (const name of Object.keys(entry)) follow(`dist/${name}.js`);
   for (const name of readdirSync("dist")) if (name.startsWith("chunk-") && !used.has(name)) rmSync(`dist/${name}`);
+  copyFileSync("src/clearance/policy.schema.json", "dist/policy.schema.json");
   rmSync("dist/types", { recursive: true, force: true });
   declarations();
 }

@@ -7,12 +7,15 @@ import { argv, exit, stderr, stdout } from "node:process";
 import { encodeBase64url } from "../util/base64url.ts";
 import { randomBytes } from "../util/random.ts";
 import { runEmulator } from "./emulator.ts";
+import { runPolicy } from "./policy.ts";
 
 const USAGE = `Usage: gatepass COMMAND
 
   secret                     print a new signing secret (48 random bytes)
   emulator [--port N] [--host H]
                              serve a local Turnstile: api.js, siteverify and a control endpoint
+  policy check FILE [[METHOD] PATH ...] [--signals JSON] [--holds NAME] [--json]
+                             whether a clearance policy is valid, and what requests would get
 `;
 
 const [command, ...args] = argv.slice(2);
@@ -23,6 +26,9 @@ switch (help ? "help" : command) {
     break;
   case "emulator":
     await runEmulator(args);
+    break;
+  case "policy":
+    await runPolicy(args);
     break;
   case "help":
   case "--help":

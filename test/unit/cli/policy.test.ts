@@ -1,0 +1,60 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+import { examplePolicy } from "../../../src/clearance/index.ts";
+import { root } from "../../helpers/sources.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "gatepass-policy-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function run(policy: unknown, ...args: string[]): { status: number | null; stdout: string; stderr: string } {
+  const file = join(folder, "policy.json");
+  writeFileSync(file, typeof policy === "string" ? policy : JSON.stringify(policy));
+  return spawnSync(process.execPath, [`${root}src/cli/index.ts`, "policy", "check", file, ...args], { encoding: "utf8" });
+}
+
+describe("gatepass policy check", () => {
+  it("says what requests would get, and why", () => {
+    const { status, stdout } = run(
+      examplePolicy,
+      "/health",
+      "POST",
+      "/api//Payment/charge",
+      "POST",
+      "/api/auth/login",
+      "--signals",
+      '{"failedLogins":7}',
+    );
+    expect(stdout.split("\n")).toEqual([
+      "The policy is valid: 17 entries",
+      "GET /health: allow (never: /health; risk 40: failedLogins 40)",
+      "POST /api//Payment/charge: challenge (always: /api/payment/*; risk 70: sensitivePath 30, failedLogins 40; scope /api/payment/*, 1 uses, 600 s)",
+      "POST /api/auth/login: challenge (risk: /api/auth/login; risk 60: sensitivePath 20, failedLogins 40; scope /api/auth/login, 20 uses, 900 s)",
+      "",
+    ]);
+    expect(status).toBe(0);
+  });
+
+  it("tells the same as JSON", () => {
+    const { stdout } = run(examplePolicy, "/x", "--json");
+    expect(JSON.parse(stdout)).toMatchObject({
+      entries: 17,
+      answers: [{ method: "GET", asked: "/x", kind: "unmatched", decision: "allow" }],
+    });
+  });
+
+  it("knows conditions that hold", () => {
+    const policy = { always_require_clearance: [{ path: "/api/graphql", when: "mutation" }] };
+    expect(run(policy, "POST", "/api/graphql").stdout).toContain("allow (in no list");
+    expect(run(policy, "POST", "/api/graphql", "--holds", "mutation").stdout).toContain("challenge (always");
+  });
+
+  it("ends with 1 and says where for a bad policy, with 2 for a bad call", () => {
+    const bad = run({ always_require_clearance: ["/a", { path: "/b", ttl: 3 }] });
+    expect([bad.status, bad.stderr.includes("always_require_clearance.1")]).toEqual([1, true]);
+    expect(run("{").status).toBe(2);
+    expect(run({}, "--nonsense").status).not.toBe(0);
+  });
+});
