@@ -181,6 +181,16 @@ describe("an object that is ended", () => {
   });
 });
 
+it("guarantee 2: a write that fails in the middle takes the others with it", async () => {
+  const { store, inside, look } = open();
+  await store.spend([uses("first", 5, 60_000)]);
+  await inside("fail");
+  const batch = [uses("first", 5, 60_000), uses("new", 1, 60_000), uses("last", 1, 60_000)];
+  await expect(store.spend(batch)).rejects.toMatchObject({ code: "ERR_STORE_UNAVAILABLE" });
+  expect((await look()).keys).toEqual(["first"]);
+  expect((await store.spend(batch.slice(0, 2))).states.map(({ remaining }) => remaining)).toEqual([3, 0]);
+});
+
 describe("who may ask an object", () => {
   it("a visitor's request that a Worker hands on reaches nothing", async () => {
     const { store, query } = open();

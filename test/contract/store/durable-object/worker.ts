@@ -43,6 +43,12 @@ function watched(Base: ReturnType<typeof gatepassObject<typeof DurableObject>>):
           this.ctx.storage.sql.exec(`INSERT INTO gatepass_store ${numbers} SELECT ${row} FROM n`, Number(searchParams.get("rows")));
           return Response.json(null);
         }
+        case "/fail":
+          // As a disk that is full has it: the first write succeeds, the second does not.
+          this.ctx.storage.sql.exec(
+            "CREATE TRIGGER full BEFORE INSERT ON gatepass_store WHEN NEW.key = 'last' BEGIN SELECT RAISE(ABORT, 'disk is full'); END",
+          );
+          return Response.json(null);
         case "/abort":
           this.ctx.abort("Ended by the test");
           return Response.json(null);
