@@ -16,7 +16,7 @@
  * A sorted set's score is a double: all 53 bits of a score, and nothing else, fit in. Ties are told by the member, which Redis compares byte by byte.
  * A number becomes a text by `%.0f` alone: Lua's own `tostring` rounds to 14 digits.
  */
-export const BOARD_SCRIPT: string = String.raw`
+export const BOARD_SCRIPT: string = `
 local base, action, call = KEYS[1], ARGV[1], redis.call
 
 local function text(number) return string.format('%.0f', number) end

@@ -37,11 +37,11 @@ const STATUSES = ["stored", "kept", "repeated", "banned"] as const;
 
 /**
  * A board in Redis or Valkey, shared by all processes that use it, over any client that `redisStore` takes. Every call is one script and one round trip;
- * ranks, lists and neighbours cost the logarithm of the rows. All of it lives in one slot (see `prefix`), and every row in memory: some 500 bytes a row
- * and period, and its log in each period, and some 60 bytes a submission, which stays known for good.
+ * ranks, lists and neighbours cost the logarithm of the rows. All of it lives in one slot (see `prefix`), and in memory: 700 to 1100 bytes a row
+ * and period, by its level, besides its log, and some 40 bytes for every submission, which stays known for good.
  *
- * Never let this Redis evict (`maxmemory-policy noeviction`), and let it write an append-only file, or scores are lost with it. To change the `order` of a
- * board rewrites it in one script: for a million rows Redis does nothing else for some seconds.
+ * Never let this Redis evict (`maxmemory-policy noeviction`), and let it write an append-only file, or scores are lost with it: `check` tells.
+ * To change the `order` of a board rewrites it in one script; Redis does nothing else meanwhile, for a second or more with 100,000 rows.
  *
  * @throws {TypeError} an unknown option; `client` is none
  * @throws {RangeError} `prefix` or `timeoutMs`
