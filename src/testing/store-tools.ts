@@ -18,6 +18,8 @@ export interface StoreUnderTest {
   timeoutMs?: number;
   /** A fresh store that holds `maxKeys` keys at most, for bounded stores. */
   bounded?(maxKeys: number): Store;
+  /** Random schedules of some 60 calls each, for backends that take long for them. Default 120. */
+  schedules?: number;
   /** Cleans up after one test. */
   dispose?(): void | Promise<void>;
 }

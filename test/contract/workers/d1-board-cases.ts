@@ -1,14 +1,7 @@
-import type { D1Client } from "../../../adapters/d1.ts";
 import { d1Board } from "../../../adapters/d1.ts";
 import type { BoardRules, ScoreEntry } from "../../../src/scores/board.ts";
 import type { TestKit } from "../../../src/testing/board.ts";
-
-/** What a real binding can do beyond what the adapter needs. */
-export interface RealD1 extends D1Client {
-  batch(
-    statements: ReturnType<D1Client["prepare"]>[],
-  ): Promise<{ results: unknown[]; meta: { rows_read: number; rows_written: number } }[]>;
-}
+import { countedD1, type RealD1 } from "./tools.ts";
 
 const RULES: BoardRules = { periods: ["all", "2026-W47"], order: "desc", operator: "best" };
 const entryOf = (serial: number, more: Partial<ScoreEntry> = {}): ScoreEntry => ({
@@ -61,21 +54,21 @@ export function testD1Board(real: RealD1, table: () => string, { it, expect }: T
     for (const row of rows) expect(await boards[0]?.find(row.id)).toEqual(row);
   });
 
+  it("a board whose lowest score alone is lowered goes on with right ranks", async () => {
+    const board = d1Board(real, { table: table() });
+    for (let i = 0; i < 5; i++) await board.submit(entryOf(i, { score: i * 1000 }), RULES);
+    const deep = { ...RULES, min: -(2 ** 20) };
+    const ranks: number[] = [];
+    for (const [i, score] of [-(2 ** 20), -7, -(2 ** 19), 1].entries())
+      ranks.push((await board.submit(entryOf(10 + i, { score }), deep)).rank);
+    expect(ranks).toEqual([6, 6, 7, 5]);
+    expect((await board.ofPlayer({ board: "main", period: "all", player: "p10" }))?.rank).toEqual(9);
+  });
+
   it("what D1 reads and writes does not grow with the rows, equal scores and periods", async () => {
-    const costs: { rows_read: number; rows_written: number }[] = [];
-    const counted: D1Client = {
-      prepare: (sql) => real.prepare(sql),
-      async batch(statements) {
-        const answers = await real.batch(statements);
-        costs.push({
-          rows_read: answers.reduce((sum, { meta }) => sum + meta.rows_read, 0),
-          rows_written: answers.reduce((sum, { meta }) => sum + meta.rows_written, 0),
-        });
-        return answers;
-      },
-    };
+    const { client, costs } = countedD1(real);
     const name = table();
-    const board = d1Board(counted, { table: name });
+    const board = d1Board(client, { table: name });
     const { id } = await board.submit(entryOf(1000), RULES);
     // 2000 rows of one score, and 300 more periods.
     const rows = `WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 2000)

@@ -1,11 +1,11 @@
-import { type D1Client, d1Store } from "../../../adapters/d1.ts";
+import { d1Store } from "../../../adapters/d1.ts";
 import type { Quota, RateQuota, SpendResult, Store, UsesQuota } from "../../../src/store/contract.ts";
 import { memoryStore } from "../../../src/store/memory.ts";
 import type { TestKit } from "../../../src/testing/board.ts";
-import type { RealD1 } from "./d1-board-cases.ts";
+import { countedD1, type RealD1 } from "./tools.ts";
 
 const START = 1_750_000_000_000;
-const SCHEDULES = 30;
+const SCHEDULES = 24;
 const STEPS = 60;
 
 /** What the contract does not ask of every store: the very decisions of the store in memory, and what D1 is charged for. */
@@ -34,18 +34,10 @@ export function testD1Store(real: RealD1, table: () => string, { it, expect }: T
   });
 
   it("what D1 reads and writes is bounded: nothing is written for a refusal or a read, and dead rows go", async () => {
-    const costs: { rows_read: number; rows_written: number }[] = [];
-    const counted: D1Client = {
-      prepare: (sql) => real.prepare(sql),
-      async batch(statements) {
-        const answers = await real.batch(statements);
-        costs.push(...answers.map(({ meta }) => meta));
-        return answers;
-      },
-    };
+    const { client, costs } = countedD1(real);
     const name = table();
     let time = START;
-    const store = d1Store(counted, { table: name, clock: () => time });
+    const store = d1Store(client, { table: name, clock: () => time });
     await store.spend([{ key: "first", limit: 1, expiresAt: time + 1 }]);
     const fill = (ms: number): string => `WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 3000)
       INSERT INTO ${name} (key, kind, slot, dies, n) SELECT 'f${ms}' || i, 0, 0, ${time + ms} + i, 1 FROM c`;

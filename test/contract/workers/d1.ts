@@ -2,9 +2,10 @@
 import { type D1Client, d1Board, d1Store } from "../../../adapters/d1.ts";
 import { testBoard } from "../../../src/testing/board.ts";
 import { type StoreUnderTest, testStore } from "../../../src/testing/store.ts";
-import { type RealD1, testD1Board } from "./d1-board-cases.ts";
+import { testD1Board } from "./d1-board-cases.ts";
 import { testD1Store } from "./d1-store-cases.ts";
 import { serveSuite } from "./suites.ts";
+import { line, type RealD1 } from "./tools.ts";
 
 interface Env {
   DB: RealD1;
@@ -40,19 +41,14 @@ export default {
     }
     const store = (clock?: () => number): StoreUnderTest => {
       const name = table();
-      // D1 itself cannot be made to hang: its client can.
-      let hangs: Promise<unknown> | undefined;
-      const client: D1Client = {
-        prepare: (sql) => DB.prepare(sql),
-        batch: async (statements) => {
-          if (hangs !== undefined) throw await hangs;
-          return DB.batch(statements);
-        },
-      };
+      const { reach, hang } = line();
+      const client: D1Client = { prepare: (sql) => DB.prepare(sql), batch: (statements) => reach(() => DB.batch(statements)) };
       const options = { table: name, timeoutMs: TIMEOUT, ...(clock && { clock }) };
       return {
         store: d1Store(client, options),
         timeoutMs: TIMEOUT,
+        // Another test asks whether it decides as the store in memory does, which stood all 120.
+        schedules: 20,
         another: () => d1Store(DB, options),
         async dump() {
           const [answer] = await DB.batch([DB.prepare(`SELECT DISTINCT key FROM ${name}`)]).catch(() => []);
@@ -62,16 +58,7 @@ export default {
           await drop("VIEW", [`${name}_spend`]);
           await drop("TABLE", [name]);
         },
-        hang: () => {
-          let lose = (_: Error): void => undefined;
-          hangs = new Promise<Error>((resolve) => {
-            lose = resolve;
-          });
-          return () => {
-            hangs = undefined;
-            lose(new Error("Network connection lost"));
-          };
-        },
+        hang,
       };
     };
     if (pathname === "/store") {

@@ -7,6 +7,7 @@ import type { TestKit } from "../../../src/testing/board.ts";
 import { testStore } from "../../../src/testing/store.ts";
 import { bearer, ORIGIN, testGate } from "../../helpers/gate.ts";
 import { serveSuite } from "./suites.ts";
+import { line } from "./tools.ts";
 
 interface RealKv extends KvClient {
   list(options: { prefix: string }): Promise<{ keys: { name: string; expiration?: number }[] }>;
@@ -21,11 +22,7 @@ export default {
     return serveSuite(request, (kit) => {
       testStore(() => {
         let time = 1_750_000_000_000;
-        let hangs: Promise<Error> | undefined;
-        const reach = async <T>(work: () => Promise<T>): Promise<T> => {
-          if (hangs !== undefined) throw await hangs;
-          return work();
-        };
+        const { reach, hang } = line();
         const client: KvClient = {
           get: (keys) => reach(() => KV.get(keys)),
           put: (key, value, options) => reach(() => KV.put(key, value, options)),
@@ -34,19 +31,11 @@ export default {
         return {
           store: kvStore(client, { ...accept, prefix: prefix(), clock: () => time }),
           timeoutMs: TIMEOUT,
+          schedules: 5,
           advance(ms) {
             time += ms;
           },
-          hang() {
-            let lose = (_: Error): void => undefined;
-            hangs = new Promise<Error>((resolve) => {
-              lose = resolve;
-            });
-            return () => {
-              hangs = undefined;
-              lose(new Error("Network connection lost"));
-            };
-          },
+          hang,
         };
       }, kit);
       kit.describe("kv", () => testKv(KV, kit));
