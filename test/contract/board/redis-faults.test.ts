@@ -130,6 +130,19 @@ describeWith("redis-server", hasRedis())("redisBoard, what Redis could get wrong
     expect((await server.keys()).filter((key) => !/:(sul:|ub:)/.test(key))).toEqual([]);
   });
 
+  it("a log goes with the score that it is of", async () => {
+    const { id } = await put("a", 1, { log: "moves" });
+    expect(await board.find(id)).toMatchObject({ replay: true, log: "moves" });
+    expect(Object.keys((await board.ofPlayer({ board: "main", period: "all", player: "a" })) ?? {})).not.toContain("log");
+    await put("a", 2);
+    expect(await board.find(id)).toMatchObject({ score: 2, replay: false });
+    expect(Object.keys((await board.find(id)) ?? {})).not.toContain("log");
+    await put("a", 3, { log: "" });
+    expect(await board.find(id)).toMatchObject({ replay: true, log: "" });
+    await board.remove(id);
+    expect((await server.keys()).filter((key) => /:[rgz]/.test(key))).toEqual([]);
+  });
+
   it("two prefixes share nothing", async () => {
     const other = redisBoard(client, { prefix: "other" });
     await put("a", 1);
