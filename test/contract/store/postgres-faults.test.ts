@@ -81,6 +81,9 @@ describeWith("PostgreSQL", postgresFolder() !== undefined)("postgresStore, when 
       ["ERR_STORE_UNAVAILABLE", true],
       ["ERR_STORE_UNAVAILABLE", true],
     ]);
+    // Nobody stands in line any more, with a connection in its hands.
+    const { rows } = await pool.query("SELECT * FROM pg_locks WHERE NOT granted");
+    expect(rows).toEqual([]);
     await holder.query("COMMIT");
     holder.release();
     // Both were told no: only the holder's unit is gone.
