@@ -6,8 +6,10 @@ import { periodsOf } from "gatepass/scores";
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { MAX_SCORE } from "../../demo/game/rules.ts";
+import { describeWith, hasRedis } from "../helpers/backends.ts";
 import { describeBrowser, launchBrowser } from "../helpers/browser.ts";
 import { buildDemo, type RunningDemo, readBoard, startDemo } from "../helpers/demo.ts";
+import { startRedis, until } from "../helpers/redis.ts";
 import { root } from "../helpers/sources.ts";
 
 const DESKTOP: BrowserContextOptions = { viewport: { width: 1280, height: 800 } };
@@ -308,5 +310,35 @@ describeBrowser("Ember Ring in a browser", () => {
     expect(await page.getAttribute("#sound", "aria-pressed")).toBe("true");
     expect(complaints).toEqual([]);
     await page.context().close();
+  });
+
+  describeWith("Redis", hasRedis())("with a store that is away", () => {
+    it("says that the board rests, lets the game be played, and goes on when the store is back", async () => {
+      const redis = await startRedis();
+      await redis.stop();
+      const other = await startDemo("node", { STORE: redis.url });
+      try {
+        const page = await browser.newPage(DESKTOP);
+        await page.goto(other.url);
+        await page.waitForSelector("#board-retry:not([hidden])");
+        expect(await page.textContent("#board-note")).toBe(
+          "The board cannot be read right now. The board is having a rest. Please try again shortly.",
+        );
+        await shoot(page, "store-away");
+        await page.click("#play");
+        await page.waitForSelector("#screen-count", { state: "hidden" });
+        expect(await visible(page, "#hud")).toBe(true);
+        await page.keyboard.press("Escape");
+        await redis.start();
+        await until("the demo has found its store", () => other.said().includes("answers\n"));
+        await page.click("#board-retry");
+        await page.waitForSelector("#board-retry", { state: "hidden" });
+        expect(await page.textContent("#board-note")).toBe("Nobody has signed today. The first line could be yours.");
+        await page.close();
+      } finally {
+        await other.stop();
+        await redis.dispose();
+      }
+    }, 60_000);
   });
 });
