@@ -38,6 +38,7 @@ export interface ObjectState {
     transactionSync<T>(closure: () => T): T;
     getAlarm(): Promise<number | null>;
     setAlarm(scheduledTime: number): Promise<void>;
+    deleteAlarm(): Promise<void>;
     deleteAll(): Promise<void>;
     list(options: { limit: number }): Promise<{ size: number }>;
   };
@@ -218,7 +219,10 @@ class Counter {
     const others = this.#all("SELECT 1 FROM sqlite_master WHERE substr(name, 1, 4) <> '_cf_' LIMIT 1").length;
     const { size } = await this.#storage.list({ limit: 1 });
     // A spend that came meanwhile has made the table again.
-    if (others + size === 0 && this.#made === false) await this.#storage.deleteAll();
+    if (others + size > 0 || this.#made) return;
+    this.#alarm = null;
+    // What an alarm leaves goes with `deleteAll` on newer compatibility dates only. Neither waits for the other, so nothing comes in between.
+    await Promise.all([this.#storage.deleteAlarm(), this.#storage.deleteAll()]);
   }
 
   /** All or nothing, also where the disk is full in the middle. The table is made with the first write: what only reads leaves no trace. */

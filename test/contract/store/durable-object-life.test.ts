@@ -20,6 +20,8 @@ interface Look {
   keys: string[];
   tables: string[];
   alarm: number | null;
+  /** Of its database. */
+  bytes: number;
 }
 
 /** A store over objects of its own, and what is behind it. */
@@ -34,14 +36,15 @@ function open(
     return answer;
   };
   const look = async (): Promise<Look> => {
-    const { keys, tables, alarm }: Look = JSON.parse(JSON.stringify(await inside("look")));
-    return { keys: keys.sort(), tables, alarm };
+    const { keys, tables, alarm, bytes }: Look = JSON.parse(JSON.stringify(await inside("look")));
+    return { keys: keys.sort(), tables, alarm, bytes };
   };
   return { store: remoteStore(in_.send(`/?${query}`)).store, inside, look, query };
 }
 
 const uses = (key: string, limit: number, ms: number): UsesQuota => ({ key, limit, expiresAt: Date.now() + ms });
-const NOTHING: Look = { keys: [], tables: [], alarm: null };
+/** What an object says that was never asked before: one page of a database. */
+const NOTHING: Look = { keys: [], tables: [], alarm: null, bytes: 4096 };
 
 /** Waits for what time alone brings. */
 async function until(met: () => Promise<boolean>): Promise<void> {
@@ -53,11 +56,11 @@ describe("what an object of the store leaves behind", () => {
   it("guarantee 5: its alarm takes away the last key, the table and itself", async () => {
     const { store, look } = open();
     const begin = Date.now();
-    await store.spend([uses("u", 2, 600), { key: "r", limit: 2, window: 1 }]);
-    await store.block("b", Date.now() + 300);
+    await store.spend([uses("u", 2, 2000), { key: "r", limit: 2, window: 1 }]);
+    await store.block("b", Date.now() + 2000);
     const { keys, alarm } = await look();
     expect(keys).toEqual(["b", "r", "u"]);
-    expect([alarm !== null && alarm > begin, alarm !== null && alarm < begin + 3000]).toEqual([true, true]);
+    expect([alarm !== null && alarm > begin, alarm !== null && alarm < begin + 8000]).toEqual([true, true]);
     await until(async () => (await look()).tables.length === 0);
     expect(await look()).toEqual(NOTHING);
     expect((await store.spend([uses("u", 2, 60_000)])).states[0]?.remaining).toBe(1);
@@ -112,7 +115,7 @@ describe("what an object of the store leaves behind", () => {
     const { keys, alarm } = await look();
     expect(keys.filter((key) => /^k\d{5}$/.test(key)).length).toBe(12_500);
     expect(keys.length).toBe(12_521);
-    await store.spend([uses("soon", 1, 10)]);
+    await store.spend([uses("soon", 1, 1000)]);
     expect([alarm !== null && alarm >= begin + 60_000, (await look()).alarm === alarm]).toEqual([true, true]);
   });
 
@@ -239,7 +242,7 @@ describe.each(["2021-11-03", "2026-04-01"])("compatibility date %s", (compatibil
         expect((await store.spend([uses("b", 1, 60_000)])).states[0]?.why).toBe("blocked");
       }
       const { store, look } = open("REAL", other);
-      await store.spend([uses("k", 1, 200)]);
+      await store.spend([uses("k", 1, 1500)]);
       await until(async () => (await look()).tables.length === 0);
       expect(await look()).toEqual(NOTHING);
     } finally {

@@ -10,6 +10,7 @@ const state: ObjectState = {
     transactionSync: (work) => work(),
     getAlarm: async () => null,
     setAlarm: async () => undefined,
+    deleteAlarm: async () => undefined,
     deleteAll: async () => undefined,
     list: async () => ({ size: 0 }),
   },

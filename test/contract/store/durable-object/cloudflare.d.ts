@@ -4,7 +4,7 @@ declare module "cloudflare:workers" {
     blockConcurrencyWhile<T>(callback: () => Promise<T>): Promise<T>;
     abort(reason?: string): void;
     storage: import("../../../../adapters/durable-object.ts").ObjectState["storage"] & {
-      deleteAlarm(): Promise<void>;
+      sql: { databaseSize: number };
       put(key: string, value: unknown): Promise<void>;
       get(key: string): Promise<unknown>;
     };

@@ -27,7 +27,8 @@ function watched(Base: ReturnType<typeof gatepassObject<typeof DurableObject>>):
         }
         case "/look": {
           const tables = this.ctx.storage.sql.exec("SELECT name FROM sqlite_master WHERE name NOT LIKE '\\_cf\\_%' ESCAPE '\\'").toArray();
-          return Response.json({ keys: this.#keys(), tables: tables.map(({ name }) => name), alarm: await this.ctx.storage.getAlarm() });
+          const [alarm, bytes] = [await this.ctx.storage.getAlarm(), this.ctx.storage.sql.databaseSize];
+          return Response.json({ keys: this.#keys(), tables: tables.map(({ name }) => name), alarm, bytes });
         }
         case "/put":
           return Response.json((await this.ctx.storage.put("mine", 1)) ?? null);
