@@ -29,6 +29,8 @@ export interface RateLimitBinding {
 export interface RateLimitBindingOptions {
   /** Counts the rules that fit no binding, e.g. `kvStore(env.KV)` for windows of a day. Without it, such a rule is a TypeError. */
   otherwise?: RateStore;
+  /** The rules that will be counted: one that fits no binding is then a TypeError at creation, else at its first call. */
+  rules?: readonly { limit: number; window: number }[];
   /** Milliseconds that a call takes at most, 1..60000, default 2000. */
   timeoutMs?: number;
   /** Milliseconds since the epoch. Default `Date.now`. */
@@ -52,13 +54,13 @@ const MAX_FACTOR = 64;
  *
  * A rule is counted by the binding with its very limit and window. Where none has it, by one of the same window: a multiple of a binding's limit
  * (the networks around an IPv6 address have 4 and 16 times the rule's) over as many keys, a smaller limit by several calls for one unit; for neither is
- * more admitted than by the rule. A rule that fits no binding goes to `otherwise`.
+ * more admitted than by the rule. A rule that fits no binding goes to `otherwise`, or is a TypeError.
  *
  * Bindings tell `success` and nothing else, so states say as little as is certain: `remaining: 0`, and a `resetAt` and `retryAfter` a whole window away.
  * A read (cost 0) asks nobody and knows nothing: it never says `why`. Quotas are charged one after the other, the short windows first; what was charged
  * when a later one refuses stays charged (guarantee 2 does not hold).
  *
- * @throws {TypeError} an unknown option, no binding, two bindings of one limit and window @throws {RangeError} a window other than 10 or 60, a limit below 1
+ * @throws {TypeError} an unknown option, no binding, two bindings of one limit and window, one of `rules` that fits none @throws {RangeError} a window other than 10 or 60, a limit below 1
  *
  * @example
  * ```ts
@@ -71,11 +73,16 @@ const MAX_FACTOR = 64;
  * ```
  */
 export function rateLimitBinding(bindings: readonly RateLimitBinding[], options: RateLimitBindingOptions = {}): RateStore {
-  assertKeys("rateLimitBinding", options, ["otherwise", "timeoutMs", "clock"]);
-  const { otherwise, timeoutMs, clock = Date.now } = options;
+  assertKeys("rateLimitBinding", options, ["otherwise", "rules", "timeoutMs", "clock"]);
+  const { otherwise, rules = [], timeoutMs, clock = Date.now } = options;
   assertFunction("clock", clock);
   if (otherwise !== undefined) assertFunction("otherwise.spend", otherwise.spend);
   assertBindings(bindings);
+  const assertFits = (quotas: readonly { limit: number; window: number }[]): void => {
+    const unfit = otherwise === undefined && quotas.find((quota) => planOf(bindings, quota) === undefined);
+    if (unfit) throw new TypeError(`Cannot count ${unfit.limit} in ${unfit.window} s: no rate limit binding fits`);
+  };
+  assertFits(rules);
   const call = createCall("ERR_STORE_UNAVAILABLE", timeoutMs);
 
   async function admits({ binding, stripes, calls }: Plan, { key, cost = 1 }: RateQuota): Promise<boolean> {
@@ -93,13 +100,12 @@ export function rateLimitBinding(bindings: readonly RateLimitBinding[], options:
     async spend(quotas) {
       assertQuotas(quotas);
       if (quotas.some(isUsesQuota)) throw new TypeError("Cannot count uses by a rate limit binding: use another store");
+      assertFits(quotas);
       const planned: { quota: RateQuota; i: number; plan: Plan | undefined }[] = quotas.map((quota, i) => ({
         quota,
         i,
         plan: planOf(bindings, quota),
       }));
-      const unfit = planned.find(({ plan }) => plan === undefined && otherwise === undefined);
-      if (unfit) throw new TypeError(`Cannot count ${unfit.quota.limit} in ${unfit.quota.window} s: no rate limit binding fits`);
       return call(async () => {
         const at = clock();
         const states = quotas.map((one): QuotaState => ({ remaining: 0, resetAt: one.cost === 0 ? at : at + one.window * 1000 }));
@@ -114,7 +120,7 @@ export function rateLimitBinding(bindings: readonly RateLimitBinding[], options:
         const rest = planned.filter(({ plan }) => plan === undefined);
         if (otherwise === undefined || rest.length === 0) return result;
         const told = await otherwise.spend(rest.map(({ quota }) => quota));
-        for (const [at, { i }] of rest.entries()) states[i] = told.states[at] ?? { remaining: 0, resetAt: told.at };
+        for (const [n, { i }] of rest.entries()) states[i] = told.states[n] ?? { remaining: 0, resetAt: told.at };
         return { ...told, refused: told.refused === null ? null : (rest[told.refused]?.i ?? 0), states };
       });
     },
@@ -122,7 +128,7 @@ export function rateLimitBinding(bindings: readonly RateLimitBinding[], options:
 }
 
 /** The binding that counts a quota, and how; undefined when none does without admitting more. */
-function planOf(bindings: readonly RateLimitBinding[], quota: RateQuota): Plan | undefined {
+function planOf(bindings: readonly RateLimitBinding[], quota: { limit: number; window: number }): Plan | undefined {
   const { limit } = quota;
   const same = bindings.filter((one) => one.window === quota.window).sort((a, b) => b.limit - a.limit);
   const divisor = same.find((one) => limit % one.limit === 0 && limit / one.limit <= MAX_FACTOR);

@@ -1,5 +1,6 @@
 import { afterAll, describe, expect, it } from "vitest";
 import { type RateLimitBinding, type RateLimitClient, rateLimitBinding } from "../../../adapters/cloudflare-ratelimit.ts";
+import { memoryStore } from "../../../src/store/memory.ts";
 import { startWorkerd } from "../../helpers/workerd.ts";
 import { runSuite } from "../workers/run-suite.ts";
 
@@ -39,6 +40,10 @@ it("wrong bindings and options are told at creation", () => {
   expect(() => rateLimitBinding([{ ...five, binding: undefined as unknown as RateLimitClient }])).toThrow(TypeError);
   expect(() => rateLimitBinding([five], { other: yes } as object)).toThrow(TypeError);
   expect(() => rateLimitBinding([five], { otherwise: {} as never })).toThrow(TypeError);
+  const day = { name: "day", limit: 200, window: 86_400, by: "ip" };
+  expect(() => rateLimitBinding([five], { rules: [day] })).toThrow(/no rate limit binding fits/);
+  expect(() => rateLimitBinding([five], { rules: [day], otherwise: memoryStore() })).not.toThrow();
+  expect(() => rateLimitBinding([five], { rules: [5, 80, 1, 320].map((limit) => ({ limit, window: 10 })) })).not.toThrow();
 });
 
 it("no time is lost for an empty spend", async () => {
