@@ -15,11 +15,11 @@ export interface Expected {
 export const MAX_JTI = 128;
 
 /**
- * Checks the claims of a token whose MAC is right, `now` in seconds since the epoch. `key` is the position of the secret that verified.
+ * Checks the claims of a token whose MAC is right, `now` in seconds since the epoch. `key`, the position of the secret that verified, is ours.
  *
  * @throws {GatepassError} `ERR_TOKEN_CLAIM`, `ERR_TOKEN_NOT_YET`, `ERR_TOKEN_EXPIRED`
  */
-export function checkClaims(claims: Claims, expected: Expected, now: number, key: number): VerifiedClaims {
+export function checkClaims(claims: Claims & { key: number }, expected: Expected, now: number): asserts claims is VerifiedClaims {
   const { issuer, audience, clockTolerance, maxTtl } = expected;
   const { jti, iat, exp, nbf, iss, aud, v } = claims;
   if (v !== undefined && v !== 1) throw refused("v");
@@ -35,7 +35,6 @@ export function checkClaims(claims: Claims, expected: Expected, now: number, key
   if (!(iat <= latest && (nbf ?? iat) <= latest)) throw failed("ERR_TOKEN_NOT_YET", "it is not valid yet");
   // With that no token is older than maxTtl either, since exp is at most iat + maxTtl.
   if (!(now - clockTolerance < exp)) throw failed("ERR_TOKEN_EXPIRED", "it has expired");
-  return Object.assign(claims, { jti, iat, exp, key });
 }
 
 /** A NumericDate (RFC 7519): `1e999` is JSON too, and Infinity would never expire. */

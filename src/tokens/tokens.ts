@@ -69,7 +69,8 @@ export function createTokens(options: TokensOptions): Tokens {
       // A token without a name may be of before the ring had names. One with a name is of that key or of nobody's.
       const named = header.kid !== undefined;
       if (named && !ring.some(({ kid }) => kid === header.kid)) throw notOurs("its key is unknown");
-      for (const [key, entry] of ring.entries()) {
+      for (let key = 0; key < ring.length; key++) {
+        const entry = ring[key] ?? first;
         if (named && entry.kid !== header.kid) continue;
         const hmac = entry.hmac ?? (await hmacKey(entry));
         let payload: Uint8Array;
@@ -79,7 +80,9 @@ export function createTokens(options: TokensOptions): Tokens {
           continue; // jose's own error is dropped: its cause may quote the token
         }
         if (known.size < MAX_KNOWN) known.set(segment, header);
-        return checkClaims(openJson(payload), expected, clock() / 1000, key);
+        const claims = Object.assign(openJson(payload), { key });
+        checkClaims(claims, expected, clock() / 1000);
+        return claims;
       }
       throw new GatepassError("ERR_TOKEN_SIGNATURE", "Cannot verify the token: its signature is wrong");
     },
@@ -101,10 +104,11 @@ function toJson(claims: Claims): string {
 function survives(value: unknown): boolean {
   if (typeof value === "string" || typeof value === "boolean" || value === null || Number.isFinite(value)) return true;
   if (typeof value !== "object") return false;
-  if (Array.isArray(value)) return value.every(survives);
+  const isList = Array.isArray(value);
   const parent: unknown = Object.getPrototypeOf(value);
   return (
-    (parent === null || parent === Object.prototype) && Object.values(value).every((member) => member === undefined || survives(member))
+    (isList || parent === null || parent === Object.prototype) &&
+    Object.values(value).every((member) => (member === undefined && !isList) || survives(member))
   );
 }
 
