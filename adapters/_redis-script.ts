@@ -67,7 +67,8 @@ export function scriptedStore(
   async function run(script: string, keys: readonly string[], args: readonly string[], now: number | undefined): Promise<unknown> {
     const deadline = performance.now() + timeoutMs;
     for (;;) {
-      const last = Math.floor(deadline + ahead);
+      // A little earlier: the answer has a way to go, and timers may be early.
+      const last = Math.floor(deadline - timeoutMs / 50 + ahead);
       const all = [...args, Number.isFinite(last) ? String(last) : "", ...(now === undefined ? [] : [String(now)])];
       const answer = await evaluate(
         script,

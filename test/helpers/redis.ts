@@ -23,7 +23,7 @@ export interface RedisServer {
   /** Of the running process. */
   readonly pid: number;
   readonly folder: string;
-  /** Sends one command over a connection of its own. */
+  /** Sends one command over a connection that nobody else has. */
   command(...args: string[]): Promise<unknown>;
   /** A section of INFO. */
   info(section: string): Promise<Record<string, string>>;
@@ -73,15 +73,12 @@ export async function startRedis(options: RedisConfig = {}): Promise<RedisServer
   if (reapers.size === 0) process.on("exit", reapAll);
   reapers.add(reap);
 
+  let admin: ReturnType<typeof connect> | undefined;
   async function command(...args: string[]): Promise<unknown> {
-    const client = createClient({ url, socket: { reconnectStrategy: false, connectTimeout: 5000 } });
-    client.on("error", () => undefined);
-    await client.connect();
-    try {
-      return await client.sendCommand(args);
-    } finally {
-      client.destroy();
-    }
+    admin ??= connect(url, () => {
+      admin = undefined;
+    });
+    return (await admin).sendCommand(args);
   }
 
   async function start(): Promise<void> {
@@ -104,6 +101,11 @@ export async function startRedis(options: RedisConfig = {}): Promise<RedisServer
   async function end(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
     const ending = child;
     child = undefined;
+    await admin?.then(
+      (client) => client.destroy(),
+      () => undefined,
+    );
+    admin = undefined;
     if (ending === undefined || ending.exitCode !== null || ending.signalCode !== null) return;
     const gone = new Promise((resolve) => ending.once("exit", resolve));
     ending.kill("SIGCONT");
@@ -150,6 +152,19 @@ export async function startRedis(options: RedisConfig = {}): Promise<RedisServer
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** A connection that is told to have ended when it has. */
+async function connect(url: string, ended: () => void) {
+  const client = createClient({ url, socket: { reconnectStrategy: false, connectTimeout: 5000 } });
+  client.on("error", ended);
+  try {
+    await client.connect();
+  } catch (error) {
+    ended();
+    throw error;
+  }
+  return client;
 }
 
 /** Three masters and three replicas. */
