@@ -1,5 +1,6 @@
 import type { FeatureFactory } from "../gate/types.ts";
 import { createGuard } from "./guard.ts";
+import { mobileRoute } from "./mobile.ts";
 import { settle } from "./options.ts";
 import type { ClearanceOptions } from "./types.ts";
 import { verifyRoute } from "./verify.ts";
@@ -28,7 +29,8 @@ export function clearance(options: ClearanceOptions): FeatureFactory {
     const settled = settle(options, kernel);
     return {
       name: "clearance",
-      routes: [verifyRoute(settled, kernel)],
+      // Without a sitekey there is no widget to show.
+      routes: [verifyRoute(settled, kernel), ...(kernel.options.sitekey ? [mobileRoute(settled, kernel)] : [])],
       limits: settled.limits,
       guard: createGuard(settled, kernel),
       async report(_request, signal, about, { subjects }) {

@@ -18,8 +18,11 @@ export interface Settled {
   limits: Record<string, readonly LimitRule[]>;
   mobilePath: string;
   bridgeOrigins: readonly string[];
+  scriptUrl: string;
 }
 
+/** Exactly Cloudflare's address, never proxied. */
+const API_SCRIPT = "https://challenges.cloudflare.com/turnstile/v0/api.js";
 /** How many phones may come from one address: a carrier's is thousands, of which some hundreds may be ours. Ten, and the first few would lock out the rest. */
 const PHONES = 100;
 
@@ -47,8 +50,16 @@ const TIGHT: readonly LimitRule[] = [
 
 /** @throws {TypeError} {RangeError} a bad or unknown option; a gate without a signing secret; a condition that the policy names and nobody gives */
 export function settle(given: ClearanceOptions, kernel: Kernel): Settled {
-  assertKeys("clearance", given, ["policy", "when", "risk", "signals", "limits", "mobilePath", "bridgeOrigins"]);
-  const { when = {}, risk: weights = {}, signals, limits = {}, mobilePath = MOBILE_PATH, bridgeOrigins = [] } = given;
+  assertKeys("clearance", given, ["policy", "when", "risk", "signals", "limits", "mobilePath", "bridgeOrigins", "scriptUrl"]);
+  const {
+    when = {},
+    risk: weights = {},
+    signals,
+    limits = {},
+    mobilePath = MOBILE_PATH,
+    bridgeOrigins = [],
+    scriptUrl = API_SCRIPT,
+  } = given;
   const { tokens, subkeys, options } = kernel;
   if (!tokens || !subkeys) throw new TypeError("Cannot create clearance: the gate has no signing secret");
   const policy = parsePolicy(given.policy);
@@ -63,6 +74,7 @@ export function settle(given: ClearanceOptions, kernel: Kernel): Settled {
   for (const origin of bridgeOrigins) {
     if (!URL.canParse(origin) || new URL(origin).origin !== origin) throw new TypeError('Invalid "bridgeOrigins": expected exact origins');
   }
+  if (!URL.canParse(scriptUrl)) throw new TypeError('Invalid "scriptUrl": expected a URL');
   if (options.mode === "enforce" && !kernel.turnstile) throw new TypeError("Cannot create clearance: the gate has no Turnstile secret");
   const all = { ...verifyLimits(10, 5, 3), "clearance.tight": TIGHT, ...limits };
   for (const name of policy.entries.flatMap((entry) => entry.limits)) {
@@ -77,5 +89,6 @@ export function settle(given: ClearanceOptions, kernel: Kernel): Settled {
     limits: all,
     mobilePath,
     bridgeOrigins,
+    scriptUrl,
   };
 }

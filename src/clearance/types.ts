@@ -153,4 +153,6 @@ export interface ClearanceOptions {
   mobilePath?: string;
   /** Origins of parent frames that the page may talk to. Default none. */
   bridgeOrigins?: readonly string[];
+  /** Turnstile's script on that page. Default Cloudflare's api.js; another only for the emulator. */
+  scriptUrl?: string;
 }

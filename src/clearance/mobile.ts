@@ -1,0 +1,90 @@
+import { isGatepassError } from "../errors.ts";
+import type { Kernel, Route } from "../gate/types.ts";
+import { encodeBase64url } from "../util/base64url.ts";
+import { MOBILE_SCRIPT } from "./mobile.gen.ts";
+import type { Settled } from "./options.ts";
+import { type ChallengeClaims, MAX_CHALLENGE } from "./tokens.ts";
+
+/** `GET /mobile-turnstile?challenge_id=`: the page that a native app shows in a WebView. It holds no secret, and nothing of it is cached. */
+export function mobileRoute({ desk, mobilePath, bridgeOrigins, scriptUrl }: Settled, { options, clock, random }: Kernel): Route {
+  return {
+    method: "GET",
+    path: mobilePath,
+    base: false,
+    async handle(ctx) {
+      const id = ctx.url.searchParams.get("challenge_id") ?? "";
+      let challenge: ChallengeClaims;
+      // Before anything is rendered: with a challenge of our own alone, so that nobody farms tokens with our sitekey here.
+      try {
+        challenge = await desk.readChallenge(id.length > MAX_CHALLENGE ? "" : id);
+      } catch (error) {
+        if (!isGatepassError(error)) throw error;
+        const reason = error.code === "ERR_TOKEN_EXPIRED" ? "challenge_expired" : "challenge_invalid";
+        ctx.emit("turnstile_siteverify_failed", { outcome: "deny", reason, code: "SECURITY_VERIFICATION_FAILED" });
+        return ctx.refuse("SECURITY_VERIFICATION_FAILED");
+      }
+      const nonce = encodeBase64url(random(16));
+      const data = {
+        sitekey: options.sitekey,
+        action: challenge.act,
+        cdata: challenge.jti,
+        script: scriptUrl,
+        origins: bridgeOrigins.join(" "),
+        expires: Math.max(0, Math.floor(challenge.exp - clock() / 1000)),
+      };
+      return new Response(page(nonce, data), {
+        headers: {
+          "content-type": "text/html; charset=utf-8",
+          "content-security-policy": policyOf(nonce, new URL(scriptUrl).origin, bridgeOrigins),
+          "cache-control": "no-store",
+          "cdn-cache-control": "no-store",
+          "x-content-type-options": "nosniff",
+          // The challenge is in the address: the provider's script is told where it runs, not for which one.
+          "referrer-policy": "strict-origin",
+        },
+      });
+    },
+  };
+}
+
+function policyOf(nonce: string, provider: string, parents: readonly string[]): string {
+  return [
+    "default-src 'none'",
+    `script-src 'nonce-${nonce}' ${provider}`,
+    `style-src 'nonce-${nonce}'`,
+    `frame-src ${provider}`,
+    `connect-src ${provider}`,
+    "base-uri 'none'",
+    "form-action 'none'",
+    `frame-ancestors ${parents.join(" ") || "'none'"}`,
+  ].join("; ");
+}
+
+function page(nonce: string, data: Record<string, string | number | undefined>): string {
+  const attributes = Object.entries(data).map(([name, value]) => `data-${name}="${escapeHtml(String(value ?? ""))}"`);
+  return `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>Security check</title>
+<style nonce="${nonce}">${STYLE}</style>
+<body ${attributes.join(" ")}>
+<main><p id="status" role="status">Checking that you are human</p><div id="widget"></div><button id="retry" type="button" hidden>Try again</button></main>
+<noscript>This check needs JavaScript.</noscript>
+<script id="code" nonce="${nonce}">${MOBILE_SCRIPT}</script>
+</body>
+</html>
+`;
+}
+
+const STYLE =
+  ":root{color-scheme:light dark;font:16px/1.5 system-ui,sans-serif}" +
+  "body{margin:0;min-height:100vh;display:grid;place-items:center;background:Canvas;color:CanvasText;overflow:hidden}" +
+  "main{display:grid;gap:1rem;justify-items:center;padding:1rem;text-align:center}p{margin:0}" +
+  "button{font:inherit;padding:.6rem 1.4rem;border-radius:.6rem;border:1px solid currentColor;background:transparent;color:inherit}" +
+  "button:focus-visible{outline:3px solid Highlight;outline-offset:2px}";
+
+function escapeHtml(text: string): string {
+  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+}
