@@ -58,7 +58,8 @@ export function testKeys(test: StoreTest, { expect }: TestKit): void {
       expect((await handle.spend([{ ...uses, cost: 0 }])).states[0]?.why).toEqual("blocked");
     }
     // The later of two wins; an instant that has passed lifts it.
-    await store.block("u", now + 400);
+    const { at: later } = await store.spend([]);
+    await store.block("u", later + 400);
     await pass(401);
     expect((await store.spend([uses])).ok).toEqual(false);
     await store.block("u", now);
