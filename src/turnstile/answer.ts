@@ -52,8 +52,7 @@ export function judge(answer: Record<string, unknown>, { expected, hostnames, al
     // A token of another site's page, or of another purpose, is a valid token: relaying and re-using them are the attacks here.
     if (hostnames.length > 0 && !hostnames.includes(hostname)) return "hostname_mismatch";
     if (expected.action !== undefined) {
-      const wanted = typeof expected.action === "string" ? [expected.action] : expected.action;
-      const found = wanted.find((one) => one.toLowerCase() === action.toLowerCase());
+      const found = [expected.action].flat().find((one) => one.toLowerCase() === action.toLowerCase());
       if (found === undefined) return "action_mismatch";
       action = found;
     }

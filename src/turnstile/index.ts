@@ -46,7 +46,7 @@ const WRONG_SECRET = /^invalid-(input|parsed)-secret$/;
 export function createTurnstile(options: TurnstileOptions): Turnstile {
   const { siteverifyUrl: url = SITEVERIFY_URL, maxAge = 305, timeoutMs = 3000, retries = 1, allowTestKeys = false } = options;
   const { clock = Date.now, random = randomBytes } = options;
-  const secrets = typeof options.secret === "string" ? [options.secret] : [...(options.secret ?? [])];
+  const secrets = [options.secret ?? []].flat();
   const hostnames = [...(options.allowedHostnames ?? [])];
   const must = (name: keyof TurnstileOptions, met: boolean, rule: string): void => {
     if (!met) throw new TypeError(`Invalid "${name}": ${rule}`);
