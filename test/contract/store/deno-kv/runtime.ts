@@ -9,12 +9,7 @@ export interface Kv extends DenoKvClient {
 
 /** What they use of Deno, whose types are not loaded here; that they fit is checked by Deno. */
 interface Runtime {
-  args: readonly string[];
   openKv(path?: string): Promise<Kv>;
-  serve(
-    options: { port: number; hostname: string; onListen(address: { port: number }): void },
-    handler: (request: Request) => Promise<Response>,
-  ): unknown;
 }
 
 declare const Deno: Runtime;
