@@ -148,6 +148,6 @@ function isOurs(name: string): boolean {
   return ["deviceRequests", "deviceUsers"].includes(name);
 }
 
-function quotaOf(name: string, { limit, window }: Counter, subjects: readonly string[]): RateQuota {
-  return { key: rateKey({ name, window }, subjects), limit, window };
+function quotaOf(name: string, counter: Counter, subjects: readonly string[]): RateQuota {
+  return { key: rateKey({ name, window: counter.window }, subjects), limit: counter.limit, window: counter.window };
 }

@@ -31,10 +31,10 @@ export interface Question {
  * console.assert(kind === "risk" && decision === "challenge" && risk.score === 60);
  * ```
  */
-export async function explainPolicy(document: PolicyDocument, question: Question): Promise<Explanation> {
+export async function explainPolicy(written: PolicyDocument, question: Question): Promise<Explanation> {
   const { path, method = "GET", signals = {}, holds = [], weights } = question;
   assertString("path", path);
-  const entry = await matchPolicy(parsePolicy(document), method, path, (name) => holds.includes(name));
+  const entry = await matchPolicy(parsePolicy(written), method, path, (name) => holds.includes(name));
   const plain = normalizePath(path);
   const risk = assessRisk({ sensitivePath: pathPoints(plain, entry), ...signals }, weights);
   return { path: plain, kind: entry.kind, entry, risk, decision: decide(entry, risk.band) };

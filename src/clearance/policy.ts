@@ -59,8 +59,8 @@ const DEFAULT_USES = 20;
  * console.assert(entries.length === 2);
  * ```
  */
-export function parsePolicy(document: unknown): Policy {
-  const parsed = documentSchema.safeParse(document);
+export function parsePolicy(written: unknown): Policy {
+  const parsed = documentSchema.safeParse(written);
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
     throw new TypeError(`Invalid policy: ${issue?.path.join(".") || "expected an object"}: ${issue?.message ?? "unknown"}`);
@@ -125,7 +125,7 @@ async function firstMatch(
   return undefined;
 }
 
-function entryOf(kind: PolicyKind, document: z.infer<typeof entrySchema>): PolicyEntry {
+function entryOf(kind: PolicyKind, written: z.infer<typeof entrySchema>): PolicyEntry {
   const {
     method,
     ttl = DEFAULT_TTL,
@@ -137,23 +137,23 @@ function entryOf(kind: PolicyKind, document: z.infer<typeof entrySchema>): Polic
     bind_ip = false,
     limits = [],
     risk,
-  } = document;
-  const path = normalizePath(document.path);
-  if (document.path.includes("*") && !document.path.endsWith("/*"))
-    throw new TypeError(`Invalid policy: "${document.path}": "*" stands for whole segments at the end`);
+  } = written;
+  const path = normalizePath(written.path);
+  if (written.path.includes("*") && !written.path.endsWith("/*"))
+    throw new TypeError(`Invalid policy: "${written.path}": "*" stands for whole segments at the end`);
   return {
     kind,
     path,
     methods: (typeof method === "string" ? [method] : (method ?? [])).map((one) =>
       one.toUpperCase() === "HEAD" ? "GET" : one.toUpperCase(),
     ),
-    scope: normalizePath(document.scope ?? document.path),
+    scope: normalizePath(written.scope ?? written.path),
     ttl,
     maxUses: max_uses,
     maxAge: max_age,
     when,
     mode,
-    action: document.action ?? actionOf(path),
+    action: written.action ?? actionOf(path),
     highRisk: high_risk,
     bindIp: bind_ip,
     limits,
