@@ -79,8 +79,9 @@ describe("SQLite locked by another process", () => {
     clearInterval(ticker);
     expect(new Set(codes.slice(0, -1))).toEqual(new Set(["ERR_STORE_UNAVAILABLE"]));
     expect(codes.at(-1)).toBe("ERR_BOARD_UNAVAILABLE");
-    expect(took).toBeLessThan(400 + 500);
-    expect(longest).toBeLessThan(250);
+    // A busy machine is late for a moment; without a queue, 64 callers would stop this process for 25 ms each.
+    expect(took).toBeLessThan(400 + 1200);
+    expect(longest).toBeLessThan(800);
     // What only reads needs no lock.
     expect((await store.spend([{ ...quota, cost: 0 }])).states[0]?.remaining).toBe(99);
 
