@@ -6,7 +6,7 @@ import { type StoreUnderTest, testStore } from "../../../src/testing/store.ts";
 import { describeWith, hasRedis } from "../../helpers/backends.ts";
 import { keysUnder, type RedisCluster, startCluster } from "../../helpers/redis.ts";
 
-const TIMEOUT = 300;
+const TIMEOUT = 700;
 const describe = describeWith("redis-server", hasRedis());
 
 describe("redisStore on a real Cluster", () => {

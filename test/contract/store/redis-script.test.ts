@@ -331,7 +331,7 @@ function ledgerStore(clock: () => number): Pick<Store, "spend" | "refund" | "blo
 function quotaOf(int: (below: number) => number, now: number): Quota {
   const [id, mixed] = [int(6), int(8) === 0];
   const limit = id === 5 ? ([300, 70_000, 2 ** 40, MAX][int(4)] ?? 1) : 1 + int(6);
-  const cost = int(7) === 0 ? 0 : 1 + int(id === 5 ? Math.floor(limit / 4) : limit);
+  const cost = int(7) === 0 ? 0 : 1 + int(id === 5 ? (int(2) ? 200 : Math.floor(limit / 4)) : limit);
   const shared = { limit, ...(int(2) ? { cost } : {}) };
   if (int(2)) return { key: mixed ? "m" : `u${id}`, ...shared, expiresAt: now + ([-1, 0, 1, 500, 2000, 60_000][int(6)] ?? 0) };
   return { key: mixed ? "m" : `r${id}|x`, ...shared, window: mixed ? 10 : ([1, 2, 10, 60, 1, 60][id] ?? 1) };
