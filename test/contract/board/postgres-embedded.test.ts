@@ -15,7 +15,7 @@ describe("postgresBoard on PGlite", () => {
     async () => {
       const tables = ["rules", "lists", "rows", "hist", "seen", "bans"].map((table) => `gatepass_board_${table}`);
       await database.query(`TRUNCATE ${tables.join(", ")}`);
-      return { board: postgresBoard(database), reopen: () => postgresBoard(database) };
+      return { board: postgresBoard(database, { timeoutMs: 20_000 }), reopen: () => postgresBoard(database, { timeoutMs: 20_000 }) };
     },
     { describe, it, expect },
   );

@@ -40,7 +40,7 @@ describeWith("PostgreSQL", postgresFolder() !== undefined)("postgresBoard on Pos
         const tables = ["rules", "lists", "rows", "hist", "seen", "bans"].map((table) => `gatepass_board_${table}`);
         await server.run(`TRUNCATE ${tables.join(", ")}`);
         const own = client;
-        return { board: postgresBoard(own), reopen: () => postgresBoard(own) };
+        return { board: postgresBoard(own, { timeoutMs: 20_000 }), reopen: () => postgresBoard(own, { timeoutMs: 20_000 }) };
       },
       { describe, it, expect },
     );

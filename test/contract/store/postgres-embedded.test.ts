@@ -15,7 +15,7 @@ describe("postgresStore on PGlite", () => {
     async () => {
       await database.query("TRUNCATE gatepass_store");
       let time = 1_750_000_000_000;
-      const options = { clock: () => time };
+      const options = { clock: () => time, timeoutMs: 20_000 };
       return {
         store: postgresStore(database, options),
         another: () => postgresStore(database, options),

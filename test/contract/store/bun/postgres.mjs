@@ -6,7 +6,7 @@ import { migrate, postgresBoard, postgresStore } from "../../../../adapters/post
 import { testBoard } from "../../../../src/testing/board.ts";
 import { testStore } from "../../../../src/testing/store.ts";
 
-const TIMEOUT = 1500;
+const TIMEOUT = 2500;
 const connect = (max) => new SQL(process.env.POSTGRES_URL, { max, onnotice: () => undefined });
 const clients = [connect(4), connect(4), connect(1)];
 const [client, other, control] = clients;
@@ -46,7 +46,7 @@ testBoard(
   async () => {
     const tables = ["rules", "lists", "rows", "hist", "seen", "bans"].map((table) => `gatepass_board_${table}`);
     await control.unsafe(`TRUNCATE ${tables.join(", ")}`);
-    return { board: postgresBoard(client), reopen: () => postgresBoard(other) };
+    return { board: postgresBoard(client, { timeoutMs: 20_000 }), reopen: () => postgresBoard(other, { timeoutMs: 20_000 }) };
   },
   { describe, it, expect },
 );
