@@ -75,7 +75,7 @@ export function createSessions(context: Context, { mint }: Broker, post: (path: 
     }
     // By the stricter of two clocks: one stands still in a sleeping device, the other may be set back.
     const left = (): number => life * 1000 - Math.max(Date.now() - wall, performance.now() - mono);
-    current = { token, error, left };
+    current = { token, left, error };
     early = Math.min(refreshBefore, life / 2) * 1000;
     tick();
     if (playerToken) {
