@@ -63,8 +63,8 @@ export function createSessions(context: Context, { mint }: Broker, post: (path: 
     const { status } = answer.response;
     const { sessionToken, expiresIn = DRY_LIFE, dryRun, playerToken } = answer.data;
     const token = status !== 200 ? undefined : dryRun ? "" : sessionToken;
-    let error: GatepassError | undefined;
     let life = expiresIn;
+    let error: GatepassError | undefined;
     if (status === 404) life = EVER;
     else if (token === undefined) {
       context.enter("failed");
