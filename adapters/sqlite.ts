@@ -26,6 +26,11 @@ export interface SqliteStoreOptions {
 
 /** Dead rows that an admitted spend takes away, so that the table does not grow even where nobody calls `sweep`. */
 const LAZY_SWEEP = 8;
+/**
+ * Milliseconds that a row has to be dead before a spend takes it away: to a process whose clock is behind it is alive, and a token that was forgotten
+ * by the clock of another could be spent again. `sweep` has no such patience: call it where the clocks agree.
+ */
+const GRACE = 2 * 3_600_000;
 
 /**
  * A store in a SQLite database. The client stays yours: open it before, close it after. The first call sets WAL mode and a busy timeout of
@@ -68,7 +73,7 @@ export function sqliteStore(
         // Only now: the wait for the lock is over, and nobody else decides at the same time.
         const now = clock();
         const result = ledger.spend(session, quotas, now);
-        if (result.ok && !reads) session.run(SWEEP, now, LAZY_SWEEP);
+        if (result.ok && !reads) session.run(SWEEP, now - GRACE, LAZY_SWEEP);
         return result;
       });
     },

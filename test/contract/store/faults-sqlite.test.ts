@@ -179,6 +179,17 @@ describe("clocks", () => {
   const warnings = ({ events }: SkewedGate): unknown[] =>
     events.flatMap(({ type, reason }) => (type === "config_warning" && reason === "clock_skew" ? [reason] : []));
 
+  it("what one process spends, another one whose clock is an hour ahead does not forget", async () => {
+    const now = Date.UTC(2026, 10, 20, 12);
+    const [behind, ahead] = [0, HOUR].map((off) => sqliteStore(connect("ahead.db"), { clock: () => now + off, timeoutMs: 200 }));
+    const token = { key: "token", limit: 1, expiresAt: now + 300_000 };
+    expect((await behind?.spend([token]))?.ok).toBe(true);
+    // More writes than a lazy sweep takes away at once.
+    for (let i = 0; i < 20; i++) await ahead?.spend([{ key: `other${i}`, limit: 1, expiresAt: now + 2 * HOUR }]);
+    expect((await behind?.spend([token]))?.ok).toBe(false);
+    expect((await ahead?.spend([token]))?.ok).toBe(false);
+  });
+
   it("two gates an hour apart on one file: neither takes the other's tokens, each takes its own", async () => {
     const [late, early] = [gateAt(0, "apart.db"), gateAt(HOUR, "apart.db")];
     const [one, two] = [await late.session(), await early.session()];
