@@ -23,6 +23,7 @@ describe("documentation", () => {
       "--no-check",
       `--import-map=${folder}/map.json`,
       "--allow-all",
+      "--unstable-kv",
     ];
     const { status, stdout, stderr } = spawnSync(`${root}node_modules/.bin/deno`, [...args, ...files.map(({ path }) => path)], {
       cwd: root,
