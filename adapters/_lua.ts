@@ -10,9 +10,11 @@
  *
  * A block is a mark of its own in there: no charge and no refund touches it, and it goes when it is lifted or its time is over.
  *
- * `ARGV` holds 4 for each key, and behind them: the server's time after which nobody waits for the answer any more ("": unknown), and, where the store
- * has a clock of its own, its time; otherwise time is the server's. A call that comes too late, out of the queue of a driver or of a server that stood
- * still, does nothing and answers with the server's time alone: it would charge for a caller who was told that it failed, and tries again. Keys expire by themselves (a minute late where the clock is the store's own: processes may disagree): a uses quota at its `expiresAt` to the millisecond (never before: it could be spent again), a ring 11
+ * `ARGV` holds 4 for each key, and behind them: the server's time after which nobody waits for the answer any more ("": unknown), the number of the
+ * call, and, where the store has a clock of its own, its time; otherwise time is the server's. A call that comes too late, out of the queue of a driver
+ * or of a server that stood still, does nothing and answers with the server's time below zero: it would charge for a caller who was told that it failed,
+ * and tries again. Every answer begins with the number of its call: drivers match answers to calls by their order alone, and where that slips by one
+ * (node-redis goes on after bytes that are no answer, on the same connection), whoever is refused would be told what the next one is. Keys expire by themselves (a minute late where the clock is the store's own: processes may disagree): a uses quota at its `expiresAt` to the millisecond (never before: it could be spent again), a ring 11
  * sub-windows after its last charge. Everything is decided before anything is written, and Redis refuses to begin writing when it has no memory
  * left, so there is no half of a spend. A value that is none of ours is an error, and nothing is admitted.
  *
@@ -22,10 +24,11 @@
 const COMMON = `
 local K, A, call, byte, floor = KEYS, ARGV, redis.call, string.byte, math.floor
 local n = #K
+local serial = A[n * 4 + 2] + 0
 local time = call('TIME')
 local server = time[1] * 1000 + floor(time[2] / 1000)
-if A[n * 4 + 1] ~= '' and server > A[n * 4 + 1] + 0 then return server end
-local virtual = A[n * 4 + 2]
+if A[n * 4 + 1] ~= '' and server > A[n * 4 + 1] + 0 then return {serial, -server} end
+local virtual = A[n * 4 + 3]
 local now = virtual and virtual + 0 or server
 `;
 
@@ -107,7 +110,7 @@ end
 
 /**
  * Charges every quota or none. `ARGV`, for each key: limit, cost, and for a uses quota its `expiresAt` and "", for a rate quota 11 sub-windows (ms) and
- * the shift of its grid. The answer is numbers: the server's time, and remaining and reset of each quota; or, unless all are charged and none of them would
+ * the shift of its grid. The answer is numbers: the call's, the server's time, and remaining and reset of each quota; or, unless all are charged and none of them would
  * refuse, that time, the position of the one that refuses (0: none), the wait (ms), and remaining, reset and why (0..3) of each.
  *
  * The first part is the usual path, all charged and nothing out of the ordinary, kept short since Redis does nothing else meanwhile.
@@ -115,7 +118,7 @@ end
  */
 export const SPEND: string = `${COMMON}
 local values = n > 0 and call('MGET', unpack(K)) or {}
-local out, texts, ways, times, usual, a = {server}, {}, {}, {}, true, 0
+local out, texts, ways, times, usual, a = {serial, server}, {}, {}, {}, true, 0
 for i = 1, n do
   local cost, v, x, y = A[a + 2] + 0, values[i], A[a + 3], A[a + 4]
   local left, reset = A[a + 1] - cost, nil
@@ -158,7 +161,7 @@ for i = 1, n do
     texts[i] = string.char(114, n1, n2, n3, n4, n5, n6, c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10)
     reset = (sub + 11) * step + shift
   end
-  out[i * 2], out[i * 2 + 1] = left, reset
+  out[i * 2 + 1], out[i * 2 + 2] = left, reset
 end
 if usual then
   for i = 1, n do
@@ -169,7 +172,7 @@ if usual then
 end
 ${RECORDS}
 local refused, usesRefuse, longest, records = 0, false, 0, {}
-out = {server, 0, 0}
+out = {serial, server, 0, 0}
 for i = 1, n do
   local a = i * 4
   local limit, cost, x, y = A[a - 3] + 0, A[a - 2] + 0, A[a - 1] + 0, A[a]
@@ -223,15 +226,15 @@ for i = 1, n do
     end
   end
   records[i] = r
-  out[i * 3 + 1], out[i * 3 + 2], out[i * 3 + 3] = left, reset, why
+  out[i * 3 + 2], out[i * 3 + 3], out[i * 3 + 4] = left, reset, why
 end
-out[2], out[3] = refused, longest
+out[3], out[4] = refused, longest
 if refused > 0 then return out end
 for i = 1, n do
   local cost, r = A[i * 4 - 2] + 0, records[i]
   if cost > 0 then
-    out[i * 3 + 1] = out[i * 3 + 1] - cost
-    out[i * 3 + 2] = A[i * 4] == '' and r.dies or r.ringDies
+    out[i * 3 + 2] = out[i * 3 + 2] - cost
+    out[i * 3 + 3] = A[i * 4] == '' and r.dies or r.ringDies
     save(K[i], r)
   end
 end
@@ -266,7 +269,7 @@ for i = 1, n do
     end
   end
 end
-return 1
+return {serial, 1}
 `;
 
 /** Blocks its one key until `ARGV[1]` (ms), or lifts the block when that is not after now. `ARGV[2]` to `ARGV[4]` are "". */
@@ -279,5 +282,5 @@ elseif r.blocked > 0 then
   r.blocked = 0
   save(K[1], r)
 end
-return 1
+return {serial, 1}
 `;

@@ -63,13 +63,18 @@ export function scriptedStore(
 ): Pick<Store, "spend" | "refund" | "block"> {
   /** What the server's clock is ahead of ours, at least: ms. */
   let ahead = Number.NaN;
+  let serial: number | undefined;
 
-  async function run(script: string, keys: readonly string[], args: readonly string[], now: number | undefined): Promise<unknown> {
+  /** What the script answers, without the number of the call, which is checked: an answer to another call is none. */
+  async function run(script: string, keys: readonly string[], args: readonly string[], now: number | undefined): Promise<number[]> {
     const deadline = performance.now() + timeoutMs;
     for (;;) {
+      // Beginning anywhere: several stores may share a connection.
+      const own = (serial ?? crypto.getRandomValues(new Uint32Array(1))[0] ?? 0) + 1;
+      serial = own;
       // A little earlier: the answer has a way to go, and timers may be early.
       const last = Math.floor(deadline - timeoutMs / 50 + ahead);
-      const all = [...args, Number.isFinite(last) ? String(last) : "", ...(now === undefined ? [] : [String(now)])];
+      const all = [...args, Number.isFinite(last) ? String(last) : "", String(own), ...(now === undefined ? [] : [String(now)])];
       const answer = await evaluate(
         script,
         keys.map((key) => redisKey(prefix, key)),
@@ -79,14 +84,17 @@ export function scriptedStore(
         throw new GatepassError("ERR_STORE_FULL", "Cannot write: Redis has no memory left", { cause: error });
       });
       const arrived = performance.now();
-      const told: unknown = Array.isArray(answer) ? answer[0] : answer;
-      const late = !Array.isArray(answer) && toNumber(told) !== DONE;
-      if (late || Array.isArray(answer)) {
+      if (!Array.isArray(answer)) throw garbage();
+      const [echo, ...numbers] = answer.map(toNumber);
+      const [told] = numbers;
+      if (echo !== own || told === undefined) throw garbage();
+      const late = told < 0;
+      if (told !== DONE) {
         // The largest difference of late is nearest to the truth; slowly down, for clocks drift. One that jumped is told by its own "too late".
-        const least = toNumber(told) - arrived;
+        const least = Math.abs(told) - arrived;
         ahead = !late && least < ahead ? ahead + (least - ahead) / 16 : least;
       }
-      if (!late) return answer;
+      if (!late) return numbers;
       if (arrived >= deadline) throw new Error(`No answer within ${timeoutMs} ms`);
     }
   }
@@ -129,9 +137,7 @@ function charge(quota: Quota): [cost: string, x: string, y: string] {
 }
 
 /** Whoever answers may be a proxy, another version, another script: what is not whole is no answer, so that no garbage can be `ok: true`. */
-function readAnswer(answer: unknown, quotas: readonly Quota[], now?: number): SpendResult {
-  if (!Array.isArray(answer)) throw garbage();
-  const numbers = answer.map(toNumber);
+function readAnswer(numbers: readonly number[], quotas: readonly Quota[], now?: number): SpendResult {
   const [server = 0, refused = 0, wait = 0] = numbers;
   const usual = numbers.length === 1 + 2 * quotas.length;
   if (!usual && numbers.length !== 3 + 3 * quotas.length) throw garbage();
@@ -155,8 +161,8 @@ function toNumber(value: unknown): number {
   throw garbage();
 }
 
-function expectDone(answer: unknown): void {
-  if (toNumber(answer) !== DONE) throw garbage();
+function expectDone([told, ...more]: readonly number[]): void {
+  if (told !== DONE || more.length > 0) throw garbage();
 }
 
 function garbage(): TypeError {

@@ -57,8 +57,8 @@ export interface RedisStoreOptions {
  * ```ts
  * import { redisStore } from "gatepass/adapters/redis";
  * // With node-redis: redisStore(await createClient({ url }).on("error", log).connect()). Any other client fits in { send(command, args) }.
- * const answers = [1_750_000_000_000, 0, 1_750_000_060_000];
- * const store = redisStore({ send: async () => answers });
+ * const answer = [1_750_000_000_000, 0, 1_750_000_060_000];
+ * const store = redisStore({ send: async (command, args) => [Number(args.at(-1)), ...answer] });
  * const { ok } = await store.spend([{ key: "token-1", limit: 1, expiresAt: 1_750_000_060_000 }]);
  * console.assert(ok);
  * ```

@@ -5,7 +5,7 @@ import { createClient, MultiErrorReply } from "redis";
 /**
  * What goes wrong with the next requests:
  *
- * - `answer`: this status, body and headers; nothing reaches Redis
+ * - `answer`: this status, body and headers; nothing reaches Redis. `"SERIAL"` becomes the last argument of the command, the number of the call
  * - `hang`: no answer, and nothing reaches Redis
  * - `stall`: the head of an answer and the beginning of its body, and nothing more
  * - `flood`: a body without end
@@ -65,7 +65,7 @@ export async function startUpstash(redisUrl: string): Promise<UpstashServer> {
     const body = await text(request);
     state.requests.push({ method, path, headers: request.headers, body });
     const { fault } = state;
-    if (fault && fault.kind !== "lost") return meet(fault, request, response);
+    if (fault && fault.kind !== "lost") return meet(withSerial(fault, body), request, response);
     const send = (status: number, value: unknown): void => {
       if (fault?.kind === "lost") request.socket.destroy();
       else response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(value));
@@ -126,6 +126,12 @@ export async function startUpstash(redisUrl: string): Promise<UpstashServer> {
       client.destroy();
     },
   };
+}
+
+function withSerial(fault: Exclude<UpstashFault, { kind: "lost" }>, body: string): typeof fault {
+  const command = parse(body);
+  if (fault.kind !== "answer" || !Array.isArray(command)) return fault;
+  return { ...fault, body: fault.body.replaceAll('"SERIAL"', String(command.flat().at(-1))) };
 }
 
 type Answer = { result: unknown } | { error: string };

@@ -273,10 +273,40 @@ describe("redisStore, its scripts and settings", () => {
       [at, 1, 0, 1, at, 0],
       [at, 0, 0, 1, at, 1],
     ]) {
-      await expect(redisStore({ send: async () => answer }, { timeoutMs: 50 }).spend([quota])).rejects.toMatchObject({
-        code: "ERR_STORE_UNAVAILABLE",
-      });
+      // Of this very call, as its number says.
+      const send = async (_: string, args: string[]): Promise<unknown> =>
+        Array.isArray(answer) ? [Number(args.at(-1)), ...answer] : answer;
+      await expect(redisStore({ send }, { timeoutMs: 50 }).spend([quota])).rejects.toMatchObject({ code: "ERR_STORE_UNAVAILABLE" });
     }
+  });
+
+  it("an answer to another call is none: where a driver's order slips, nobody is told what the next one is", async () => {
+    const answers: unknown[] = [];
+    // What node-redis does after bytes that are no answer: the call that was under way keeps waiting, and gets the answer of the next.
+    const slipped = redisStore(
+      {
+        async send(command, args) {
+          const real = await client.sendCommand([command, ...args]);
+          answers.push(real);
+          if (answers.length > 1) return answers.at(-2);
+          throw new Error("lost");
+        },
+      },
+      { prefix: "slip:", timeoutMs: 200 },
+    );
+    await redisStore(client, { prefix: "slip:" }).spend([{ key: "warm", limit: 1, window: 60 }]);
+    const token = { key: "spent", limit: 1, expiresAt: Date.now() + 60_000 };
+    const codes: unknown[] = [];
+    for (const quota of [{ ...token, key: "lost" }, { ...token, key: "fresh" }, token, token, { ...token, key: "other" }]) {
+      codes.push(
+        await slipped.spend([quota]).then(
+          ({ ok }) => ok,
+          (error: { code?: string }) => error.code,
+        ),
+      );
+    }
+    expect(codes).toEqual(Array(5).fill("ERR_STORE_UNAVAILABLE"));
+    await expect(slipped.block("k", Date.now() + 60_000)).rejects.toMatchObject({ code: "ERR_STORE_UNAVAILABLE" });
   });
 
   it("a client that keeps what it is given does not fill the memory", async () => {

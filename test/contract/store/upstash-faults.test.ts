@@ -16,8 +16,8 @@ const json = (status: number, value: unknown): UpstashFault => ({ kind: "answer"
 const FAULTS: Record<string, UpstashFault> = {
   "429": json(429, { error: "ERR max requests limit exceeded" }),
   "500": json(500, { error: "ERR internal" }),
-  "500 with a result": json(500, { result: [1_750_000_000_000, 0, 1_750_000_060_000] }),
-  "200 with a result and an error": json(200, { result: [1_750_000_000_000, 0, 1_750_000_060_000], error: "ERR" }),
+  "500 with a result": json(500, { result: ["SERIAL", 1_750_000_000_000, 0, 1_750_000_060_000] }),
+  "200 with a result and an error": json(200, { result: ["SERIAL", 1_750_000_000_000, 0, 1_750_000_060_000], error: "ERR" }),
   "HTML, 200": { kind: "answer", status: 200, body: HTML, headers: { "content-type": "text/html" } },
   "HTML, 502": { kind: "answer", status: 502, body: HTML, headers: { "content-type": "text/html" } },
   "half an answer": { kind: "answer", status: 200, body: '{"result":[1750000000000,' },
@@ -36,14 +36,16 @@ const FAULTS: Record<string, UpstashFault> = {
       { result: "OK" },
       { result: true },
       { result: [] },
-      { result: [1] },
+      { result: ["SERIAL"] },
+      { result: ["SERIAL", 1] },
       { result: {} },
     ].map((value) => [JSON.stringify(value), json(200, value)]),
   ),
-  "numbers of another quota": json(200, { result: [1_750_000_000_000, 0, 1_750_000_060_000, 3, 4] }),
-  "a negative rest": json(200, { result: [1_750_000_000_000, -1, 1_750_000_060_000] }),
-  "no numbers": json(200, { result: ["now", "0", "then"] }),
-  "no reason to refuse, and a refusal": json(200, { result: [1_750_000_000_000, 1, 0, 0, 1_750_000_060_000, 0] }),
+  "the answer to another call": json(200, { result: [1, 1_750_000_000_000, 0, 1_750_000_060_000] }),
+  "numbers of another quota": json(200, { result: ["SERIAL", 1_750_000_000_000, 0, 1_750_000_060_000, 3, 4] }),
+  "a negative rest": json(200, { result: ["SERIAL", 1_750_000_000_000, -1, 1_750_000_060_000] }),
+  "no numbers": json(200, { result: ["SERIAL", "now", "0", "then"] }),
+  "no reason to refuse, and a refusal": json(200, { result: ["SERIAL", 1_750_000_000_000, 1, 0, 0, 1_750_000_060_000, 0] }),
   "a stall": { kind: "stall" },
   "a flood": { kind: "flood" },
   "no answer": { kind: "hang" },
@@ -97,7 +99,7 @@ describeWith("redis-server", hasRedis())("upstashStore, when something is wrong"
       const [store, quota] = [open(), once()];
       server.fault = fault;
       expect(await errorOf(() => store.spend([quota]))).toBe("ERR_STORE_UNAVAILABLE");
-      if (!JSON.stringify(fault).includes("[1]"))
+      if (!JSON.stringify(fault).includes('[\\"SERIAL\\",1]'))
         expect(await errorOf(() => store.block(quota.key, Date.now() + 1000))).toBe("ERR_STORE_UNAVAILABLE");
       server.fault = undefined;
       expect((await store.spend([quota])).ok).toBe(true);
