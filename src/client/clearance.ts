@@ -54,11 +54,13 @@ const AGAIN = 500;
  * @throws {TypeError} a bad `deviceId`
  *
  * @example
- * ```ts no-run
+ * ```ts
  * import { createClient } from "gatepass/client";
  * import { withClearance } from "gatepass/client/clearance";
- * const client = withClearance(createClient({ sitekey: "0x4AAAAAAA" }));
- * const answer = await client.fetch("/api/otp/request", { method: "POST", body: JSON.stringify({ phone: "+491700000" }) });
+ *
+ * const client = withClearance(createClient({ sitekey: "0x4AAAAAAAexample" }));
+ * export const askForCode = (phone: string) => client.fetch("/api/otp/request", { method: "POST", body: JSON.stringify({ phone }) });
+ * client.close();
  * ```
  */
 export function withClearance(client: Client, options: ClearanceClientOptions = {}): Client {

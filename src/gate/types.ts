@@ -88,12 +88,12 @@ export interface SessionOptions {
 
 /** Who the application says it is. */
 export interface Identity {
-  user?: string;
-  session?: string;
-  account?: string;
-  email?: string;
-  phone?: string;
-  device?: string;
+  user?: string | undefined;
+  session?: string | undefined;
+  account?: string | undefined;
+  email?: string | undefined;
+  phone?: string | undefined;
+  device?: string | undefined;
 }
 
 /** What `protect` asks. */

@@ -125,7 +125,14 @@ describe("the README's code", () => {
     const entry = project.write("worker/worker.ts", block("worker.ts").code);
     const { outputFiles } = await build({ entryPoints: [entry], bundle: true, format: "esm", write: false, logLevel: "silent" });
     const script = outputFiles[0]?.text ?? "";
-    const miniflare = new Miniflare({ modules: true, script, compatibilityDate: "2026-04-01", bindings: env });
+    const miniflare = new Miniflare({
+      modules: true,
+      script,
+      compatibilityDate: "2026-04-01",
+      bindings: env,
+      durableObjects: { GATE: { className: "GateObject", useSQLite: true } },
+      d1Databases: ["DB"],
+    });
     try {
       await expectGate((await miniflare.ready).origin);
     } finally {
