@@ -19,6 +19,7 @@ import { assertInteger, assertKeys, assertString } from "../src/util/assertions.
 import { isRecord, readSpendResult } from "./_answer.ts";
 import { createCall } from "./_call.ts";
 import { type ObjectCall, ORIGIN } from "./_durable-object.ts";
+import { shardOf } from "./_shard.ts";
 
 export { type GatepassObject, type GatepassObjectOptions, gatepassObject, type ObjectState } from "./_durable-object.ts";
 
@@ -127,12 +128,4 @@ export function durableObjectStore(namespace: ObjectNamespace, options: DurableO
       await run(() => all.block(key, expiresAt));
     },
   };
-}
-
-/** FNV-1a, mixed once more: its lowest bits alone know only the lowest bits of the text. Changing it would move every key. */
-function shardOf(partition: string, shards: number): number {
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < partition.length; i++) hash = Math.imul(hash ^ partition.charCodeAt(i), 0x01000193);
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
-  return ((hash ^ (hash >>> 13)) >>> 0) % shards;
 }
