@@ -46,14 +46,14 @@ async function finish(): Promise<void> {
   // Chunks of earlier builds, which would be published.
   const used = new Set<string>();
   const follow = (file: string): void => {
-    for (const [, chunk = ""] of readFileSync(file, "utf8").matchAll(/\/(chunk-\w+\.js)"/g)) {
+    for (const [, chunk = ""] of readFileSync(file, "utf8").matchAll(/\/((?:chunk|doctor)-\w+\.js)"/g)) {
       if (used.has(chunk)) continue;
       used.add(chunk);
       follow(`dist/${chunk}`);
     }
   };
   for (const name of Object.keys(entry)) follow(`dist/${name}.js`);
-  for (const name of readdirSync("dist")) if (name.startsWith("chunk-") && !used.has(name)) rmSync(`dist/${name}`);
+  for (const name of readdirSync("dist")) if (/^(chunk|doctor)-/.test(name) && !used.has(name)) rmSync(`dist/${name}`);
   copyFileSync("src/clearance/policy.schema.json", "dist/policy.schema.json");
   rmSync("dist/types", { recursive: true, force: true });
   declarations();

@@ -35,7 +35,8 @@ describe("secrets", () => {
     expect(readFileSync(`${root}.gitignore`, "utf8").split("\n")).toContain(".env");
     // An empty value is not set: a copy that was not filled in must not open a board that nobody finds again.
     expect(place(given)).toEqual(place({}));
-    expect(place({ PORT: "0", HOST: "0.0.0.0", DEMO_DB: "x.sqlite" })).toEqual({ host: "0.0.0.0", port: 0, database: "x.sqlite" });
+    const said = { PORT: "0", HOST: "0.0.0.0", DEMO_DB: "x.sqlite", DEMO_KV: "x.kv", STORE: "redis://127.0.0.1:6379" };
+    expect(place(said)).toEqual({ host: "0.0.0.0", port: 0, database: "x.sqlite", kv: "x.kv", redis: new URL(said.STORE) });
   });
 });
 
