@@ -1,25 +1,10 @@
 // `npm run bench`: builds, installs the peers that are compared with, and runs every benchmark. Figures are ratios within one run.
-import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { continueOnPinnedNode, installPackages } from "../setup.mjs";
+import { bin, prepare, run } from "./prepare.mjs";
 
-installPackages();
-continueOnPinnedNode(fileURLToPath(import.meta.url));
+prepare(import.meta.url);
 const root = fileURLToPath(new URL("../..", import.meta.url));
-const bin = (name) => `${root}node_modules/.bin/${name}`;
-const run = (title, file, args) => {
-  console.log(`--- ${title}`);
-  const { status } = spawnSync(file, args, { cwd: root, stdio: "inherit" });
-  if (status !== 0) process.exitCode = 1;
-};
-
-mkdirSync(`${root}test/output`, { recursive: true });
-run("build", bin("tsup"), []);
-if (!existsSync(`${root}test/bench/node_modules/hono`))
-  run("peers", "npm", ["install", "--no-save", "--prefix", "test/bench", "--no-audit", "--no-fund"]);
-// The bench is a package of its own, and gatepass one that it uses: as built, through a link.
-if (!existsSync(`${root}test/bench/node_modules/gatepass`)) symlinkSync("../../..", `${root}test/bench/node_modules/gatepass`);
 // Deno has no self-reference: it finds the package's entries by a map.
 const { exports } = JSON.parse(readFileSync(`${root}package.json`, "utf8"));
 const entries = Object.entries(exports).filter(([, target]) => typeof target !== "string");

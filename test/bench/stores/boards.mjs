@@ -49,7 +49,8 @@ try {
 }
 
 async function onPostgres() {
-  const server = await startPostgres();
+  // As large as the indexes of a million rows; the distribution starts with a quarter of it, which is for machines with little memory.
+  const server = await startPostgres({ settings: { shared_buffers: "512MB" } });
   const client = new pg.Client({ connectionString: server.url });
   await client.connect();
   try {
