@@ -19,14 +19,16 @@ const common = {
   // Shared chunks that an entry imports for their order alone: there is nothing in them to run.
   logOverride: { "ignored-bare-import": "silent" },
 };
-const page = await build({ ...common, entryPoints: ["demo/web/main.ts"], platform: "browser" });
-const style = await build({ ...common, entryPoints: ["demo/web/style.css"] });
+const bundle = async (name, options) => (await build({ ...common, entryPoints: [`demo/web/${name}`], ...options })).outputFiles[0].text;
 
 const assets = {
   "/": asset("text/html; charset=utf-8", read("index.html")),
   "/404": asset("text/html; charset=utf-8", read("404.html")),
-  "/main.js": asset("text/javascript; charset=utf-8", page.outputFiles[0].text),
-  "/style.css": asset("text/css; charset=utf-8", style.outputFiles[0].text),
+  "/protected": asset("text/html; charset=utf-8", read("protected.html")),
+  "/main.js": asset("text/javascript; charset=utf-8", await bundle("main.ts", { platform: "browser" })),
+  "/protected.js": asset("text/javascript; charset=utf-8", await bundle("protected.ts", { platform: "browser" })),
+  "/style.css": asset("text/css; charset=utf-8", await bundle("style.css")),
+  "/protected.css": asset("text/css; charset=utf-8", await bundle("protected.css")),
   "/favicon.svg": asset("image/svg+xml", read("favicon.svg")),
 };
 writeFileSync(`${out}assets.js`, `export const assets = ${JSON.stringify(assets)};\n`);

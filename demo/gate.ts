@@ -1,9 +1,13 @@
 /** The demo's one gate: the same on every runtime, with the store and the board that the runtime can offer. */
-import { createGate, type Gate, type GateOptions, optionsFromEnv, type Store } from "gatepass";
+import { createGate, type FeatureFactory, type Gate, type GateOptions, optionsFromEnv, type Store } from "gatepass";
+import { type ClearanceOptions, clearance } from "gatepass/clearance";
 import { createTurnstileEmulator, EMULATOR_SECRET, EMULATOR_SITEKEY, type TurnstileEmulator } from "gatepass/emulator";
 import { type ScoreBoard, scores } from "gatepass/scores";
 import { BOARD } from "./board-name.ts";
 import { MAX_SCORE } from "./game/rules.ts";
+import { conditions, identify, type ProtectedRoutes, protectedRoutes } from "./protected.ts";
+import { createLab } from "./protected-lab.ts";
+import { demoLimits, demoPolicy } from "./protected-policy.ts";
 
 /** Environment variables, or the env of a Worker. */
 export type DemoEnv = Readonly<Record<string, unknown>>;
@@ -17,6 +21,8 @@ export interface Storage {
 /** A gate and what its page has to know. */
 export interface DemoGate {
   gate: Gate;
+  /** The "protected API": the application's own routes, behind the same gate. */
+  routes: ProtectedRoutes;
   mode: "development" | "production";
   sitekey: string;
   /** Where the page loads Turnstile from; empty for Cloudflare's own. */
@@ -32,10 +38,10 @@ const LOOPBACK = ["localhost", "127.0.0.1"];
  * In development siteverify is the emulator in this process, and the signing secret lasts as long as it does.
  */
 export function createDemoGate(env: DemoEnv, { store, board }: Storage): DemoGate {
-  const common = {
-    store,
-    features: [scores({ board, boards: { [BOARD]: { names: "typed", require: "commitment", min: 0, max: MAX_SCORE } } })],
-  } satisfies Partial<GateOptions>;
+  const leaderboard = scores({ board, boards: { [BOARD]: { names: "typed", require: "commitment", min: 0, max: MAX_SCORE } } });
+  const guarding = (more: Partial<ClearanceOptions> = {}): FeatureFactory =>
+    clearance({ policy: demoPolicy, limits: demoLimits, when: conditions, ...more });
+  const common = { store, identify } satisfies Partial<GateOptions>;
   if (env["NODE_ENV"] === "production" || env["TURNSTILE_SECRET_KEY"]) {
     const { turnstile, ...options } = optionsFromEnv(env);
     const hostnames = String(env["PUBLIC_HOSTNAMES"] ?? "")
@@ -43,17 +49,25 @@ export function createDemoGate(env: DemoEnv, { store, board }: Storage): DemoGat
       .map((name) => name.trim())
       .filter((name) => name !== "");
     if (!turnstile.sitekey) throw new TypeError('Cannot start the demo: "TURNSTILE_SITE_KEY" is not set');
-    const gate = createGate({ ...common, ...options, turnstile: { ...turnstile, allowedHostnames: hostnames } });
-    return { gate, mode: "production", sitekey: turnstile.sitekey, scriptUrl: "", emulator: undefined };
+    const features = [leaderboard, guarding()];
+    const gate = createGate({ ...common, ...options, turnstile: { ...turnstile, allowedHostnames: hostnames }, features });
+    return { gate, routes: protectedRoutes(gate), mode: "production", sitekey: turnstile.sitekey, scriptUrl: "", emulator: undefined };
   }
   const emulator = createTurnstileEmulator();
-  const gate = createGate({
+  const development = {
     ...common,
     secrets: crypto.getRandomValues(new Uint8Array(32)),
     turnstile: { secret: EMULATOR_SECRET, sitekey: EMULATOR_SITEKEY, allowedHostnames: LOOPBACK, allowTestKeys: true },
     fetch: emulator.fetch,
-  });
-  return { gate, mode: "development", sitekey: EMULATOR_SITEKEY, scriptUrl: "/turnstile/v0/api.js", emulator };
+  };
+  const api = "/turnstile/v0/api.js";
+  // The page for WebViews wants a whole address.
+  const features = [leaderboard, guarding({ scriptUrl: `http://localhost:${env["PORT"] || 8787}${api}` })];
+  const gate = createGate({ ...development, features });
+  const lab = createLab(({ onEvent, ...more }) => createGate({ ...development, onEvent, features: [guarding(more)] }), isLoopback);
+  const plain = protectedRoutes(gate);
+  const routes: ProtectedRoutes = async (...given) => (await lab(...given)) ?? plain(...given);
+  return { gate, routes, mode: "development", sitekey: EMULATOR_SITEKEY, scriptUrl: api, emulator };
 }
 
 /** Whether a request came to this machine's own name: the emulator and its control answer to nobody else. */

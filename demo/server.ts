@@ -15,12 +15,14 @@ export interface Demo {
 /** @throws {TypeError} in production, where something that it needs is not set */
 export function createDemo(env: DemoEnv, storage: Storage): Demo {
   const demo = createDemoGate(env, storage);
-  const page = render(demo);
+  const pages = new Map(["/", "/protected"].map((path) => [path, render(demo, path)]));
   async function handle(request: Request, second?: unknown, third?: unknown): Promise<Response> {
     const url = new URL(request.url);
     if (demo.emulator && url.pathname.startsWith("/turnstile/") && isLoopback(url)) return demo.emulator.fetch(request);
-    if (url.pathname.startsWith("/api/")) return demo.gate.fetch(request, second, third);
-    return file(request, url.pathname, page);
+    const answer = await demo.routes(request, second, third);
+    if (answer) return answer;
+    if (/^\/(api\/|mobile-turnstile$)/.test(url.pathname)) return demo.gate.fetch(request, second, third);
+    return file(request, url.pathname, pages);
   }
   return { mode: demo.mode, fetch: handle, handle };
 }
@@ -47,12 +49,12 @@ const HEADERS = {
 
 type Page = { type: string; body: string; etag: string };
 
-function file(request: Request, path: string, page: Page): Response {
+function file(request: Request, path: string, pages: ReadonlyMap<string, Page>): Response {
   if (request.method !== "GET" && request.method !== "HEAD") {
     return new Response("Method not allowed\n", { status: 405, headers: { ...HEADERS, "content-type": "text/plain", allow: "GET, HEAD" } });
   }
   const known = path !== "/404" && Object.hasOwn(assets, path);
-  const asset = path === "/" ? page : assets[known ? path : "/404"];
+  const asset = pages.get(path) ?? assets[known ? path : "/404"];
   if (!asset) return new Response("Not found\n", { status: 404, headers: { ...HEADERS, "content-type": "text/plain" } });
   const { type, body, etag } = asset;
   const headers = { ...HEADERS, "content-type": type, "cache-control": known ? "no-cache" : "no-store", ...(known && { etag }) };
@@ -60,10 +62,10 @@ function file(request: Request, path: string, page: Page): Response {
   return new Response(request.method === "HEAD" ? null : body, { status: known ? 200 : 404, headers });
 }
 
-/** The page with what it has to know of the gate. */
-function render({ mode, sitekey, scriptUrl }: DemoGate): Page {
+/** A page with what it has to know of the gate. */
+function render({ mode, sitekey, scriptUrl }: DemoGate, path: string): Page {
   const values: Record<string, string> = { mode, sitekey, scriptUrl };
-  const { type = "text/html; charset=utf-8", body = "", etag = '""' } = assets["/"] ?? {};
+  const { type = "text/html; charset=utf-8", body = "", etag = '""' } = assets[path] ?? {};
   const filled = body.replace(/\{\{(\w+)\}\}/g, (_, name: string) => escaped(values[name] ?? ""));
   return { type, body: filled, etag: `${etag.slice(0, -1)}-${mode}-${sitekey.replace(/[^\w-]/g, "")}"` };
 }
