@@ -113,7 +113,9 @@ export function namesOf<T extends object>(object: T): (keyof T)[] {
 }
 
 function spaced(entry: unknown): string {
-  return JSON.stringify(entry, null, 1).replace(/\n\s*/g, " ");
+  return JSON.stringify(entry, null, 1)
+    .replace(/\n\s*/g, " ")
+    .replace(/\[ (.*?) \]/g, "[$1]");
 }
 
 function assertPolicy(value: unknown): asserts value is PolicyDocument {

@@ -8,7 +8,7 @@ import { LARGE_AMOUNT, LOG_PATH, PAGE_HEADER, POLICY_PATH, ROUTES, SIGNALS_HEADE
 import { element, elements } from "./dom.ts";
 import { createEditor, namesOf, type Situation } from "./protected-editor.ts";
 import { showClocks, showOutcome } from "./protected-outcome.ts";
-import { createControls } from "./protected-signals.ts";
+import { type Controls, createControls } from "./protected-signals.ts";
 import { createTracer } from "./protected-trace.ts";
 import { VERDICTS } from "./protected-words.ts";
 import { troubleOf } from "./trouble.ts";
@@ -21,7 +21,7 @@ const lab = mode === "development";
 const page = crypto.randomUUID();
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
-const controls = lab ? createControls(preview) : { signals: () => ({}) };
+const controls: Controls = lab ? createControls(preview) : { signals: () => ({}) };
 element("signals", HTMLElement).hidden = !lab;
 document.body.classList.toggle("live", lab);
 const editor = createEditor(lab ? applyPolicy : undefined, preview);
@@ -77,7 +77,7 @@ async function send(name: RouteName, form: HTMLFormElement): Promise<void> {
     failure = text.startsWith("That did not reach") ? "" : text;
   }
   const trace = tracer.take();
-  const explained = await explainPolicy(editor.applied(), { method, path, ...(await situation(name)) });
+  const explained = await explainPolicy(editor.applied(), { method, path, signals: controls.signals(), holds: holds(name) });
   showOutcome({ trace, log: await readLog(), guess: explained.risk, answer: readable(answer), failure });
   showClocks(tracer.inHand());
   form.removeAttribute("aria-busy");
@@ -85,12 +85,8 @@ async function send(name: RouteName, form: HTMLFormElement): Promise<void> {
   button?.focus({ preventScroll: true });
   const outcome = element("outcome", HTMLElement);
   // On a phone it is below, out of sight.
-  if (outcome.getBoundingClientRect().top > innerHeight * 0.8) outcome.scrollIntoView({ behavior: calm.matches ? "auto" : "smooth" });
+  if (outcome.getBoundingClientRect().top > innerHeight * 0.5) outcome.scrollIntoView({ behavior: calm.matches ? "auto" : "smooth" });
   preview();
-}
-
-async function situation(name: RouteName): Promise<{ signals: ReturnType<typeof controls.signals>; holds: readonly string[] }> {
-  return { signals: controls.signals(), holds: holds(name) };
 }
 
 function holds(name: RouteName): readonly string[] {
@@ -167,6 +163,8 @@ function readable(text: string): string {
   }
 }
 
+// Where there is room for them.
+for (const box of elements("#outcome details", HTMLDetailsElement)) box.open = matchMedia("(min-width: 821px)").matches;
 setInterval(() => showClocks(tracer.inHand()), 1000);
 showClocks([]);
 preview();
