@@ -10,6 +10,8 @@ export interface LoadOptions {
   timeoutMs: number;
   /** Callers in all, default 32. Four of them try each token. */
   callers?: number;
+  /** Milliseconds that a caller waits between two calls, default 0. */
+  pauseMs?: number;
   /** What a spend charges besides its token, the same for all: tells what was charged in all. */
   shared?: (limit: number) => Quota;
 }
@@ -38,7 +40,7 @@ function once(key: string): UsesQuota {
 }
 
 /** Starts callers over the stores, one after the other. */
-export function startLoad(stores: readonly Store[], { name, timeoutMs, callers = 32, shared }: LoadOptions): Load {
+export function startLoad(stores: readonly Store[], { name, timeoutMs, callers = 32, pauseMs = 0, shared }: LoadOptions): Load {
   const admitted = new Map<string, number>();
   const failures = new Map<string, number>();
   const spent: string[] = [];
@@ -52,7 +54,7 @@ export function startLoad(stores: readonly Store[], { name, timeoutMs, callers =
       const said = isGatepassError(error) ? error.code : String(error);
       failures.set(said, (failures.get(said) ?? 0) + 1);
       rejected += 1;
-      await new Promise((resolve) => setTimeout(resolve, 5));
+      await pause(5);
       return false;
     }
   }
@@ -61,6 +63,7 @@ export function startLoad(stores: readonly Store[], { name, timeoutMs, callers =
     const store = stores[number % stores.length];
     if (store === undefined) throw new Error("No store");
     for (let round = 0; running; round++) {
+      if (pauseMs > 0) await pause(pauseMs);
       // Now and then one that was admitted before, whatever has become of the server since.
       const old = round % 4 === 3 ? spent[(round * 7919 + number * 104_729) % Math.max(1, spent.length)] : undefined;
       const key = old ?? `${name}:${number >> 2}:${round}`;
@@ -144,4 +147,8 @@ export async function resultOf(load: Load, store: Store, shared?: (limit: number
     said: [...load.failures.keys()].sort(),
     unclaimed: held - told,
   };
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
