@@ -7,6 +7,7 @@ import { argv, exit, stderr, stdout } from "node:process";
 import { encodeBase64url } from "../util/base64url.ts";
 import { randomBytes } from "../util/random.ts";
 import { runEmulator } from "./emulator.ts";
+import { runIpRanges } from "./ip-ranges.ts";
 import { runPolicy } from "./policy.ts";
 
 const USAGE = `Usage: gatepass COMMAND
@@ -16,11 +17,14 @@ const USAGE = `Usage: gatepass COMMAND
                              serve a local Turnstile: api.js, siteverify and a control endpoint
   policy check FILE [[METHOD] PATH ...] [--signals JSON] [--holds NAME] [--json]
                              whether a clearance policy is valid, and what requests would get
+  ip-ranges [--format FORMAT] [--state FILE] [--out FORMAT=FILE ...] [--apply COMMAND] [--health URL] [--alert URL] [--dry-run]
+                             Cloudflare's address ranges, kept with care as JSON, for nginx and nftables; more with --help
 `;
 
 const [command, ...args] = argv.slice(2);
 const help = args.some((arg) => arg === "--help" || arg === "-h");
-switch (help ? "help" : command) {
+// This one has more to say.
+switch (help && command !== "ip-ranges" ? "help" : command) {
   case "secret":
     stdout.write(`${encodeBase64url(randomBytes(48))}\n`);
     break;
@@ -29,6 +33,9 @@ switch (help ? "help" : command) {
     break;
   case "policy":
     await runPolicy(args);
+    break;
+  case "ip-ranges":
+    await runIpRanges(args);
     break;
   case "help":
   case "--help":
