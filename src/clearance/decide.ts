@@ -11,10 +11,11 @@ export function decide({ kind, highRisk }: PolicyEntry, band: Risk["band"]): Dec
 
 /** What Cloudflare says of a request: `request.cf` on Workers, headers only where the peer is known to be Cloudflare. Anybody else may write them. */
 export function edgeSignals(request: Request, { edge }: RequestInfo): Partial<RiskSignals> {
-  const cf: unknown = "cf" in request ? request.cf : undefined;
+  const cf: unknown = edge && "cf" in request ? request.cf : undefined;
   const signals: Partial<RiskSignals> = {};
   const botScore = numberIn(cf, "botManagement", "score") ?? (edge ? score(request, "cf-bot-score") : undefined);
-  const wafScore = numberIn(cf, "wafAttackScore") ?? (edge ? score(request, "cf-waf-attack-score") : undefined);
+  // Not in request.cf, and no Transform Rule can write a name that starts with cf-: the name is ours, the rule is the zone's.
+  const wafScore = edge ? score(request, "x-waf-attack-score") : undefined;
   // 0 means that it was not scored.
   if (botScore) signals.botScore = botScore;
   if (wafScore) signals.wafScore = wafScore;

@@ -33,7 +33,7 @@ export const examplePolicy: PolicyDocument = {
 
 /**
  * The limits that {@link examplePolicy} names: one-time passwords 3 in 10 minutes by phone and by user, log-ins 10 in 15 minutes by account
- * and by device. Each has a layer by address prefix, since the others count what a stranger writes. Phone, user and account come from `identify`.
+ * and by device in its network. Each has a layer by address prefix, since the others count what a stranger writes. Phone, user and account come from `identify`.
  */
 export const exampleLimits: { readonly [name: string]: readonly LimitRule[] } = {
   otp: [
@@ -43,7 +43,8 @@ export const exampleLimits: { readonly [name: string]: readonly LimitRule[] } = 
   ],
   login: [
     { name: "login.account", limit: 10, window: 900, by: "account" },
-    { name: "login.device", limit: 10, window: 900, by: "device" },
+    // With its network: a stranger who sends a victim's device id shuts nobody out.
+    { name: "login.device", limit: 10, window: 900, by: ["device", "ip-prefix"] },
     { name: "login.prefix", limit: 200, window: 900, by: "ip-prefix" },
   ],
 };

@@ -13,6 +13,8 @@ export interface Question {
   method?: string;
   /** Default: none but the path's own. */
   signals?: Partial<RiskSignals>;
+  /** Signals that others may have caused, see `assessRisk`. Default none. */
+  shared?: Partial<RiskSignals>;
   /** Names of the conditions (`when`) that hold. Default none. */
   holds?: readonly string[];
   /** As `clearance({ risk })`. */
@@ -32,10 +34,10 @@ export interface Question {
  * ```
  */
 export async function explainPolicy(written: PolicyDocument, question: Question): Promise<Explanation> {
-  const { path, method = "GET", signals = {}, holds = [], weights } = question;
+  const { path, method = "GET", signals = {}, shared, holds = [], weights } = question;
   assertString("path", path);
   const entry = await matchPolicy(parsePolicy(written), method, path, (name) => holds.includes(name));
   const plain = normalizePath(path);
-  const risk = assessRisk({ sensitivePath: pathPoints(plain, entry), ...signals }, weights);
+  const risk = assessRisk({ sensitivePath: pathPoints(path, entry), ...signals }, weights, shared);
   return { path: plain, kind: entry.kind, entry, risk, decision: decide(entry, risk.band) };
 }

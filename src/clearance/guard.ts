@@ -1,15 +1,17 @@
 import { isGatepassError } from "../errors.ts";
-import type { EventReason } from "../events/types.ts";
-import type { GuardContext, Kernel, Refused, Vouched } from "../gate/types.ts";
+import { eventReasonOfToken } from "../events/index.ts";
+import type { EventFields, EventReason, EventType } from "../events/types.ts";
+import type { GuardContext, Kernel, Mode, Refused, Vouched } from "../gate/types.ts";
 import { refusalResponse } from "../http/index.ts";
 import { type ChallengeAnswer, CLEARANCE_HEADER, HEADER, type PublicCode, REQUEST_ID_HEADER } from "../protocol.ts";
 import { type Quota, usesKey } from "../store/index.ts";
 import { randomId } from "../util/random.ts";
+import { askCondition } from "./conditions.ts";
 import { decide, edgeSignals, nameOf } from "./decide.ts";
 import type { Settled } from "./options.ts";
 import { normalizePath } from "./paths.ts";
-import { matchPolicy } from "./policy.ts";
-import { assessRisk, pathPoints } from "./risk.ts";
+import { matchPolicy, unmatched } from "./policy.ts";
+import { pathPoints, weigh } from "./risk.ts";
 import { CHALLENGE_TTL, type ClearanceClaims, type Client } from "./tokens.ts";
 import type { PolicyEntry, RiskSignals } from "./types.ts";
 
@@ -26,35 +28,51 @@ type Presented =
  * a challenge is a signed token, and what is counted are rates that expire.
  */
 export function createGuard(settled: Settled, kernel: Kernel): (request: Request, context: GuardContext) => Promise<Refused | Vouched> {
-  const { policy, given, weights, desk, counters } = settled;
+  const { policy, given, weights, desk, counters, fitting } = settled;
   const { options, clock, store, random } = kernel;
 
   return async (request, context) => {
-    const { subjects, info, emit: raise } = context;
     const path = new URL(request.url).pathname;
     const entry = await entryOf(request, path, context);
-    const mode = entry.mode ?? options.mode;
+    // Who turns the gate off wants it off, whatever a policy says.
+    const mode = options.mode === "off" ? "off" : (entry.mode ?? options.mode);
+    const limits = fitting(entry.limits);
+    if (entry.kind === "never" || mode === "off") return vouch({ limits, dryRun: mode === "off" && entry.kind !== "never" });
+    try {
+      return await judge({ request, context, path, entry, mode, limits });
+    } catch (error) {
+      // Who only watches lets go on what it could not weigh.
+      if (mode === "enforce" || !isGatepassError(error)) throw error;
+      context.emit("store_unavailable", { outcome: "error", reason: "store_down", dry_run: true });
+      return vouch({ limits, dryRun: true, degraded: true });
+    }
+  };
+
+  async function judge({ request, context, path, entry, mode, limits }: Case): Promise<Refused | Vouched> {
+    const { subjects, info } = context;
     const client: Client = { device: subjects.device, prefix: info.ipPrefix, session: subjects.session, user: subjects.user };
-    const emit: typeof raise = (type, fields) => raise(type, { app_version: versionOf(request), ...fields });
-    if (entry.kind === "never" || mode === "off") return vouch({ limits: entry.limits, dryRun: mode === "off" && entry.kind !== "never" });
+    const dry_run = mode !== "enforce" || undefined;
+    const tell = async (type: EventType, fields: EventFields): Promise<void> =>
+      context.emit(type, { app_version: versionOf(request), action: entry.action, dry_run, ...(await desk.whoIs(client)), ...fields });
 
     const shown = await present(request, entry, client);
-    const { signals, degraded } = await counters.look(subjects, shown.claims?.eid);
-    const session = await context.session();
+    const { signals, shared, degraded } = await counters.look(subjects, shown.claims?.eid);
+    if (degraded) context.emit("store_unavailable", { outcome: "error", reason: "store_down", degraded });
     const known: Partial<RiskSignals> = {
       ...edgeSignals(request, info),
       ...signals,
-      sensitivePath: pathPoints(normalizePath(path), entry),
-      establishedSession: session !== undefined,
+      sensitivePath: pathPoints(path, entry),
+      establishedSession: (await context.session()) !== undefined,
       addressChanged: shown.moved === true,
       ...(await context.signals()),
-      ...(await given.signals?.(request)),
+      ...(await given.signals?.(request, context)),
       // Only what we verified ourselves may lower a risk by a clearance.
       validClearance: false,
     };
-    const bare = assessRisk(known, weights);
+    const bare = weigh(known, weights, shared);
     const decision = decide(entry, bare.band);
     const detail = `${bare.score}: ${bare.reasons.map(({ signal, points }) => `${signal}${points < 0 ? "" : "+"}${points}`).join(" ") || "nothing"}`;
+    const tight = fitting(["clearance.tight", ...entry.limits]);
 
     /** Refuses, or, where the mode only watches, says that it would have. */
     const refuse = async (
@@ -64,57 +82,44 @@ export function createGuard(settled: Settled, kernel: Kernel): (request: Request
     ): Promise<Refused | Vouched> =>
       mode === "enforce"
         ? { ok: false, code, response: await response(), ...(retryAfter !== undefined && { retryAfter }) }
-        : vouch({ limits: entry.limits, dryRun: true, degraded });
-    const dry_run = mode !== "enforce" || undefined;
+        : vouch({ limits, dryRun: true, degraded });
 
     if (decision === "deny" || decision === "cool_down" || decision === "step_up") {
       const code = decision === "deny" ? "REQUEST_DENIED" : decision === "step_up" ? "STEP_UP_REQUIRED" : "SECURITY_VERIFICATION_LIMITED";
-      emit("high_risk_api_blocked", { outcome: "deny", reason: "risk", code, detail, action: entry.action, dry_run });
+      await tell("high_risk_api_blocked", { outcome: "deny", reason: "risk", code, detail });
       const retryAfter = decision === "cool_down" ? COOL_DOWN : undefined;
       return refuse(code, () => refusalResponse(code, { retryAfter }), retryAfter);
     }
-    if (decision !== "challenge") {
-      return vouch({ limits: decision === "limit" ? ["clearance.tight", ...entry.limits] : entry.limits, degraded });
-    }
+    if (decision === "allow") return vouch({ limits, degraded });
 
     let reason = shown.reason;
     if (shown.claims) {
       // What the clearance is worth is weighed with it, and only when it was really spent.
-      const spent = await spend(request, shown.claims, client);
+      const { claims } = shown;
+      const spent = await spend(request, claims, client);
       if (spent.ok) {
-        const { band } = assessRisk({ ...known, validClearance: true }, weights);
-        const limits = band === "limit" ? ["clearance.tight", ...entry.limits] : entry.limits;
-        return vouch({ level: "clearance", claims: shown.claims, limits, degraded, undo: spent.undo });
-      }
-      if (spent.code) {
-        emit("app_clearance_replay_detected", {
-          outcome: "deny",
-          reason: spent.reason,
-          code: spent.code,
-          session: shown.claims.jti,
-          dry_run,
-        });
-        return refuse(spent.code, () => refusalResponse(spent.code ?? "REQUEST_REPLAYED"));
+        const { band } = weigh({ ...known, validClearance: true }, weights, shared);
+        const weak = degraded || claims.deg === true;
+        return vouch({ level: "clearance", claims, limits: band === "allow" ? limits : tight, degraded: weak, undo: spent.undo });
       }
       reason = spent.reason;
-      if (shown.claims.max_uses === 1 && reason === "clearance_used") {
-        emit("app_clearance_replay_detected", { outcome: "deny", reason, challenge_id: shown.claims.challenge_id, dry_run });
+      const { code } = spent;
+      if (code || (claims.max_uses === 1 && reason === "clearance_used")) {
+        const about = { session: claims.jti, challenge_id: claims.challenge_id };
+        await tell("app_clearance_replay_detected", { outcome: "deny", reason, code, ...about });
       }
+      if (code) return refuse(code, () => refusalResponse(code));
     }
+    if (decision === "limit") return vouch({ limits: tight, degraded });
+
     const over = reason === "clearance_expired" || reason === "clearance_used";
     const code = over ? "CLEARANCE_EXPIRED" : "TURNSTILE_REQUIRED";
-    emit(over ? "app_clearance_expired" : "app_clearance_missing", {
-      outcome: "deny",
-      reason,
-      code,
-      action: entry.action,
-      detail,
-      dry_run,
-    });
+    const about = { challenge_id: shown.claims?.challenge_id };
+    await tell(over ? "app_clearance_expired" : "app_clearance_missing", { outcome: "deny", reason, code, detail, ...about });
     return refuse(code, async () => {
       const rid = requestId(request) ?? randomId(random);
       const { id, cdata } = await desk.challenge(entry, request.method, normalizePath(path), rid, client);
-      emit("turnstile_challenge_created", { outcome: "info", action: entry.action, challenge_id: cdata });
+      await tell("turnstile_challenge_created", { outcome: "info", challenge_id: cdata });
       const { error: _code, ...body }: ChallengeAnswer = {
         error: code,
         challenge_id: id,
@@ -130,15 +135,18 @@ export function createGuard(settled: Settled, kernel: Kernel): (request: Request
       };
       return refusalResponse(code, { body });
     });
-  };
+  }
 
   async function entryOf(request: Request, path: string, { options: asked }: GuardContext): Promise<PolicyEntry> {
-    const entry = await matchPolicy(policy, request.method, path, async (name) => (await given.when?.[name]?.(request.clone())) === true);
-    const { scope } = asked;
-    if (scope === undefined) return entry;
-    // The program names the clearance that it wants: then no list of paths may open the route.
-    const named = policy.entries.find((one) => one.kind !== "never" && one.scope === normalizePath(scope));
-    return { ...(named ?? entry), kind: "always", scope: normalizePath(scope) };
+    const entry = await matchPolicy(policy, methodsOf(request), path, (name) => {
+      const condition = given.when?.[name];
+      return condition !== undefined && askCondition(condition, request);
+    });
+    if (asked.scope === undefined) return entry;
+    // The program names the clearance that it wants: then no list of paths may open the route, nor an entry's mode.
+    const scope = normalizePath(asked.scope);
+    const named = policy.entries.find((one) => one.kind !== "never" && one.scope === scope) ?? unmatched(scope);
+    return { ...named, kind: "always", scope, limits: [...new Set([...named.limits, ...entry.limits])] };
   }
 
   /** The clearance of a request: its MAC and times, then scope, then who it is bound to. Nothing is spent. */
@@ -150,14 +158,12 @@ export function createGuard(settled: Settled, kernel: Kernel): (request: Request
       claims = await desk.readClearance(token);
     } catch (error) {
       if (!isGatepassError(error)) throw error;
-      return { reason: error.code === "ERR_TOKEN_EXPIRED" ? "clearance_expired" : "token_claim" };
+      return { reason: error.code === "ERR_TOKEN_EXPIRED" ? "clearance_expired" : eventReasonOfToken(error.code) };
     }
     // By name, not by matching paths again: a clearance of one route opens no other, however that one's path is spelled.
     if (!claims.scope.includes(entry.scope)) return { reason: "clearance_scope" };
-    const { dev, ip, ses } = await desk.bind(client, claims.key);
-    const moved = claims.ip !== undefined && claims.ip !== ip;
-    const foreign = claims.device_id !== dev || claims.session_id !== ses || claims.sub !== client.user;
-    if (foreign || (moved && entry.bindIp)) return { reason: "clearance_binding" };
+    const { own, moved } = await desk.belongs(claims, client);
+    if (!own || (moved && entry.bindIp)) return { reason: "clearance_binding" };
     if (entry.maxAge !== undefined && clock() / 1000 > claims.iat + entry.maxAge + options.clockTolerance)
       return { reason: "clearance_expired" };
     return { claims, moved };
@@ -175,11 +181,12 @@ export function createGuard(settled: Settled, kernel: Kernel): (request: Request
     const rid = requestId(request);
     // Beside the device or address: another one's ids are its own business.
     if (rid !== undefined) quotas.push({ key: usesKey("rid", nameOf(client), rid), limit: 1, expiresAt, issuedAt });
-    const result = await store.spend(quotas);
-    if (result.ok) return { ok: true, undo: () => store.refund(quotas, result.at).catch(() => undefined) };
-    if (result.refused === 1) return { ok: false, reason: "request_replayed", code: "REQUEST_REPLAYED" };
-    const why = result.states[0]?.why ?? "full";
-    return { ok: false, reason: why === "full" ? "clearance_used" : why === "blocked" ? "revoked" : "clearance_expired" };
+    const { ok, at, states } = await store.spend(quotas);
+    if (ok) return { ok, undo: once(() => store.refund(quotas, at)) };
+    const [why = "full", again] = states.map((state) => state.why);
+    // Whether or not the clearance is used up as well: another one would not help the request that was let in before.
+    if (again === "full") return { ok, reason: "request_replayed", code: "REQUEST_REPLAYED" };
+    return { ok, reason: why === "full" ? "clearance_used" : why === "blocked" ? "revoked" : "clearance_expired" };
   }
 
   function vouch(extra: Partial<Omit<Vouched, "ok">>): Vouched {
@@ -194,6 +201,33 @@ export function createGuard(settled: Settled, kernel: Kernel): (request: Request
       ...extra,
     };
   }
+}
+
+/** One request before its judge. */
+interface Case {
+  request: Request;
+  context: GuardContext;
+  path: string;
+  entry: PolicyEntry;
+  mode: Mode;
+  limits: readonly string[];
+}
+
+/** Every method that somebody behind us may take a request for: some frameworks believe a header or the query. */
+function methodsOf({ method, headers, url }: Request): readonly string[] {
+  const claimed = ["x-http-method-override", "x-http-method", "x-method-override"].map((name) => headers.get(name));
+  if (url.includes("_method")) claimed.push(...new URL(url).searchParams.getAll("_method"));
+  return [method, ...claimed.filter((one) => one !== null)];
+}
+
+/** Gives back what was spent, at most once, and never throws: best effort. */
+function once(work: () => Promise<void>): () => Promise<void> {
+  let left = true;
+  return async () => {
+    if (!left) return;
+    left = false;
+    await work().catch(() => undefined);
+  };
 }
 
 /** The client's own name of a request; anything that is no name is as if there were none. */

@@ -1,21 +1,26 @@
 import type { Kernel } from "../gate/types.ts";
+import { quotasOf } from "../limits/index.ts";
 import type { LimitRule } from "../limits/types.ts";
 import { MOBILE_PATH } from "../protocol.ts";
+import { MAX_QUOTAS } from "../store/validate.ts";
 import { assertFunction, assertKeys, assertString } from "../util/assertions.ts";
 import { type Counters, createCounters } from "./counters.ts";
 import { parsePolicy } from "./policy.ts";
-import { checkWeights } from "./risk.ts";
+import { settleWeights, type Weights } from "./risk.ts";
 import { createDesk, type Desk } from "./tokens.ts";
-import type { ClearanceOptions, Policy, RiskWeights } from "./types.ts";
+import type { ClearanceOptions, Policy } from "./types.ts";
 
 /** The feature's options, checked, and what is made of them for one kernel. */
 export interface Settled {
   given: ClearanceOptions;
   policy: Policy;
-  weights: RiskWeights;
+  /** Every weight, defaults included. */
+  weights: Weights;
   desk: Desk;
   counters: Counters;
   limits: Record<string, readonly LimitRule[]>;
+  /** As many of these limits as one spend takes: where a path falls under several entries, those of the strictest come first. */
+  fitting(names: readonly string[]): readonly string[];
   mobilePath: string;
   bridgeOrigins: readonly string[];
   scriptUrl: string;
@@ -23,8 +28,11 @@ export interface Settled {
 
 /** Exactly Cloudflare's address, never proxied. */
 const API_SCRIPT = "https://challenges.cloudflare.com/turnstile/v0/api.js";
-/** How many phones may come from one address: a carrier's is thousands, of which some hundreds may be ours. Ten, and the first few would lock out the rest. */
+/** How many phones may come from one address: a carrier's is thousands, of which some hundreds may be ours. Ten, and 200 phones would have 30 clearances. */
 const PHONES = 100;
+
+/** Quotas of the same spend that are no policy's: a session's use. */
+const BESIDE = 1;
 
 /** One phone, or all that share one address. */
 function verifyLimits(attempts: number, failures: number, issued: number): Record<string, readonly LimitRule[]> {
@@ -68,25 +76,42 @@ export function settle(given: ClearanceOptions, kernel: Kernel): Settled {
   }
   for (const [name, condition] of Object.entries(when)) assertFunction(`when.${name}`, condition);
   if (signals !== undefined) assertFunction("signals", signals);
-  checkWeights(weights);
+  const settledWeights = settleWeights(weights);
   assertString("mobilePath", mobilePath, 2, 128);
   if (!/^\/[\w./-]+$/.test(mobilePath)) throw new TypeError('Invalid "mobilePath": expected a path of A-Z a-z 0-9 . _ - /');
   for (const origin of bridgeOrigins) {
     if (!URL.canParse(origin) || new URL(origin).origin !== origin) throw new TypeError('Invalid "bridgeOrigins": expected exact origins');
   }
   if (!URL.canParse(scriptUrl)) throw new TypeError('Invalid "scriptUrl": expected a URL');
-  if (options.mode === "enforce" && !kernel.turnstile) throw new TypeError("Cannot create clearance: the gate has no Turnstile secret");
-  const all = { ...verifyLimits(10, 5, 3), "clearance.tight": TIGHT, ...limits };
+  const enforced = options.mode !== "off" && policy.entries.some(({ mode = options.mode }) => mode === "enforce");
+  if ((options.mode === "enforce" || enforced) && !kernel.turnstile)
+    throw new TypeError("Cannot create clearance: the gate has no Turnstile secret");
+  const all: Record<string, readonly LimitRule[]> = { ...verifyLimits(10, 5, 3), "clearance.tight": TIGHT, ...limits };
   for (const name of policy.entries.flatMap((entry) => entry.limits)) {
     if (!Object.hasOwn(all, name)) throw new TypeError(`Invalid policy: unknown limit "${name}", expected one of "limits"`);
+  }
+  const fitting: Settled["fitting"] = (names) => {
+    let room = MAX_QUOTAS - BESIDE;
+    return names.filter((name) => {
+      const count = quotasOf(all[name] ?? []);
+      const fits = count <= room;
+      if (fits) room -= count;
+      return fits;
+    });
+  };
+  for (const { path, limits: names } of policy.entries) {
+    // Else the first client whose risk rises a little would be the first to find out.
+    if (fitting(["clearance.tight", ...names]).length <= names.length)
+      throw new RangeError(`Invalid policy: "${path}" has more limits than one step can charge`);
   }
   return {
     given,
     policy,
-    weights,
+    weights: settledWeights,
     desk: createDesk(tokens, subkeys, kernel),
     counters: createCounters(kernel, weights),
     limits: all,
+    fitting,
     mobilePath,
     bridgeOrigins,
     scriptUrl,

@@ -1,4 +1,7 @@
 import * as z from "zod/mini";
+import { encodeBase64url } from "../util/base64url.ts";
+import { utf8 } from "../util/bytes.ts";
+import { sha256Sync } from "../util/sha256.ts";
 import { matchesPath, normalizePath, readingsOf } from "./paths.ts";
 import type { Policy, PolicyEntry, PolicyKind } from "./types.ts";
 
@@ -45,6 +48,8 @@ const STRICTNESS: readonly PolicyKind[] = ["always", "risk", "unmatched", "never
 /** What an entry asks that does not say so itself; also what a path gets that no entry names. */
 const DEFAULT_TTL = 900;
 const DEFAULT_USES = 20;
+/** Characters. */
+const MAX_SCOPE = 256;
 
 /**
  * Checks a policy and puts its entries into the order in which they are asked: the most specific path first (a whole path before a pattern,
@@ -79,50 +84,81 @@ export function parsePolicy(written: unknown): Policy {
 }
 
 /**
- * The entry that a request falls under; of kind `unmatched` where none names it. Of all readings of its path the strictest answer counts,
- * so that a path which one router reads as `/health` and another as `/api/payment` is never free. A condition that fails to answer holds where that is stricter.
+ * The entry that a request falls under; of kind `unmatched` where none names it. All readings of its path count (and every method that it claims), so that
+ * a path which one router reads as `/health` and another as `/api/payment` is never free: where they fall under different entries, the answer is the
+ * strictest of each entry's terms, under a scope of its own. A condition that fails to answer holds where that is stricter.
  *
+ * @param method one, or all that somebody behind us may take it for
  * @param path as in the request's URL, not decoded
  * @param holds whether a condition (`when`) is true of the request
  */
 export async function matchPolicy(
-  policy: Policy,
-  method: string,
+  { entries }: Policy,
+  method: string | readonly string[],
   path: string,
   holds: (condition: string) => boolean | Promise<boolean>,
 ): Promise<PolicyEntry> {
   const readings = readingsOf(path);
   // Whoever writes a path that cannot be read is treated as if it were the strictest we have.
-  if (!readings) return policy.entries.find(({ kind }) => kind === "always") ?? unmatched(normalizePath(path));
-  const answers = new Map<string, Promise<boolean | undefined>>();
-  const ask = (condition: string): Promise<boolean | undefined> => {
-    const answer = answers.get(condition) ?? settled(() => holds(condition));
-    answers.set(condition, answer);
-    return answer;
-  };
-  let strictest: PolicyEntry | undefined;
-  for (const reading of readings) {
-    const entry = (await firstMatch(policy.entries, method, reading, ask)) ?? unmatched(reading);
-    if (!strictest || STRICTNESS.indexOf(entry.kind) < STRICTNESS.indexOf(strictest.kind)) strictest = entry;
+  if (!readings) return entries.find(({ kind }) => kind === "always") ?? unmatched(normalizePath(path));
+  const answers: Answers = new Map();
+  const found = new Set<PolicyEntry | undefined>();
+  // HEAD is GET without the body: the work behind it is the same.
+  for (const one of new Set([method].flat().map((verb) => verb.toUpperCase().replace(/^HEAD$/, "GET")))) {
+    for (const reading of readings) {
+      let entry = firstMatch(entries, one, reading, answers);
+      while (typeof entry === "string") {
+        const condition = entry;
+        answers.set(condition, await settled(() => holds(condition)));
+        entry = firstMatch(entries, one, reading, answers);
+      }
+      found.add(entry);
+    }
   }
-  return strictest ?? unmatched(normalizePath(path));
+  const [only] = found;
+  return (found.size === 1 && only) || strictestOf([...found], normalizePath(path));
 }
 
-async function firstMatch(
-  entries: readonly PolicyEntry[],
-  method: string,
-  path: string,
-  ask: (condition: string) => Promise<boolean | undefined>,
-): Promise<PolicyEntry | undefined> {
-  // HEAD is GET without the body: the work behind it is the same.
-  const verb = method === "HEAD" ? "GET" : method.toUpperCase();
+/** What conditions said, as far as they were asked; undefined: no answer. */
+type Answers = Map<string, boolean | undefined>;
+
+/** The entry; or the name of a condition that has to be asked first. */
+function firstMatch(entries: readonly PolicyEntry[], verb: string, path: string, answers: Answers): PolicyEntry | string | undefined {
   for (const entry of entries) {
+    const { kind, methods, when } = entry;
     // A pattern holds the path above it too, where that is stricter: `/api/payment/*` guards `/api/payment`, but `/health/*` does not free `/health`.
-    if (!matchesPath(entry.path, path, entry.kind !== "never") || (entry.methods.length > 0 && !entry.methods.includes(verb))) continue;
-    const held = entry.when === undefined || ((await ask(entry.when)) ?? entry.kind !== "never");
-    if (held) return entry;
+    if (!matchesPath(entry.path, path, kind !== "never") || (methods.length > 0 && !methods.includes(verb))) continue;
+    if (when !== undefined && !answers.has(when)) return when;
+    if (when === undefined || (answers.get(when) ?? kind !== "never")) return entry;
   }
   return undefined;
+}
+
+/** The strictest of all terms. @param found undefined: a reading that no entry names */
+function strictestOf(found: readonly (PolicyEntry | undefined)[], path: string): PolicyEntry {
+  const named = found.filter((entry) => entry !== undefined);
+  const asking = named.filter(({ kind }) => kind !== "never");
+  const open = found.includes(undefined);
+  const base = asking[0] ?? (open ? undefined : named[0]) ?? unmatched(path);
+  const all = asking.length > 0 ? asking : [base];
+  const ages = all.flatMap(({ maxAge }) => maxAge ?? []);
+  const points = all.flatMap(({ risk }) => risk ?? []);
+  const modes = all.map(({ mode }) => mode);
+  const watched = !open && modes.every((mode) => mode === "monitor" || mode === "off");
+  return {
+    ...base,
+    kind: all.some(({ kind }) => kind === "always") ? "always" : base.kind,
+    // Of none of the entries alone: a clearance for one must not open what another router takes for the other.
+    scope: all.length > 1 ? scopeOf(all.map(({ scope }) => scope).join(" ")) : base.scope,
+    ttl: Math.min(...all.map(({ ttl }) => ttl)),
+    maxUses: Math.min(...all.map(({ maxUses }) => maxUses)),
+    maxAge: ages.length > 0 ? Math.min(...ages) : undefined,
+    mode: watched ? (modes.includes("monitor") ? "monitor" : "off") : modes.includes("enforce") ? "enforce" : undefined,
+    highRisk: all.every(({ highRisk }) => highRisk === base.highRisk) ? base.highRisk : "deny",
+    bindIp: all.some(({ bindIp }) => bindIp),
+    limits: [...new Set(named.flatMap(({ limits }) => limits))],
+    risk: points.length > 0 ? Math.max(...points) : undefined,
+  };
 }
 
 function entryOf(kind: PolicyKind, written: z.infer<typeof entrySchema>): PolicyEntry {
@@ -162,8 +198,13 @@ function entryOf(kind: PolicyKind, written: z.infer<typeof entrySchema>): Policy
 }
 
 /** What a path gets that the policy does not name. Its own path is its scope: a clearance for it opens nothing else. */
-function unmatched(path: string): PolicyEntry {
-  return { ...entryOf("unmatched", { path: "/" }), path, scope: path, action: actionOf(path) };
+export function unmatched(path: string): PolicyEntry {
+  return { ...entryOf("unmatched", { path: "/" }), path, scope: scopeOf(path), action: actionOf(path) };
+}
+
+/** A scope has to fit into a token, whatever path a stranger asks for. */
+function scopeOf(text: string): string {
+  return text.length <= MAX_SCOPE ? text : `${text.slice(0, MAX_SCOPE)}#${encodeBase64url(sha256Sync(utf8(text)))}`;
 }
 
 /** A Turnstile action out of a path: `/api/payment/*` is `payment`. */

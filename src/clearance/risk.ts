@@ -1,4 +1,5 @@
 import { assertInteger, assertKeys } from "../util/assertions.ts";
+import { readingsOf } from "./paths.ts";
 import type { PolicyEntry, Risk, RiskReason, RiskSignals, RiskWeights } from "./types.ts";
 
 /** What the signals weigh unless configured. `below`/`over` are the thresholds of numbers; a flag counts when it is true. */
@@ -15,6 +16,7 @@ export const defaultWeights: RiskWeights = {
   honeypot: { points: 50 },
   addressChanged: { points: 10 },
   ephemeralCluster: { points: 30 },
+  addressReports: { points: 40, over: 500 },
   validClearance: { points: -40 },
   attestation: { points: -30 },
   establishedSession: { points: -20 },
@@ -27,12 +29,17 @@ const SENSITIVE: readonly (readonly [RegExp, number])[] = [
   [/\/login$/, 20],
 ];
 
-/** Gross points from which each band begins. */
+/** Points from which each band begins. */
 const BANDS = { limit: 30, challenge: 50, deny: 80 } as const;
 
-/** The points of an entry's path: its own `risk`, else by what it is called. */
+/** What a path has that cannot be read. */
+const UNREADABLE: readonly string[] = ["/payment"];
+
+/** The points of an entry's path: its own `risk`, else by what it is called, in whichever reading that is the most. */
 export function pathPoints(path: string, entry?: PolicyEntry): number {
-  return entry?.risk ?? SENSITIVE.find(([pattern]) => pattern.test(path))?.[1] ?? 0;
+  if (entry?.risk !== undefined) return entry.risk;
+  const readings = readingsOf(path) ?? UNREADABLE;
+  return Math.max(...readings.map((reading) => SENSITIVE.find(([pattern]) => pattern.test(reading))?.[1] ?? 0));
 }
 
 /**
@@ -40,7 +47,8 @@ export function pathPoints(path: string, entry?: PolicyEntry): number {
  * an attacker below it. The other bands go by the score after them.
  *
  * @param weights in place of or beside {@link defaultWeights}; a signal without a weight is ignored
- * @throws {RangeError} points that are no integers in -100..100 @throws {TypeError} a weight's unknown member
+ * @param shared what others may have caused: it weighs as signals do, but it never denies, or whoever knows a victim's account could lock it out
+ * @throws {RangeError} points that are no integers in -100..100 @throws {TypeError} a weight's unknown member, a threshold that is no number
  *
  * @example
  * ```ts
@@ -49,31 +57,57 @@ export function pathPoints(path: string, entry?: PolicyEntry): number {
  * console.assert(score === 50 && band === "challenge");
  * ```
  */
-export function assessRisk(signals: Partial<RiskSignals>, weights: RiskWeights = {}): Risk {
-  checkWeights(weights);
+export function assessRisk(signals: Partial<RiskSignals>, weights: RiskWeights = {}, shared: Partial<RiskSignals> = {}): Risk {
+  return weigh(signals, settleWeights(weights), shared);
+}
+
+/** @param all every weight, defaults included, see {@link settleWeights} */
+export function weigh(signals: Partial<RiskSignals>, all: Weights, shared: Partial<RiskSignals> = {}): Risk {
   const reasons: RiskReason[] = [];
   const { sensitivePath = 0 } = signals;
   if (sensitivePath > 0) reasons.push({ signal: "sensitivePath", points: sensitivePath });
-  for (const [signal, weight] of Object.entries({ ...defaultWeights, ...weights })) {
-    if (weight.points !== 0 && holds(Object.hasOwn(signals, signal) ? signals[signal] : undefined, weight))
-      reasons.push({ signal, points: weight.points });
+  for (const [signal, weight] of all) {
+    const { points } = weight;
+    if (points === 0) continue;
+    if (holds(ownValue(signals, signal), weight)) reasons.push({ signal, points });
+    else if (holds(ownValue(shared, signal), weight)) reasons.push({ signal, points, shared: true });
   }
-  const sum = (some: readonly RiskReason[]): number => some.reduce((total, { points }) => total + points, 0);
-  const gross = Math.min(100, sum(reasons.filter(({ points }) => points > 0)));
-  const score = Math.max(0, Math.min(100, sum(reasons)));
+  let [sum, own] = [0, 0];
+  for (const reason of reasons) {
+    sum += reason.points;
+    if (reason.points > 0 && !reason.shared) own += reason.points;
+  }
+  const gross = Math.min(100, own);
+  const score = Math.max(0, Math.min(100, sum));
+  // Without what is shared: at most a challenge, however much it comes to.
   const band = gross >= BANDS.deny ? "deny" : score >= BANDS.challenge ? "challenge" : score >= BANDS.limit ? "limit" : "allow";
   return { score, gross, band, reasons };
 }
 
-/** @throws {RangeError} {TypeError} see {@link assessRisk} */
-export function checkWeights(weights: RiskWeights): void {
+/** Every weight by its signal. */
+export type Weights = readonly (readonly [string, RiskWeights[string]])[];
+
+/** The defaults, and what is given in their place or beside them. @throws {RangeError} {TypeError} see {@link assessRisk} */
+export function settleWeights(weights: RiskWeights): Weights {
   for (const [signal, weight] of Object.entries(weights)) {
-    assertKeys(`risk.${signal}`, weight, ["points", "below", "over"]);
-    assertInteger(`risk.${signal}.points`, weight.points, -100, 100);
+    const label = `risk.${signal}`;
+    assertKeys(label, weight, ["points", "below", "over"]);
+    assertInteger(`${label}.points`, weight.points, -100, 100);
+    for (const name of ["below", "over"] as const) {
+      // Compared with anything else a number is neither above nor below: the signal would never count.
+      if (weight[name] !== undefined && !Number.isFinite(weight[name]))
+        throw new TypeError(`Invalid "${label}.${name}": expected a number`);
+    }
   }
+  return Object.entries({ ...defaultWeights, ...weights });
+}
+
+function ownValue(signals: Partial<RiskSignals>, name: string): unknown {
+  return Object.hasOwn(signals, name) ? signals[name] : undefined;
 }
 
 function holds(value: unknown, { below, over }: RiskWeights[string]): boolean {
+  if (value === undefined) return false;
   if (below === undefined && over === undefined) return value === true;
   if (typeof value !== "number" || Number.isNaN(value)) return false;
   return (below === undefined || value < below) && (over === undefined || value > over);

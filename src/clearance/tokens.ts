@@ -63,6 +63,13 @@ export interface Client {
 export interface Desk {
   /** HMACs of what a client is bound to, under the sub-key of the secret at `key`: that of the token they are compared with. */
   bind(client: Client, key?: number): Promise<Bindings>;
+  /**
+   * Whether the clearance is this client's, and whether its address changed. Its HMACs are those of its challenge, and between the two the ring may
+   * have turned: every secret of it is tried.
+   */
+  belongs(claims: ClearanceClaims, client: Client): Promise<{ own: boolean; moved: boolean }>;
+  /** HMACs of device and user, as events name them. */
+  whoIs(client: Pick<Client, "device" | "user">): Promise<{ device?: string; user?: string }>;
   challenge(entry: PolicyEntry, method: string, path: string, rid: string, client: Client): Promise<{ id: string; cdata: string }>;
   /** @throws {GatepassError} as `Tokens.verify` */
   readChallenge(id: string): Promise<ChallengeClaims>;
@@ -81,6 +88,8 @@ export interface SignedClearance {
   /** Seconds. */
   ttl: number;
   uses: number;
+  /** Seconds since the epoch, as in its claims. */
+  until: number;
 }
 
 /** Seconds and uses of a clearance whose solve nobody could check. */
@@ -94,8 +103,24 @@ export function createDesk(tokens: Tokens, subkeys: Subkeys, { options, random }
     const [dev, ip, ses] = await Promise.all([mac("device", device, key), mac("prefix", prefix, key), mac("session", session, key)]);
     return { dev, ip, ses };
   };
+  const hide = async (label: "device" | "user", text: string | undefined): Promise<{ [name in typeof label]?: string }> =>
+    text === undefined ? {} : { [label]: await shortMac(subkeys, "bind/1", ["event", label, text]) };
   return {
     bind,
+    async belongs({ device_id, session_id, ip: address, sub, key: first }, client) {
+      const keys = [first, ...Array.from({ length: subkeys.size }, (_, key) => key).filter((key) => key !== first)];
+      let own = false;
+      for (const key of keys) {
+        const { dev, ip, ses } = await bind(client, key);
+        if (device_id !== dev || session_id !== ses || sub !== client.user) continue;
+        own = true;
+        if (address === undefined || address === ip) return { own, moved: false };
+      }
+      return { own, moved: true };
+    },
+    async whoIs({ device, user }) {
+      return { ...(await hide("device", device)), ...(await hide("user", user)) };
+    },
     async challenge(entry, method, path, rid, client) {
       const bindings = await bind(client);
       const cdata = randomId(random);
@@ -131,6 +156,7 @@ export function createDesk(tokens: Tokens, subkeys: Subkeys, { options, random }
       const ttl = deg ? Math.min(DEGRADED_TTL, challenge.ttl) : challenge.ttl;
       const uses = deg ? DEGRADED_USES : challenge.max_uses;
       const { scope, sub, dev, ses, ip } = challenge;
+      const until = challenge.exp + challenge.ttl + 2 * options.clockTolerance;
       const claims = {
         jti,
         sub,
@@ -140,11 +166,11 @@ export function createDesk(tokens: Tokens, subkeys: Subkeys, { options, random }
         scope,
         max_uses: uses,
         challenge_id: challenge.jti,
-        until: challenge.exp + challenge.ttl + 2 * options.clockTolerance,
+        until,
         eid,
         deg,
       };
-      return { token: await tokens.sign(TYP.clearance, claims, { ttl }), jti, ttl, uses };
+      return { token: await tokens.sign(TYP.clearance, claims, { ttl }), jti, ttl, uses, until };
     },
     async readClearance(token) {
       const claims = await tokens.verify(TYP.clearance, token);

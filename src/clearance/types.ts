@@ -1,4 +1,4 @@
-import type { Signals } from "../gate/types.ts";
+import type { GuardContext, Signals } from "../gate/types.ts";
 import type { LimitRule } from "../limits/types.ts";
 
 /** What happens to a request whose risk is in a band. */
@@ -7,7 +7,10 @@ export type Decision = "allow" | "limit" | "challenge" | "deny" | "cool_down" | 
 /** Which of a policy's lists an entry stands in; `unmatched`: in none, which is risk-based. */
 export type PolicyKind = "always" | "risk" | "never" | "unmatched";
 
-/** A policy as it is written, in JSON. The lists are asked in this order: never, always, risk; the first matching entry of a list wins. */
+/**
+ * A policy as it is written, in JSON. Of all entries that match, whatever list they stand in, the most specific wins: a whole path before a pattern, a longer
+ * pattern before a shorter, with a condition or a method before without; of equals the strictest.
+ */
 export interface PolicyDocument {
   always_require_clearance?: readonly (string | PolicyEntryDocument)[];
   risk_based?: readonly (string | PolicyEntryDocument)[];
@@ -30,6 +33,7 @@ export interface PolicyEntryDocument {
   max_age?: number;
   /** Name of a function given to `clearance({ when })`: the entry matches only where it says true. */
   when?: string;
+  /** In place of the gate's mode, for this entry; a gate that is `off` stays off. */
   mode?: "enforce" | "monitor" | "off";
   /** The Turnstile action of its challenge, `[a-z0-9_-]{1,32}`; default made of the path. */
   action?: string;
@@ -99,6 +103,8 @@ export interface RiskSignals extends Signals {
   addressChanged?: boolean;
   /** One device behind many addresses. */
   ephemeralCluster?: boolean;
+  /** What was reported (failed log-ins, one-time passwords, failed clearances) of all who share the address prefix, in 15 minutes: whoever makes up a new device each time stands out here. */
+  addressReports?: number;
   /** A valid clearance whose scope covers the route. */
   validClearance?: boolean;
   attestation?: boolean;
@@ -115,13 +121,15 @@ export interface RiskReason {
   signal: string;
   /** Negative: a discount. */
   points: number;
+  /** Others may have caused it (who knows the account, who shares the address): it may ask for a challenge, but never denies. */
+  shared?: true;
 }
 
 /** What a request's signals come to. */
 export interface Risk {
   /** 0..100, discounts taken. */
   score: number;
-  /** 0..100 before discounts: by this one a request is denied. */
+  /** 0..100 before discounts, and without what others may have caused: by this one a request is denied. */
   gross: number;
   band: "allow" | "limit" | "challenge" | "deny";
   reasons: readonly RiskReason[];
@@ -141,12 +149,15 @@ export interface Explanation {
 /** Options of `clearance`. */
 export interface ClearanceOptions {
   policy: PolicyDocument;
-  /** Conditions by name, for entries with `when`. */
+  /**
+   * Conditions by name, for entries with `when`. What they get is a copy, of whose body at most 64 KiB in 10 s can be read: a longer one is as if the
+   * condition had failed, and a condition that fails holds where that is stricter.
+   */
   when?: { readonly [name: string]: (request: Request) => boolean | Promise<boolean> };
   /** Weights that differ from the defaults. */
   risk?: { readonly [signal: string]: { points: number; below?: number; over?: number } };
-  /** The application's own signals. */
-  signals?(request: Request): Partial<RiskSignals> | Promise<Partial<RiskSignals>>;
+  /** The application's own signals; they win over what was counted. `context` says who asks, as the gate knows it: lists of bad addresses go by `info`. */
+  signals?(request: Request, context: GuardContext): Partial<RiskSignals> | Promise<Partial<RiskSignals>>;
   /** Rules of `clearance.*` limits that differ from the defaults, and of the limits that the policy names. */
   limits?: { readonly [name: string]: readonly LimitRule[] };
   /** Path of the WebView page, outside `basePath`. Default `/mobile-turnstile`. */

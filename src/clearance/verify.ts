@@ -1,13 +1,13 @@
 import * as z from "zod/mini";
 import { isGatepassError } from "../errors.ts";
-import type { EventReason } from "../events/types.ts";
+import type { EventFields, EventReason } from "../events/types.ts";
 import { shortMac } from "../gate/secrets.ts";
 import type { Admission, Kernel, Route, RouteContext } from "../gate/types.ts";
 import type { Subjects } from "../limits/types.ts";
 import { type ClearanceAnswer, MAX_TURNSTILE_TOKEN, type PublicCode, VERIFY_PATH } from "../protocol.ts";
 import { usesKey } from "../store/index.ts";
 import type { Settled } from "./options.ts";
-import { type ChallengeClaims, MAX_CHALLENGE } from "./tokens.ts";
+import { type ChallengeClaims, type ClearanceClaims, MAX_CHALLENGE } from "./tokens.ts";
 
 const name = z.string().check(z.regex(/^[A-Za-z0-9._-]{1,64}$/));
 const schema = z.strictObject({
@@ -33,15 +33,17 @@ export function verifyRoute({ desk, counters }: Settled, kernel: Kernel): Route 
       const body = await ctx.body(schema);
       const { app_version } = body;
       const subjects: Subjects = { device: body.device_id };
+      const who = await desk.whoIs({ device: body.device_id, user: undefined });
+      const about = (): Partial<EventFields> => ({ ...who, action: challenge?.act, challenge_id: challenge?.jti, app_version });
       let challenge: ChallengeClaims | undefined;
       const refuse = (reason: EventReason, code: PublicCode = "SECURITY_VERIFICATION_FAILED"): Response => {
         const type = reason === "challenge_used" ? "app_clearance_replay_detected" : "turnstile_siteverify_failed";
-        ctx.emit(type, { outcome: "deny", reason, code, challenge_id: challenge?.jti, app_version });
+        ctx.emit(type, { outcome: "deny", reason, code, ...about() });
         return ctx.refuse(code);
       };
       const limited = ({ code, retryAfter }: Admission & { ok: false }): Response => {
         if (code !== "RATE_LIMITED") return ctx.refuse(code);
-        ctx.emit("security_verification_limited", { outcome: "deny", reason: "full", challenge_id: challenge?.jti, app_version });
+        ctx.emit("security_verification_limited", { outcome: "deny", reason: "full", code: "SECURITY_VERIFICATION_LIMITED", ...about() });
         return ctx.refuse("SECURITY_VERIFICATION_LIMITED", { retryAfter: retryAfter ?? 1 });
       };
 
@@ -59,37 +61,51 @@ export function verifyRoute({ desk, counters }: Settled, kernel: Kernel): Route 
       // Charged before it is known whether it is a failure, and given back when it was none: a hundred guesses at once are a hundred failures.
       const failures = await ctx.admit({ open: true, limits: ["clearance.failures"], failures: true, subjects });
       if (!failures.ok) return limited(failures);
-      const attempt = await claim(ctx, challenge, body, subjects);
-      if (attempt === "used") {
-        await counters.failed({ ...subjectsOf(ctx), ...subjects });
-        return refuse("challenge_used");
-      }
-      if (!attempt.ok) {
+      let passed: { extra: Pick<ClearanceClaims, "eid" | "deg"> };
+      try {
+        const attempt = await claim(ctx, challenge, body, subjects);
+        if (attempt === "challenge_used" || attempt === "challenge_expired") {
+          await counters.failed({ ...subjectsOf(ctx), ...subjects });
+          return refuse(attempt);
+        }
+        if (!attempt.ok) {
+          await failures.undo();
+          return limited(attempt);
+        }
+        ctx.emit("turnstile_token_received", { outcome: "info", ...about() });
+        const { code, extra } = await ask(ctx, challenge, body);
+        // A provider that is down is not the visitor's fault: it is no failure, and the same challenge and token may come again.
+        if (!code || code === "UNAVAILABLE") await failures.undo();
+        else await counters.failed({ ...subjectsOf(ctx), ...subjects });
+        if (code) return ctx.refuse(code);
+        passed = { extra };
+      } catch (error) {
+        // Nor is a store that is.
         await failures.undo();
-        return limited(attempt);
+        throw error;
       }
-
-      ctx.emit("turnstile_token_received", { outcome: "info", action: challenge.act, challenge_id: challenge.jti, app_version });
-      const { code, extra } = await ask(ctx, challenge, body);
-      // A provider that is down is not the visitor's fault: it is no failure, and the same challenge and token may come again.
-      if (!code || code === "UNAVAILABLE") await failures.undo();
-      else await counters.failed({ ...subjectsOf(ctx), ...subjects });
-      if (code) return ctx.refuse(code);
-      const issued = await ctx.admit({ open: true, limits: ["clearance.issued"], subjects });
+      const { token, jti, ttl, uses, until } = await desk.clearance(challenge, body.turnstile_token, passed.extra);
+      const issued = await issue(ctx, jti, until, subjects);
       if (!issued.ok) return limited(issued);
-      const { token, ttl, uses } = await desk.clearance(challenge, body.turnstile_token, extra);
-      ctx.emit("app_clearance_issued", {
-        outcome: "allow",
-        action: challenge.act,
-        challenge_id: challenge.jti,
-        app_version,
-        ephemeral_id: extra.eid,
-        degraded: extra.deg,
-      });
+      const { eid: ephemeral_id, deg: degraded } = passed.extra;
+      ctx.emit("app_clearance_issued", { outcome: "allow", ...about(), ephemeral_id, degraded });
       const result: ClearanceAnswer = { app_clearance_token: token, expires_in: ttl, scope: challenge.scope, max_uses: uses };
       return ctx.respond(200, result);
     },
   };
+
+  /** Counts a clearance, once: whoever comes again since the answer was lost gets the very same one, which is no second. */
+  async function issue(
+    ctx: RouteContext,
+    jti: string,
+    until: number,
+    subjects: Subjects,
+  ): Promise<{ ok: true } | (Admission & { ok: false })> {
+    const code = "SECURITY_VERIFICATION_FAILED";
+    const quotas = [{ quota: { key: usesKey("iss", jti), limit: 1, expiresAt: until * 1000 }, code } as const];
+    const issued = await ctx.admit({ open: true, limits: ["clearance.issued"], subjects, quotas });
+    return issued.ok || issued.code === code ? { ok: true } : issued;
+  }
 
   /**
    * One of many: the first token that is shown for a challenge wins it. The same one may come again, for an answer was lost; another one never.
@@ -100,7 +116,7 @@ export function verifyRoute({ desk, counters }: Settled, kernel: Kernel): Route 
     { jti, exp, iat }: ChallengeClaims,
     { turnstile_token }: Body,
     subjects: Subjects,
-  ): Promise<Admission | "used"> {
+  ): Promise<Admission | "challenge_used" | "challenge_expired"> {
     const expiresAt = (exp + 2 * options.clockTolerance) * 1000;
     const issuedAt = iat * 1000 + 999;
     const first = { key: usesKey("chal", jti), limit: 1, expiresAt, issuedAt };
@@ -110,10 +126,13 @@ export function verifyRoute({ desk, counters }: Settled, kernel: Kernel): Route 
       ctx.admit({ open: true, limits: ["clearance.attempts"], subjects, quotas: quotas.map((quota) => ({ quota, code })) });
     const won = await admit([first, same]);
     if (won.ok || won.code !== code) return won;
-    const { states } = await store.spend([{ ...same, cost: 0 }]);
-    if ((states[0]?.remaining ?? SAME) === SAME) return "used";
+    const read = [first, same].map((quota) => ({ ...quota, cost: 0 }));
+    const [of, own] = (await store.spend(read)).states;
+    // By the store's clock it is over, or it is older than a store that lives in this process: nobody has used it.
+    if (of?.why === "expired" || of?.why === "forgotten") return "challenge_expired";
+    if ((own?.remaining ?? SAME) === SAME) return "challenge_used";
     const again = await admit([same]);
-    return again.ok || again.code !== code ? again : "used";
+    return again.ok || again.code !== code ? again : "challenge_used";
   }
 
   /** Asks Cloudflare; a `code` where that is an end. */
@@ -129,7 +148,8 @@ export function verifyRoute({ desk, counters }: Settled, kernel: Kernel): Route 
       ...(ctx.info.address !== undefined && { remoteip: ctx.info.address }),
       idempotencyKey: await desk.idempotencyKey(challenge, token),
     });
-    const about = { challenge_id: challenge.jti, action: challenge.act, app_version, latency_ms: result?.latencyMs, dry_run };
+    const who = await desk.whoIs({ device: device_id, user: undefined });
+    const about = { ...who, challenge_id: challenge.jti, action: challenge.act, app_version, latency_ms: result?.latencyMs, dry_run };
     if (!result) {
       ctx.emit("turnstile_siteverify_failed", { outcome: "error", reason: "misconfigured", code: "UNAVAILABLE", ...about });
       return { code: "UNAVAILABLE", extra: {} };
@@ -137,7 +157,8 @@ export function verifyRoute({ desk, counters }: Settled, kernel: Kernel): Route 
     if (result.ok) {
       const eid = result.ephemeralId && subkeys ? await shortMac(subkeys, "bind/1", ["eid", result.ephemeralId]) : undefined;
       ctx.emit("turnstile_siteverify_success", { outcome: "allow", ephemeral_id: eid, ...about });
-      if (eid) await counters.seen(eid, { ...subjectsOf(ctx), device: device_id });
+      // A signal that is lost is no reason to refuse who solved it.
+      if (eid) await counters.seen(eid, subjectsOf(ctx)).catch(() => undefined);
       return { extra: { ...(eid !== undefined && { eid }) } };
     }
     const down = result.reason === "timeout" || result.reason === "unavailable";

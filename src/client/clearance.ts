@@ -72,7 +72,7 @@ export function withClearance(client: Client, options: ClearanceClientOptions = 
   const closing = ending.signal;
   let held: Held[] = [];
   /** The challenge that is under way for a scope. */
-  const flights = new Map<string, Promise<void>>();
+  const flights = new Map<string, Promise<Held>>();
 
   /** Takes a use of what is in hand. */
   const take = (fits: (one: Held) => boolean): Held | undefined => {
@@ -82,7 +82,8 @@ export function withClearance(client: Client, options: ClearanceClientOptions = 
     return found;
   };
 
-  const clear = async (challenge: ChallengeAnswer): Promise<void> => {
+  /** A clearance of which one use is the caller's. */
+  const clear = async (challenge: ChallengeAnswer): Promise<Held> => {
     const { action, cdata, challenge_id, original_request_id } = challenge;
     const turnstile_token = await client.token({ action, cdata });
     const body = { challenge_id, turnstile_token, original_request_id, device_id: deviceId };
@@ -99,18 +100,27 @@ export function withClearance(client: Client, options: ClearanceClientOptions = 
     if (answer.response.status === 503) answer = await retry();
     const { app_clearance_token: token, expires_in = 0, scope = [], max_uses: uses = 0 } = answer.data as Partial<ClearanceAnswer>;
     if (answer.response.status !== 200 || !token) throw refused(answer);
-    held.push({ token, scope, uses, until: started + expires_in * 1000 });
+    const fresh = { token, scope, uses: uses - 1, until: started + expires_in * 1000 };
+    held.push(fresh);
+    return fresh;
   };
 
-  /** One use of a clearance for what `challenge` asks; whoever comes while one is under way waits for it. */
+  /**
+   * One use of a clearance for what `challenge` asks; whoever comes while one is under way waits for it. Whoever starts one takes what it gives, whatever that
+   * is: a server that gives what nobody can use is refused again, not asked without end.
+   */
   const obtain = async (challenge: ChallengeAnswer): Promise<Held> => {
     const key = challenge.scope.join();
     for (;;) {
       const found = take(({ scope }) => challenge.scope.every((one) => scope.includes(one)));
       if (found) return found;
-      const flight = flights.get(key) ?? clear(challenge).finally(() => flights.delete(key));
-      flights.set(key, flight);
-      await flight;
+      const flight = flights.get(key);
+      if (flight) await flight;
+      else {
+        const own = clear(challenge).finally(() => flights.delete(key));
+        flights.set(key, own);
+        return own;
+      }
     }
   };
 
@@ -125,18 +135,23 @@ export function withClearance(client: Client, options: ClearanceClientOptions = 
     const streams = init?.body instanceof ReadableStream;
     const copy = streams ? undefined : request.clone();
     const first = take(({ scope }) => scope.some((pattern) => covers(pattern, pathname)));
-    let response = await send(armed(request, first));
-    let challenge = await challengeIn(response);
-    if (challenge) {
+    const again = (): Request => {
       if (!copy) throw failure("UNSUPPORTED", new TypeError("Cannot send a stream again: read it first"));
-      if (first) held = held.filter((one) => one !== first);
-      const { signal } = request;
-      response = await send(armed(copy, await race(obtain(challenge), signal)));
-      challenge = await challengeIn(response);
-      if (challenge) throw refused(await read(response));
-    } else if (response.status === 401 && copy && /^SESSION_/.test(`${(await read(response.clone())).data.error}`)) {
-      return client.fetch(armed(copy, first));
+      return copy.clone();
+    };
+    let through: typeof send = send;
+    let response = await send(armed(request, first));
+    // A route may want a session as well: the client's own fetch has one, and asks for it only now.
+    if (copy && response.status === 401 && /^SESSION_/.test(`${(await read(response.clone())).data.error}`)) {
+      through = client.fetch;
+      response = await through(armed(again(), first));
     }
+    const challenge = await challengeIn(response);
+    if (!challenge) return response;
+    const retry = again();
+    if (first) held = held.filter((one) => one !== first);
+    response = await through(armed(retry, await race(obtain(challenge), request.signal)));
+    if (await challengeIn(response)) throw refused(await read(response));
     return response;
   };
   const own: Pick<Client, "fetch" | "close"> = {

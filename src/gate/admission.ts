@@ -24,8 +24,13 @@ export interface Gatehouse {
   /** Asks the features' guards, in order. */
   guards: readonly ((
     visit: Visit,
-    context: Pick<GuardContext, "info" | "options" | "subjects">,
+    context: Pick<GuardContext, "info" | "options" | "subjects" | "session">,
   ) => Promise<Vouched | Refused | undefined>)[];
+}
+
+/** How to give back what a guard spent. */
+interface Spent {
+  undo?: Vouched["undo"] | undefined;
 }
 
 /** Decides whether a request may go on, and charges it. */
@@ -34,6 +39,17 @@ export function createAdmission(house: Gatehouse): (visit: Visit, options: Admit
   const enforced = settings.resolved.mode === "enforce";
 
   return async (visit, options) => {
+    const spent: Spent = {};
+    try {
+      return await admit(visit, options, spent);
+    } catch (error) {
+      // What a guard spent for a request that a backend of ours then failed.
+      await spent.undo?.();
+      throw error;
+    }
+  };
+
+  async function admit(visit: Visit, options: AdmitOptions, spent: Spent): Promise<Admission> {
     checkOptions(settings, limits, options);
     const { action, cost = 1, open = false, quotas = [], failures } = options;
     const names = [...(options.limits ?? [])];
@@ -93,21 +109,23 @@ export function createAdmission(house: Gatehouse): (visit: Visit, options: Admit
     const credential = open ? undefined : await readSession(settings, sessions, players, visit, action);
     const claims = credential?.code ? undefined : credential?.claims;
     const fresh = credential?.code ? request.headers.get(HEADER.turnstile) : null;
-    const subjects = { ...(await whoIs(visit, settings.given.identify, options.subject)), ...canonicalSubjects(options.subjects ?? {}) };
+    /** As the application names them: a session of ours lives for minutes, and what a guard ties to it would end with it. */
+    const named = { ...(await whoIs(visit, settings.given.identify, options.subject)), ...canonicalSubjects(options.subjects ?? {}) };
     if (credential?.claims) who = { session: credential.claims.jti, player: credential.claims.sub };
-    if (claims) Object.assign(subjects, who);
+    const subjects = { ...named, ...(claims && who) };
 
     const lacking = async (): Promise<Refused | undefined> =>
       credential?.code && !fresh ? fail(credential.code, credential.reason ?? "session_missing") : undefined;
     let refused = action === undefined ? undefined : await lacking();
     // Refusals win over vouching, whoever comes first.
     for (const guard of open || refused ? [] : guards) {
-      const opinion = await guard(visit, { info, options, subjects });
+      const opinion = await guard(visit, { info, options, subjects: named, session: async () => claims });
       if (opinion?.ok === false) {
         await vouched?.undo();
         return opinion;
       }
       vouched ??= opinion;
+      spent.undo ??= opinion?.undo;
       names.push(...(opinion?.limits ?? []).filter((name) => !names.includes(name)));
     }
     // Not the client with the most quotas shall be the first to find out that they are too many.
@@ -170,7 +188,7 @@ export function createAdmission(house: Gatehouse): (visit: Visit, options: Admit
         await vouched?.undo();
       },
     };
-  };
+  }
 }
 
 /** @throws {TypeError} {RangeError} the program asks for what can never be */

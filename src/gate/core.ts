@@ -117,11 +117,10 @@ export function createCore(given: GateOptions): Core {
     const { claims, code } = await readSession(settings, sessions, players, seen);
     return code ? undefined : claims;
   };
-  const contextOf = (seen: Visit, context: Pick<GuardContext, "info" | "options" | "subjects">): GuardContext => {
+  const contextOf = (seen: Visit, context: Omit<GuardContext, "emit" | "signals">): GuardContext => {
     const whole: GuardContext = {
       ...context,
       emit: seen.emit,
-      session: () => sessionOf(seen),
       async signals() {
         const all: Signals = {};
         for (const { signals } of features) Object.assign(all, await signals?.(seen.request, { ...whole, signals: async () => all }));
@@ -225,7 +224,8 @@ export function createCore(given: GateOptions): Core {
     async report(request, given, signal, about) {
       const platform = platforms.get(request) ?? given;
       const seen = visit(request, platform);
-      const context = contextOf(seen, { info: seen.info, options: {}, subjects: await whoIs(seen, settings.given.identify) });
+      const subjects = await whoIs(seen, settings.given.identify);
+      const context = contextOf(seen, { info: seen.info, options: {}, subjects, session: () => sessionOf(seen) });
       for (const { report } of features) await report?.(request, signal, about, context)?.catch((error) => answerOf(error, request));
     },
     async protect(request, platform, options) {

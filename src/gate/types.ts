@@ -345,6 +345,7 @@ export interface Feature {
 export interface GuardContext {
   info: RequestInfo;
   options: ProtectOptions;
+  /** As the application names them (`session` too: the gate's own is `session()`). */
   subjects: Subjects;
   signals(): Promise<Signals>;
   /** The claims of the request's session, if it has a valid one; nothing is spent. */
