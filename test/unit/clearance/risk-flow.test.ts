@@ -112,7 +112,7 @@ describe("what is reported and counted", () => {
 
 describe("what Cloudflare says", () => {
   it("counts from request.cf, never from headers of a peer that is not Cloudflare", async () => {
-    const { gate } = api();
+    const { gate, events } = api();
     const asked = (cf: unknown, headers: Record<string, string> = {}): Promise<number> => {
       const made = request("/v1/login", headers);
       if (cf) Object.defineProperty(made, "cf", { value: cf });
@@ -121,9 +121,15 @@ describe("what Cloudflare says", () => {
     expect(await asked({ botManagement: { score: 20 } })).toBe(403);
     expect(await asked({ botManagement: { score: 31 } })).toBe(200);
     expect(await asked({ botManagement: { score: 0 } })).toBe(200);
-    expect(await asked({ wafAttackScore: 10, botManagement: { score: 90 } })).toBe(200);
-    expect(await asked({ wafAttackScore: 10, botManagement: { score: 5 } })).toBe(403);
-    expect(await asked(undefined, { "cf-bot-score": "1", "cf-waf-attack-score": "1" })).toBe(200);
+    // The WAF's comes in a header that a Transform Rule of the zone writes; 100 is none.
+    const waf = (score: string): Record<string, string> => ({ "x-waf-attack-score": score });
+    const weighed = (): string | undefined => events.findLast(({ type }) => type === "app_clearance_missing")?.detail;
+    expect(await asked({ botManagement: { score: 31 } }, waf("10"))).toBe(200);
+    expect(await asked({ botManagement: { score: 5 } }, waf("10"))).toBe(403);
+    expect(weighed()).toContain("wafScore+25");
+    expect(await asked({ botManagement: { score: 5 } }, waf("100"))).toBe(403);
+    expect(weighed()).not.toContain("wafScore");
+    expect(await asked(undefined, { "cf-bot-score": "1", ...waf("1") })).toBe(200);
   });
 });
 
