@@ -88,6 +88,7 @@ export function denoKvStore(kv: DenoKvClient, options: DenoKvStoreOptions = {}):
     },
     async refund(quotas, at) {
       assertQuotas(quotas);
+      assertInstant("at", at);
       await database.write(keysOf(quotas), (entries, now) => {
         quotas.forEach((quota, i) => {
           const entry = entries[i];

@@ -14,10 +14,10 @@
 
 import type { Store } from "../src/store/contract.ts";
 import { type Place, partitioned } from "../src/store/partitioned.ts";
-import { assertInstant, assertQuotas } from "../src/store/validate.ts";
 import { assertInteger, assertKeys, assertString } from "../src/util/assertions.ts";
 import { isRecord, readSpendResult } from "./_answer.ts";
 import { createCall } from "./_call.ts";
+import { checkedStore } from "./_checked.ts";
 import { type ObjectCall, ORIGIN } from "./_durable-object.ts";
 import { shardOf } from "./_shard.ts";
 
@@ -113,19 +113,5 @@ export function durableObjectStore(namespace: ObjectNamespace, options: DurableO
   });
   const all = shards === 1 ? object(0) : partitioned({ placeOf: (partition) => shardOf(partition, shards), at: object, timeoutMs });
 
-  return {
-    consistency: "exact",
-    async spend(quotas) {
-      assertQuotas(quotas);
-      return run(() => all.spend(quotas));
-    },
-    async refund(quotas, at) {
-      assertQuotas(quotas);
-      await run(() => all.refund(quotas, at));
-    },
-    async block(key, expiresAt) {
-      assertInstant("expiresAt", expiresAt);
-      await run(() => all.block(key, expiresAt));
-    },
-  };
+  return checkedStore(all, run);
 }

@@ -83,6 +83,7 @@ export function postgresStore(client: PostgresClient, options: PostgresStoreOpti
     },
     async refund(quotas, at) {
       assertQuotas(quotas);
+      assertInstant("at", at);
       await database.ask("refund", { quotas: quotas.map(wire), at, ...now() }, () => undefined);
     },
     async block(key, expiresAt) {

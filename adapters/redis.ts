@@ -7,9 +7,9 @@
 import type { ConfigProblem } from "../src/errors.ts";
 import type { Store } from "../src/store/contract.ts";
 import { type Place, partitioned } from "../src/store/partitioned.ts";
-import { assertInstant, assertQuotas } from "../src/store/validate.ts";
 import { assertFunction, assertInteger, assertKeys, assertString } from "../src/util/assertions.ts";
 import { createCall } from "./_call.ts";
+import { checkedStore } from "./_checked.ts";
 import { checkRedis } from "./_redis-check.ts";
 import { evaluateOver, type RedisClient, type RedisDriver, redisDriver } from "./_redis-client.ts";
 import { confirmedSend } from "./_redis-confirm.ts";
@@ -85,20 +85,7 @@ export function redisStore(
   const place: Place = driver.cluster ? partitioned({ placeOf: slot, at: () => scripted, timeoutMs }) : scripted;
 
   return {
-    consistency: "exact",
-    async spend(quotas) {
-      assertQuotas(quotas);
-      return call(() => place.spend(quotas));
-    },
-    async refund(quotas, at) {
-      assertQuotas(quotas);
-      assertInstant("at", at);
-      await call(() => place.refund(quotas, at));
-    },
-    async block(key, expiresAt) {
-      assertInstant("expiresAt", expiresAt);
-      await call(() => place.block(key, expiresAt));
-    },
+    ...checkedStore(place, call),
     async check() {
       return call(() => checkRedis(driver, waitReplicas));
     },

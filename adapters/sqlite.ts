@@ -79,6 +79,7 @@ export function sqliteStore(
     },
     async refund(quotas, at) {
       assertQuotas(quotas);
+      assertInstant("at", at);
       await database.write((session) => ledger.refund(session, quotas, at, clock()));
     },
     async block(key, expiresAt) {

@@ -5,9 +5,9 @@
  */
 
 import type { Store } from "../src/store/contract.ts";
-import { assertInstant, assertQuotas } from "../src/store/validate.ts";
 import { assertFunction, assertKeys, assertString } from "../src/util/assertions.ts";
 import { createCall } from "./_call.ts";
+import { checkedStore } from "./_checked.ts";
 import { createEvaluate, scriptedStore } from "./_redis-script.ts";
 import { quietClient, restClient, type UpstashClient, type UpstashRest } from "./_upstash.ts";
 
@@ -53,22 +53,7 @@ export function upstashStore(client: UpstashClient | UpstashRest, options: Upsta
   const call = createCall("ERR_STORE_UNAVAILABLE", timeoutMs);
   const runner = isClient(client) ? quietClient(client) : restClient(client, timeoutMs);
   const store = scriptedStore(createEvaluate(runner), { prefix, clock, timeoutMs });
-  return {
-    consistency: "exact",
-    async spend(quotas) {
-      assertQuotas(quotas);
-      return call(() => store.spend(quotas));
-    },
-    async refund(quotas, at) {
-      assertQuotas(quotas);
-      assertInstant("at", at);
-      await call(() => store.refund(quotas, at));
-    },
-    async block(key, expiresAt) {
-      assertInstant("expiresAt", expiresAt);
-      await call(() => store.block(key, expiresAt));
-    },
-  };
+  return checkedStore(store, call);
 }
 
 function isClient(client: UpstashClient | UpstashRest): client is UpstashClient {

@@ -136,6 +136,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
     },
     async refund(quotas, at) {
       assertQuotas(quotas);
+      assertInstant("at", at);
       const now = begin(1);
       for (const quota of quotas) {
         const table = isUsesQuota(quota) ? uses : rates;

@@ -113,7 +113,10 @@ function testUses(test: StoreTest, { expect }: TestKit): void {
     ];
     for (const quotas of bad) expect((await errorOf(store.spend(quotas)))?.name).toEqual("RangeError");
     for (const quotas of bad) expect((await errorOf(store.refund(quotas, now)))?.name).toEqual("RangeError");
-    expect((await errorOf(store.block("k", Number.NaN)))?.name).toEqual("RangeError");
+    for (const at of [Number.NaN, Number.POSITIVE_INFINITY, 1.5]) {
+      expect((await errorOf(store.refund([rate], at)))?.name).toEqual("RangeError");
+      expect((await errorOf(store.block("k", at)))?.name).toEqual("RangeError");
+    }
     expect(await keys()).toEqual([]);
     expect((await store.spend(Array.from({ length: 16 }, (_, i) => ({ ...uses, key: `k${i}` })))).ok).toEqual(true);
     expect(plain(await store.spend([]))).toEqual({ ok: true, refused: null, retryAfter: 0, states: [] });

@@ -1,0 +1,24 @@
+import type { Store } from "../src/store/contract.ts";
+import type { Place } from "../src/store/partitioned.ts";
+import { assertInstant, assertQuotas } from "../src/store/validate.ts";
+import type { Call } from "./_call.ts";
+
+/** An exact store out of what decides: a caller's mistake is told before anything is sent, and every call is over in time. */
+export function checkedStore(place: Place, call: Call): Store {
+  return {
+    consistency: "exact",
+    async spend(quotas) {
+      assertQuotas(quotas);
+      return call(() => place.spend(quotas));
+    },
+    async refund(quotas, at) {
+      assertQuotas(quotas);
+      assertInstant("at", at);
+      await call(() => place.refund(quotas, at));
+    },
+    async block(key, expiresAt) {
+      assertInstant("expiresAt", expiresAt);
+      await call(() => place.block(key, expiresAt));
+    },
+  };
+}
