@@ -47,8 +47,8 @@ export function quotasOf(storm: Storm): Quota[] {
   }).flat();
 }
 
-/** The part of a storm that process number `process` makes. It runs on any runtime. */
-export async function blow(store: Store, storm: Storm, process: number): Promise<StormReport> {
+/** The part of a storm that process number `process` makes. It runs on any runtime. `progress` is told how many spends are done. */
+export async function blow(store: Store, storm: Storm, process: number, progress = { done: 0 }): Promise<StormReport> {
   const known = new Map(quotasOf(storm).map((quota) => [quota.key, quota]));
   const report: StormReport = { admitted: {}, rejected: 0, refused: 0, errors: [], began: Date.now(), ended: 0 };
   const each = Math.floor(storm.spends / storm.processes);
@@ -65,6 +65,7 @@ export async function blow(store: Store, storm: Storm, process: number): Promise
         if (report.errors.length < 3)
           report.errors.push(error instanceof Error ? `${error.message} (${error.cause ?? "no cause"})` : String(error));
       }
+      progress.done += 1;
     }
   };
   await Promise.all(Array.from({ length: storm.callers }, one));

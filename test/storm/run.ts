@@ -14,9 +14,14 @@ export interface StormOutcome {
   seconds: number;
 }
 
-/** Starts the processes, lets them go at once, and compares what they say with what the backend holds. */
-export async function runStorm(backend: Backend, storm: Storm): Promise<StormOutcome> {
-  const start = (number: number | "check"): Child => spawnChild(backend, storm, String(number));
+/** Starts the processes, lets them go at once, and compares what they say with what the backend holds. `onProgress` hears how many spends are done. */
+export async function runStorm(backend: Backend, storm: Storm, onProgress?: (done: number) => void): Promise<StormOutcome> {
+  const done = new Map<string, number>();
+  const note = (number: string, spends: number): void => {
+    done.set(number, spends);
+    onProgress?.([...done.values()].reduce((sum, one) => sum + one, 0));
+  };
+  const start = (number: number | "check"): Child => spawnChild(backend, storm, String(number), note);
   const spenders = Array.from({ length: storm.processes }, (_, i) => start(i));
   try {
     // All wait until all are there: then nobody, not even the first to open the backend, is alone.
@@ -44,7 +49,7 @@ interface Child {
   result: Promise<string>;
 }
 
-function spawnChild(backend: Backend, storm: Storm, number: string): Child {
+function spawnChild(backend: Backend, storm: Storm, number: string, note: (number: string, spends: number) => void): Child {
   const args = [script, JSON.stringify(backend), JSON.stringify(storm), number];
   const [file, before] =
     backend.kind === "deno-kv" ? [deno, ["run", "-A", "--unstable-kv", "--no-check", "--quiet"]] : [process.execPath, ["--no-warnings"]];
@@ -65,6 +70,8 @@ function spawnChild(backend: Backend, storm: Storm, number: string): Child {
   child.stdout?.on("data", (chunk) => {
     output += String(chunk);
     if (output.includes("ready")) isReady();
+    const [, spends] = /^done (\d+)$/m.exec(String(chunk)) ?? [];
+    if (spends !== undefined && number !== "check") note(number, Number(spends));
   });
   return { child, ready: Promise.race([ready, result.then(() => undefined)]), go: (line) => child.stdin?.write(`${line}\n`), result };
 }

@@ -1,7 +1,7 @@
 import { Cluster } from "ioredis";
 import { createClient, createCluster } from "redis";
 import { afterEach, expect, it } from "vitest";
-import { redisStore } from "../../../adapters/redis.ts";
+import { type RedisClient, redisStore } from "../../../adapters/redis.ts";
 import type { Store } from "../../../src/store/contract.ts";
 import { describeWith, hasRedis } from "../../helpers/backends.ts";
 import { type RedisCluster, type RedisServer, startCluster, startRedis, until } from "../../helpers/redis.ts";
@@ -157,9 +157,9 @@ describeWith("redis-server", hasRedis())(
           () => replica.dispose(),
         );
         // Until it has acknowledged its first copy, up to a second after the link is "up", it is sent nothing of what is written.
-      await until("it is connected", async () => (await replica.info("replication"))["master_link_status"] === "up");
-      await master.command("SET", "probe", "1");
-      await until("it follows", async () => (await replica.keys()).includes("probe"));
+        await until("it is connected", async () => (await replica.info("replication"))["master_link_status"] === "up");
+        await master.command("SET", "probe", "1");
+        await until("it follows", async () => (await replica.keys()).includes("probe"));
         const store = redisStore(await connect(master), { timeoutMs, waitReplicas });
         ends.push(() => store.close());
         const load = startLoad([store], { name: "pair", timeoutMs, callers });
@@ -210,7 +210,7 @@ describeWith("redis-server", hasRedis())(
   },
 );
 
-async function connect(server: RedisServer): Promise<ReturnType<typeof createClient>> {
+async function connect(server: RedisServer): Promise<RedisClient> {
   const client = createClient({ url: server.url });
   client.on("error", () => undefined);
   await client.connect();
