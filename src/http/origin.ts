@@ -41,6 +41,9 @@ export function requireCloudflare(options: RequireCloudflareOptions = {}): Origi
   const expected = mtls && textOf("mtls.value", mtls.value, 1);
   const proxies = cidrs("mtls.proxies", mtls?.proxies ?? []);
   if (mtls && proxies.length === 0) throw new TypeError('Invalid "mtls.proxies": without them anybody could write the header');
+  if (secret && secrets.length === 0) throw new TypeError('Invalid "secret.value": expected one secret or more');
+  // Nobody would get in, which is seen only when it is deployed.
+  if (!secret && !mtls && ranges.length === 0) throw new TypeError('Invalid "ranges": an empty list lets nobody in');
 
   return ({ headers }, { kind, peer = "" }) => {
     if (kind === "workers") return true;
@@ -57,6 +60,7 @@ export function requireCloudflare(options: RequireCloudflareOptions = {}): Origi
 }
 
 function cidrs(name: string, list: readonly string[]): NonNullable<ReturnType<typeof parseCidr>>[] {
+  if (!Array.isArray(list)) throw new TypeError(`Invalid "${name}": expected a list of CIDRs`);
   return list.map((text) => {
     const range = parseCidr(String(text));
     if (!range || range.bits === 0) throw new TypeError(`Invalid "${name}": "${text}" is no CIDR, or is everybody`);
@@ -69,6 +73,7 @@ function textOf(name: string, value: unknown, min: number): Uint8Array {
   return utf8(value);
 }
 
-function assertHeader(name: string, header: string): void {
+function assertHeader(name: string, header: unknown): void {
+  assertString(name, header);
   if (!/^[\w-]{1,64}$/.test(header)) throw new TypeError(`Invalid "${name}": expected the name of a header`);
 }

@@ -43,6 +43,12 @@ describe("requireCloudflare", () => {
   it.each([
     [{ ranges: ["0.0.0.0/0"] }],
     [{ ranges: ["nonsense"] }],
+    [{ ranges: [] }],
+    [{ secret: { header: "x", value: [] } }],
+    [{ ranges: "cloudflare" as const, secret: { header: "x", value: [] } }],
+    [JSON.parse(`{ "secret": { "headers": "x", "value": "${SECRET}" } }`)],
+    [{ secret: { header: "x", value: [SECRET, ""] } }],
+    [JSON.parse('{ "ranges": "172.64.0.0/13" }')],
     [{ secret: { header: "x", value: "short" } }],
     [{ secret: { header: "x y", value: SECRET } }],
     [{ mtls: { header: "x", value: "y", proxies: [] } }],
