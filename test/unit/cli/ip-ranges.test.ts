@@ -80,6 +80,7 @@ describe("a published list", () => {
     "224.0.0.0/10",
     "240.0.0.0/10",
     "192.0.0.0/10",
+    "192.128.0.0/10",
   ])("is refused with what is not public: %s", (range) => {
     expect(() => parseList(lines([...v4, range]), 4)).toThrow(/no public range/);
   });
@@ -461,9 +462,12 @@ describe("gatepass ip-ranges", () => {
   });
 
   it("ends a command that hangs, with all that it started", async () => {
-    const args = ["--state", at("state.json"), "--apply", "sleep 60 & sleep 60", "--apply-timeout", "1"];
-    const error = await fails(...args);
+    const command = `sleep 60 & echo $! >> ${JSON.stringify(at("started"))}; sleep 60`;
+    const error = await fails("--state", at("state.json"), "--apply", command, "--apply-timeout", "1");
     expect([error.exitCode, error.message]).toEqual([6, expect.stringContaining("took more than 1000 ms")]);
+    const started = readFileSync(at("started"), "utf8").trim().split("\n");
+    expect(started).toHaveLength(2);
+    await until(() => started.every(isGone));
   });
 
   it("a file that cannot be written changes none of the others", async () => {
@@ -530,7 +534,7 @@ describe("gatepass ip-ranges", () => {
       ["a page", () => new Response("<!doctype html>", { headers: { "content-type": "text/html" } }), /no range/],
       [
         "a list without end",
-        () => new Response(new ReadableStream({ pull: (c) => c.enqueue(new Uint8Array(30_000).fill(10)) })),
+        () => new Response(new ReadableStream({ start: (c) => c.enqueue(new Uint8Array(70_000).fill(10)) })),
         /Longer than 65536/,
       ],
       ["a redirect elsewhere", () => Response.redirect("http://127.0.0.1:9/ips-v4"), /Redirected to http:\/\/127\.0\.0\.1:9/],
@@ -672,6 +676,11 @@ describe("gatepass ip-ranges", () => {
 
 async function until(holds: () => boolean): Promise<void> {
   while (!holds()) await new Promise((resolve) => setTimeout(resolve, 20));
+}
+
+/** A process that ended, whether or not anybody has asked how. */
+function isGone(pid: string): boolean {
+  return /^(Z.*)?$/.test(spawnSync("ps", ["-o", "stat=", "-p", pid], { encoding: "utf8" }).stdout.trim());
 }
 
 function attempt(make: () => Plan): Plan | null {
