@@ -10,6 +10,7 @@ if (spawnSync("redis-server", ["--version"]).status === 0) {
   bench("three quotas on Redis", "stores/redis.mjs");
   bench("memory of Redis", "stores/redis-memory.mjs");
   bench("Upstash over REST", "stores/upstash.mjs");
+  bench("what a protected write is charged for", "stores/costs.mjs");
 } else console.error("!!! SKIPPED: Redis is not installed !!!");
 bench("ranks of a large board", "stores/boards.mjs", process.argv.slice(2));
 bench("shards of a Durable Object store", "durable-objects.mjs");

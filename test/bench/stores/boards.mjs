@@ -61,8 +61,8 @@ async function onPostgres() {
       },
       async load(prefix, rows, score) {
         await client.query(rowsSql(`${prefix}_board_rows`, score, "false", `generate_series(1::bigint, ${rows}) AS c(i)`));
-        await client.query("VACUUM ANALYZE"); // As it does by itself before long.
       },
+      settle: () => client.query("VACUUM ANALYZE"), // As it does by itself before long.
       better: async (prefix, key) =>
         Number((await client.query(`SELECT count(*) AS n FROM ${prefix}_board_rows WHERE k < $1 AND list = 1`, [key])).rows[0].n),
     });
@@ -78,7 +78,7 @@ function rowsSql(table, score, no, from) {
     SELECT 'id' || i, 1, 'player' || i, -(${score}), ${score}, 1750000000000 + i, 'sub' || i, 0, '[]', 'Quiet Otter', ${no}, 0, NULL FROM ${from}`;
 }
 
-async function compare(backend, { open, load, better }) {
+async function compare(backend, { open, load, settle, better }) {
   for (const [n, [shape, score]] of Object.entries(SHAPES).entries()) {
     const works = { rank: {}, around: {} };
     for (const rows of [MANY, FEW]) {
@@ -88,6 +88,7 @@ async function compare(backend, { open, load, better }) {
       await board.submit(entry("first", 0), { ...RULES, max: MAX - 1 });
       await load(table, rows, score);
       await board.submit(entry("second", 1), RULES);
+      await settle?.();
       await prove(board, table, better);
       const name = `${rows.toLocaleString("en")} rows`;
       const some = () => 1 + Math.floor(Math.random() * rows);
