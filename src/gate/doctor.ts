@@ -35,5 +35,6 @@ export async function findProblems(findings: readonly Finding[], store: Store, f
       problems.push({ code: "GP120", severity: "error", message: `Cannot check the ${name}`, fix: "See whether its backend is up" });
     }
   }
-  return problems;
+  // Store and board may be in one database, and say the same of it.
+  return [...new Map(problems.map((problem) => [JSON.stringify(problem), problem])).values()];
 }

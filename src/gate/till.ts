@@ -1,8 +1,7 @@
 import { isGatepassError } from "../errors.ts";
 import type { EventReason, Events } from "../events/types.ts";
-import { rateHeaders } from "../http/index.ts";
-import { fallBack } from "../limits/index.ts";
-import type { Limiter, LimitLayer, LimitResult, LimitRule } from "../limits/types.ts";
+import { fallBack, rateHeaders } from "../limits/index.ts";
+import type { Limiter, LimitLayer, LimitResult } from "../limits/types.ts";
 import type { PublicCode } from "../protocol.ts";
 import type { Consistency, Quota, QuotaState, SpendResult } from "../store/contract.ts";
 import type { Settings } from "./options.ts";
@@ -131,12 +130,7 @@ export function openTill(
       return spend(store, rest);
     },
     headers(retryAfter) {
-      // One line for a rule, whichever network of an IPv6 client is the tightest.
-      const tightest = new Map<LimitRule, QuotaState>();
-      for (const { rule, state } of charged) {
-        if (rule && state && state.remaining < (tightest.get(rule)?.remaining ?? Number.POSITIVE_INFINITY)) tightest.set(rule, state);
-      }
-      return rateHeaders([...tightest.keys()], [...tightest.values()], now ?? clock(), retryAfter);
+      return rateHeaders(charged, now ?? clock(), retryAfter);
     },
     async undo() {
       // Best effort: what a failed refund costs is one use.

@@ -1,4 +1,5 @@
 export { type Fallback, fallBack } from "./fallback.ts";
+export { rateHeaders } from "./headers.ts";
 export { createLimiter, type LimiterOptions } from "./limiter.ts";
 export { limitResult, planLimits } from "./plan.ts";
 export { canonicalEmail, canonicalPhone, canonicalSubjects } from "./subjects.ts";

@@ -1,5 +1,6 @@
 import type { Consistency, SpendResult } from "../store/contract.ts";
 import { rateKey } from "../store/keys.ts";
+import { rateHeaders } from "./headers.ts";
 import type { LimitLayer, LimitResult, LimitRule, Subjects } from "./types.ts";
 import { subjectsOf } from "./validate.ts";
 
@@ -45,15 +46,21 @@ export function limitResult(layers: readonly LimitLayer[], spend: SpendResult, o
   );
   const [tightest] = seen;
   const success = !tightest?.refused;
+  const retryAfter = success ? 0 : spend.retryAfter;
+  const counted = layers.map(({ rule }, i) => ({ rule, state: spend.states[offset + i] }));
+  const headers = rateHeaders(counted, spend.at, retryAfter);
+  if (!success) headers.set("retry-after", String(retryAfter));
   return {
     success,
     limit: tightest?.layer.quota.limit ?? Number.POSITIVE_INFINITY,
     remaining: tightest?.state.remaining ?? Number.POSITIVE_INFINITY,
     reset: tightest?.state.resetAt ?? spend.at,
-    retryAfter: success ? 0 : spend.retryAfter,
+    retryAfter,
+    ...(tightest?.refused && tightest.state.why && { reason: tightest.state.why }),
     ...(tightest && { rule: tightest.layer.rule.name }),
     ...(tightest?.layer.prefix && { prefix: tightest.layer.prefix }),
     degraded: false,
     accuracy,
+    headers,
   };
 }

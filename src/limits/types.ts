@@ -1,4 +1,4 @@
-import type { Consistency, RateQuota } from "../store/contract.ts";
+import type { Consistency, RateQuota, RefusalWhy } from "../store/contract.ts";
 
 /** What a limit is counted by. */
 export type SubjectName = "ip" | "ip-prefix" | "device" | "user" | "email" | "phone" | "account" | "session" | "player" | "route";
@@ -67,8 +67,10 @@ export interface LimitResult {
   remaining: number;
   /** Milliseconds since the epoch. */
   reset: number;
-  /** Seconds, 0 when `success`. */
+  /** Seconds, 0 when `success`. Of a peek: until all units are back, which one call need not wait for; of a block 1 at least. */
   retryAfter: number;
+  /** Why it refuses: `full`, or `blocked`. None where `success`, and none of a store that is down. */
+  reason?: RefusalWhy;
   /** Name of the refusing (else the tightest) rule. */
   rule?: string;
   /** Bits of the IPv6 network that is the tightest layer, where it is more than the client's own /64. */
@@ -76,6 +78,8 @@ export interface LimitResult {
   /** The store was down; `onStoreError` decided. */
   degraded: boolean;
   accuracy: Consistency;
+  /** For the answer to whoever asked: `RateLimit` and `RateLimit-Policy` of all rules that counted, and `Retry-After` unless `success`. */
+  headers: Headers;
 }
 
 /** A limit of its own, outside a gate. */

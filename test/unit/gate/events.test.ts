@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { ConfigProblem } from "../../../src/errors.ts";
 import type { SecurityEvent } from "../../../src/events/types.ts";
 import { createGate, optionsFromEnv } from "../../../src/gate/index.ts";
 import type { FeatureFactory } from "../../../src/gate/types.ts";
@@ -113,6 +114,14 @@ describe("check", () => {
       expect(Object.keys(problem).sort()).toEqual(["code", "fix", "message", "severity"]);
       expect(problem.message).toMatch(/^[A-Z].*[^.]$/);
     }
+  });
+
+  it("tells once what store and board say alike", async () => {
+    const problem = (): ConfigProblem[] => [{ code: "GP151", severity: "warning", message: "The database may forget", fix: "Let it not" }];
+    const board: FeatureFactory = () => ({ name: "board", check: problem });
+    const store = { ...memoryStore(), check: async () => problem() };
+    const codes = (await kit({ store, features: [board] }).gate.check()).map(({ code }) => code);
+    expect(codes.filter((code) => code === "GP151")).toEqual(["GP151"]);
   });
 
   it("finds nothing where nothing is wrong", async () => {

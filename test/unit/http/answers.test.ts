@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { contentSecurityPolicy, createCors, jsonResponse, rateHeaders, refusalResponse } from "../../../src/http/index.ts";
+import { contentSecurityPolicy, createCors, jsonResponse, refusalResponse } from "../../../src/http/index.ts";
 import { type PublicCode, STATUS } from "../../../src/protocol.ts";
 
 const isCode = (text: string): text is PublicCode => text in STATUS;
@@ -54,40 +54,6 @@ describe("jsonResponse", () => {
     expect(await cached.json()).toEqual({ a: 1 });
     const none = jsonResponse(204, { ignored: true });
     expect([none.body, none.headers.get("content-type")]).toEqual([null, null]);
-  });
-});
-
-describe("rateHeaders", () => {
-  const rules = [
-    { name: "burst", limit: 15, window: 60 },
-    { name: "daily", limit: 200, window: 86_400 },
-  ];
-
-  it("speak draft 10", () => {
-    const headers = rateHeaders(
-      rules,
-      [
-        { remaining: 14, resetAt: 60_500 },
-        { remaining: 199, resetAt: 86_400_000 },
-      ],
-      500,
-    );
-    expect(headers.get("ratelimit-policy")).toBe('"burst";q=15;w=60, "daily";q=200;w=86400');
-    expect(headers.get("ratelimit")).toBe('"burst";r=14;t=60, "daily";r=199;t=86400');
-  });
-
-  it("never say less than nothing, nor a time after the wait", () => {
-    const headers = rateHeaders(
-      rules,
-      [
-        { remaining: -1, resetAt: 60_000, why: "full" },
-        { remaining: 5, resetAt: 0 },
-      ],
-      500,
-      7,
-    );
-    expect(headers.get("ratelimit")).toBe('"burst";r=0;t=7, "daily";r=5;t=0');
-    expect([...rateHeaders([], [], 0)]).toEqual([]);
   });
 });
 

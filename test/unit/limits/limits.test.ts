@@ -1,7 +1,15 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { GatepassError } from "../../../src/errors.ts";
-import { createLimiter, type LimitRule, limitResult, planLimits, type Subjects, validateRules } from "../../../src/limits/index.ts";
+import {
+  createLimiter,
+  type LimitRule,
+  limitResult,
+  planLimits,
+  rateHeaders,
+  type Subjects,
+  validateRules,
+} from "../../../src/limits/index.ts";
 import type { RateStore, SpendResult } from "../../../src/store/contract.ts";
 import { memoryStore } from "../../../src/store/memory.ts";
 
@@ -88,6 +96,10 @@ describe("limitResult", () => {
       rule: "daily",
       degraded: false,
       accuracy: "exact",
+      headers: new Headers({
+        "ratelimit-policy": '"minute";q=15;w=60, "daily";q=200;w=86400',
+        ratelimit: '"minute";r=9;t=59, "daily";r=2;t=89',
+      }),
     });
   });
 
@@ -101,6 +113,7 @@ describe("limitResult", () => {
       rule: "daily",
       retryAfter: 30,
       reset: 90_000,
+      reason: "full",
     });
   });
 
@@ -127,6 +140,42 @@ describe("limitResult", () => {
       success: true,
       remaining: Number.POSITIVE_INFINITY,
     });
+  });
+});
+
+describe("rateHeaders", () => {
+  const burst = { name: "burst", limit: 15, window: 60 };
+  const daily = { name: "daily", limit: 200, window: 86_400 };
+
+  it("speak draft 10", () => {
+    const headers = rateHeaders(
+      [
+        { rule: burst, state: { remaining: 14, resetAt: 60_500 } },
+        { state: { remaining: 1, resetAt: 7 } },
+        { rule: daily, state: { remaining: 199, resetAt: 86_400_000 } },
+      ],
+      500,
+    );
+    expect(headers.get("ratelimit-policy")).toBe('"burst";q=15;w=60, "daily";q=200;w=86400');
+    expect(headers.get("ratelimit")).toBe('"burst";r=14;t=60, "daily";r=199;t=86400');
+  });
+
+  it("have one line for a rule: what its tightest network has left", () => {
+    const states = [12, 3, 40].map((remaining) => ({ rule: burst, state: { remaining, resetAt: 10_000 + remaining * 1000 } }));
+    expect(rateHeaders(states, 0).get("ratelimit")).toBe('"burst";r=3;t=13');
+  });
+
+  it("never say less than nothing, nor a time after the wait", () => {
+    const headers = rateHeaders(
+      [
+        { rule: burst, state: { remaining: -1, resetAt: 60_000, why: "full" } },
+        { rule: daily, state: { remaining: 5, resetAt: 0 } },
+      ],
+      500,
+      7,
+    );
+    expect(headers.get("ratelimit")).toBe('"burst";r=0;t=7, "daily";r=5;t=0');
+    expect([...rateHeaders([{ rule: burst }], 0)]).toEqual([]);
   });
 });
 
@@ -216,10 +265,32 @@ describe("createLimiter", () => {
   });
 
   it("charges nothing for a peek, and tells the truth in it", async () => {
-    const { limiter } = setup();
+    const { limiter, tick } = setup();
     for (let i = 0; i < 9; i++) expect(await limiter.peek(known)).toMatchObject({ success: true, remaining: 3 });
     for (let i = 0; i < 3; i++) await limiter.limit(known);
-    expect(await limiter.peek(known)).toMatchObject({ success: false, remaining: 0, rule: "minute" });
+    const peeked = await limiter.peek(known);
+    expect(peeked).toMatchObject({ success: false, remaining: 0, rule: "minute", reason: "full" });
+    // As long as it says, and a little less would have done.
+    expect(peeked.retryAfter).toBeGreaterThan(59);
+    expect(peeked.retryAfter).toBeLessThanOrEqual(66);
+    tick(peeked.retryAfter);
+    expect(await limiter.peek(known)).toMatchObject({ success: true, remaining: 3, retryAfter: 0 });
+  });
+
+  it("has the headers of an answer: what all rules have left, and when to come back", async () => {
+    const { limiter, store } = setup();
+    const headers = Object.fromEntries((await limiter.limit(known)).headers);
+    expect(headers["ratelimit-policy"]).toBe('"minute";q=3;w=60, "daily";q=200;w=86400');
+    expect(headers["ratelimit"]).toMatch(/^"minute";r=2;t=6\d, "daily";r=199;t=\d{5}$/);
+    expect(headers["retry-after"]).toBeUndefined();
+    await limiter.limit(known);
+    await limiter.limit(known);
+    const refused = await limiter.limit(known);
+    expect(refused.headers.get("retry-after")).toBe(String(refused.retryAfter));
+    expect(refused.headers.get("ratelimit")).toMatch(new RegExp(`^"minute";r=0;t=${refused.retryAfter}, "daily";r=197;`));
+    expect(Object.fromEntries((await limiter.limit({ ip: "2001:db8::1" })).headers)["ratelimit"]).toMatch(/^"minute";r=2;t=6\d, "daily";/);
+    store.spend = () => Promise.reject(new GatepassError("ERR_STORE_UNAVAILABLE", "Cannot spend: no connection"));
+    expect(Object.fromEntries((await limiter.limit(known)).headers)).toEqual({ "retry-after": "5" });
   });
 
   it("gives back once what one call charged", async () => {
@@ -247,10 +318,12 @@ describe("createLimiter", () => {
     const { limiter, tick } = setup();
     const until = Date.UTC(2026, 0, 1) + 60_000;
     expect(await limiter.block(known, until)).toBe(true);
-    expect(await limiter.limit(known)).toMatchObject({ success: false, rule: "minute" });
+    expect(await limiter.limit(known)).toMatchObject({ success: false, rule: "minute", reason: "blocked", retryAfter: 60 });
+    expect(await limiter.peek(known)).toMatchObject({ success: false, reason: "blocked", retryAfter: 1 });
     expect(await limiter.limit({ ip: "203.0.113.8" })).toMatchObject({ success: true });
     tick(61);
-    expect(await limiter.limit(known)).toMatchObject({ success: true });
+    const after = await limiter.limit(known);
+    expect([after.success, after.reason]).toEqual([true, undefined]);
     expect(await limiter.block({}, until)).toBe(false);
     await expect(limiter.block(known, until, { rule: "hourly" })).rejects.toThrow(TypeError);
   });
