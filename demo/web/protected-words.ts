@@ -7,7 +7,7 @@ export type Verdict = Decision | "limited" | "error";
 
 /** In a word, and in a sentence. */
 export const VERDICTS: Record<Verdict, { short: string; word: string; what: string }> = {
-  allow: { short: "allow", word: "Let through", what: "Nothing speaks against it." },
+  allow: { short: "allow", word: "Let through", what: "Nothing, or too little, speaks against it." },
   limit: { short: "count", word: "Let through, and counted", what: "A little odd: it has 20 of these a minute." },
   challenge: { short: "challenge", word: "Asked for a challenge", what: "" },
   deny: { short: "deny", word: "Denied", what: "The risk is too high for a challenge to make up for it." },
