@@ -216,7 +216,7 @@ interface Case {
 /** Every method that somebody behind us may take a request for: some frameworks believe a header or the query. */
 function methodsOf({ method, headers, url }: Request): readonly string[] {
   const claimed = ["x-http-method-override", "x-http-method", "x-method-override"].map((name) => headers.get(name));
-  if (url.includes("_method")) claimed.push(...new URL(url).searchParams.getAll("_method"));
+  if (url.includes("?") && !/^(GET|HEAD)$/.test(method)) claimed.push(...new URL(url).searchParams.getAll("_method"));
   return [method, ...claimed.filter((one) => one !== null)];
 }
 

@@ -57,6 +57,7 @@ async function visit(): Promise<Protected> {
                 { path: "/api/otp", max_uses: 1 },
                 { path: "/api/many", max_uses: 100 },
                 { path: "/api/ten", max_uses: 10 },
+                { path: "/api/both", max_uses: 2 },
               ],
               never_require_clearance: ["/api/open"],
             },
@@ -71,7 +72,7 @@ async function visit(): Promise<Protected> {
       return async (request) => {
         const { pathname } = new URL(request.url);
         const answer =
-          instead.get(pathname)?.() ?? (await gate.handle(request)) ?? (await (pathname === "/api/scored" ? both : handler)(request));
+          instead.get(pathname)?.() ?? (await gate.handle(request)) ?? (await (/scored|both/.test(pathname) ? both : handler)(request));
         sent.push(`${request.method} ${pathname}${request.headers.has("x-app-clearance") ? " cleared" : ""} ${answer.status}`);
         return answer;
       };
@@ -199,6 +200,42 @@ describeBrowser("withClearance and a real gate", () => {
       await own.fetch("https://elsewhere.example/api/otp", { method: "POST" });
       return seen;`);
     expect(foreign.filter((name) => name.startsWith("x-"))).toEqual([]);
+  });
+
+  it("a route that wants a session and a clearance gets both, with one solve each", async () => {
+    const { site, sent } = await visit();
+    const call = `return (await client.fetch("/api/both", { method: "POST", body: "x" })).status;`;
+    expect(await site.run(call)).toBe(200);
+    expect(sent).toEqual(["POST /api/both 401", "POST /api/session 200", "POST /api/both 403", VERIFIED, "POST /api/both cleared 200"]);
+  });
+
+  it("a server whose clearances are of no use is asked for one, not without end", async () => {
+    const { site, sent, instead } = await visit();
+    for (const useless of [{ scope: ["/elsewhere"] }, { max_uses: 0 }, { expires_in: 0 }]) {
+      sent.length = 0;
+      const answer = { app_clearance_token: "t", expires_in: 300, scope: ["/api/otp"], max_uses: 1, ...useless };
+      instead.set("/api/security/turnstile/verify", () => Response.json(answer));
+      const code = await site.run(`return client.fetch("/api/otp", { method: "POST" }).then(() => "resolved", ({ code }) => code);`);
+      expect([code, sent]).toEqual(["ERR_CLIENT_REFUSED", ["POST /api/otp 403", VERIFIED, "POST /api/otp cleared 403"]]);
+    }
+  });
+
+  it("sends the same request id and device, and its own never over the application's", async () => {
+    const { site } = await visit();
+    const ids = await site.run<string[][]>(`
+      const seen = [];
+      const send = async (input, init) => {
+        const request = new Request(input, init);
+        if (request.url.endsWith("/otp")) seen.push([request.headers.get("x-request-id"), request.headers.get("x-device-id"), await request.clone().text()]);
+        return fetch(request);
+      };
+      const own = clearance.withClearance(client, { fetch: send, deviceId: "kiosk-1" });
+      await own.fetch("/api/otp", { method: "POST", body: "b", headers: { "x-request-id": "mine" } });
+      return seen;`);
+    expect(ids).toEqual([
+      ["mine", "kiosk-1", "b"],
+      ["mine", "kiosk-1", "b"],
+    ]);
   });
 
   it("close() ends what is under way", async () => {
