@@ -85,14 +85,13 @@ async function create(path: string): Promise<boolean> {
 }
 
 function isAlive(process: number): boolean {
-  // Made a moment ago, and its number not written yet.
-  if (Number.isNaN(process)) return true;
   // In a container every run may have the same number; we ourselves hold nothing yet.
   if (process === pid) return false;
   try {
     kill(process, 0);
     return true;
   } catch (error) {
+    // Somebody else's process, or a lock made a moment ago that has no number yet.
     return codeOf(error) !== "ESRCH";
   }
 }

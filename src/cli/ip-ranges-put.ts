@@ -30,7 +30,9 @@ export function createPut({ outs, state, apply, applyTimeoutMs }: Place): Effect
       ...outs.map(({ format, file }) => ({ file, text: FORMATS[format](ranges) })),
       { file: state, text: formatState(ranges) },
     ];
-    const before = await Promise.all(wanted.map(async ({ file }) => ({ file, text: await readText(file) })));
+    const before = await Promise.all(wanted.map(async ({ file }) => ({ file, text: await readText(file) }))).catch((error: unknown) => {
+      throw new RunFailure("apply", `Cannot ${step} ranges`, error);
+    });
     const files = wanted.filter(({ text }, i) => text !== before[i]?.text);
     if (files.length === 0) return false;
     try {

@@ -3,6 +3,7 @@ import {
   chmodSync,
   existsSync,
   lstatSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -16,7 +17,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ipRanges } from "../../../src/cli/ip-ranges.ts";
-import { lock } from "../../../src/cli/ip-ranges-files.ts";
+import { lock, writeText } from "../../../src/cli/ip-ranges-files.ts";
 import { FORMATS } from "../../../src/cli/ip-ranges-format.ts";
 import { readOptions } from "../../../src/cli/ip-ranges-options.ts";
 import { family, formatState, type Plan, parseList, parseState, planUpdate } from "../../../src/cli/ip-ranges-plan.ts";
@@ -412,8 +413,11 @@ describe("gatepass ip-ranges", () => {
     expect([i, inForce()]).toEqual([8, inOrder(without(OLD))]);
     lists = publish(without("103.31.4.0/22"));
     answer = (path) => (path === "/health" && i++ % 2 === 0 ? new Response(null, { status: 502 }) : undefined);
-    const error = await fails(...kept(), ...health());
-    expect([error.exitCode, error.message]).toEqual([4, expect.stringContaining("only now and then")]);
+    const error = await fails(...kept(), ...health(), "--tries", "9");
+    expect([error.exitCode, error.message]).toEqual([4, expect.stringContaining("Answered 502 (9 tries)")]);
+    answer = (path) => (path === "/health" && i++ % 3 === 0 ? new Response(null, { status: 502 }) : undefined);
+    i = 0;
+    expect((await fails(...kept(), ...health(), "--tries", "9")).message).toContain("only now and then (9 tries)");
   });
 
   it("an origin that is ill after a removal gets the ranges back", async () => {
@@ -514,6 +518,13 @@ describe("gatepass ip-ranges", () => {
     lists = publish([...KNOWN, NEW]);
     await run(...kept());
     expect(statSync(at("real.conf")).ino).not.toBe(inode);
+  });
+
+  it("a file that is a folder is no file, and leaves nothing behind", async () => {
+    mkdirSync(at("out.conf"));
+    await expect(writeText(at("out.conf"), "")).rejects.toThrow();
+    expect((await fails(...kept())).exitCode).toBe(3);
+    expect(readdirSync(folder).sort()).toEqual(["apply.mjs", "out.conf"]);
   });
 
   it("a dry run tells, and touches nothing", async () => {
