@@ -55,7 +55,7 @@ export function userProject(): UserProject {
   if (packed.status !== 0) throw new Error(`Cannot pack: ${packed.stderr}`);
   const tarball = readdirSync(folder).find((name) => name.endsWith(".tgz")) ?? "";
   spawnSync("tar", ["-xzf", `${folder}/${tarball}`, "-C", `${folder}/node_modules/gatepass`, "--strip-components=1"]);
-  for (const name of ["jose", "zod", "@types", "undici-types"])
+  for (const name of ["jose", "zod", "@types", "undici-types", "redis", "pg"])
     symlinkSync(`${root}node_modules/${name}`, `${folder}/node_modules/${name}`);
   return {
     folder,

@@ -8,8 +8,11 @@ import type { Feature } from "../../src/gate/types.ts";
 import { STATUS } from "../../src/protocol.ts";
 import { SCORE_LIMITS } from "../../src/scores/options.ts";
 import { memoryStore, type Store } from "../../src/store/index.ts";
+import { describeWith, hasRedis, postgresFolder } from "../helpers/backends.ts";
 import { describeBrowser, launchBrowser } from "../helpers/browser.ts";
+import { startPostgres } from "../helpers/postgres.ts";
 import { type Block, bin, blocks, expressStandIn, freePort, readme, type UserProject, userProject } from "../helpers/readme.ts";
+import { startRedis } from "../helpers/redis.ts";
 import { sources } from "../helpers/sources.ts";
 
 const text = readme();
@@ -174,6 +177,46 @@ console.log(purge.status, await purge.text());`,
     );
     expect(project.run(node, ["board.check.ts"]).output).toBe('404 {"error":"NOT_FOUND"}\n');
     expect(project.run(node, ["board.check.ts"], { MODERATION_TOKEN: "x".repeat(32) }).output).toBe('401 {"error":"UNAUTHORIZED"}\n');
+  });
+});
+
+describeWith("Redis", hasRedis())("the README's Redis", () => {
+  it("counts and ranks", async () => {
+    const server = await startRedis();
+    try {
+      project.write("redis.ts", block("redis.ts").code);
+      project.write(
+        "redis.check.ts",
+        `import { gate } from "./redis.ts";
+console.log((await gate.check()).map(({ code }) => code).join(), (await gate.fetch(new Request("https://game.example/api/scores"))).status);
+process.exit();`,
+      );
+      // What becomes of tokens, and of scores, without an append-only file.
+      expect(project.run(node, ["redis.check.ts"], { ...env, REDIS_URL: server.url })).toEqual({ status: 0, output: "GP142,GP142 200\n" });
+      expect((await server.keys()).length).toBe(1);
+    } finally {
+      await server.dispose();
+    }
+  });
+});
+
+describeWith("PostgreSQL", postgresFolder() !== undefined)("the README's PostgreSQL", () => {
+  it("counts and ranks once it is migrated", async () => {
+    const server = await startPostgres();
+    try {
+      project.write("postgres.ts", block("postgres.ts").code);
+      project.write(
+        "postgres.check.ts",
+        `import { board, store } from "./postgres.ts";
+console.log((await store.check()).map(({ code }) => code).join(), (await store.spend([{ key: "k", limit: 1, window: 60 }])).ok);
+console.log(await board.top({ board: "main", period: "all", limit: 1 }));
+process.exit();`,
+      );
+      // The server of the tests does not wait for the disk, and check says so.
+      expect(project.run(node, ["postgres.check.ts"], { DATABASE_URL: server.url })).toEqual({ status: 0, output: "GP151 true\n[]\n" });
+    } finally {
+      await server.close();
+    }
   });
 });
 
