@@ -25,16 +25,25 @@ describeWith("redis-server", hasRedis())("redisStore and redisBoard under Bun", 
   });
 });
 
-it("what Bun calls a Redis client is one to us, by its types", { timeout: 60_000 }, async () => {
+it("what Bun calls a client of Redis, PostgreSQL or SQLite is one to us, by its types", { timeout: 60_000 }, async () => {
   const folder = mkdtempSync(join(tmpdir(), "gatepass-bun-types-"));
   try {
     writeFileSync(
       join(folder, "client.ts"),
-      `import { redis, RedisClient } from "bun";
+      `import { redis, RedisClient, SQL, sql } from "bun";
+       import { Database } from "bun:sqlite";
+       import { migrate, postgresBoard, postgresStore } from "${root}adapters/postgres.ts";
        import { redisBoard, redisStore } from "${root}adapters/redis.ts";
-       export const all: unknown[] = [redisStore(redis), redisStore(new RedisClient()), redisBoard(redis)];
+       import { sqliteBoard, sqliteStore } from "${root}adapters/sqlite.ts";
+       export const inRedis: unknown[] = [redisStore(redis), redisStore(new RedisClient()), redisBoard(redis)];
+       export const inPostgres: unknown[] = [postgresStore(sql), postgresStore(new SQL("postgres://")), postgresBoard(sql), migrate(sql)];
+       export const inSqlite: unknown[] = [sqliteStore(new Database()), sqliteBoard(new Database())];
        // @ts-expect-error what is no client
-       redisStore(new Map());`,
+       redisStore(new Map());
+       // @ts-expect-error what is none either
+       postgresStore(redis);
+       // @ts-expect-error nor this
+       sqliteStore(sql);`,
     );
     writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
     writeFileSync(
