@@ -13,6 +13,10 @@ const here = place(process.env);
 const demo = createDemo(process.env, await openStorage(here, (path) => new DatabaseSync(path)));
 
 const server = createServer(toNode(demo));
+server.once("error", ({ message }) => {
+  console.error(`Cannot listen: ${message}. Another port: PORT=8788 npm start`);
+  process.exit(1);
+});
 server.listen(here.port, here.host, () => {
   const address = server.address();
   listening(demo.mode, here.host, typeof address === "object" && address ? address.port : here.port);

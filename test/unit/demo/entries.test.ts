@@ -167,6 +167,18 @@ describe("the demo's entries", () => {
     }
   }, 60_000);
 
+  it("a port that is taken is said to be so, without a stack", async () => {
+    const demo = await startDemo("node", { DEMO_DB: `${folder}/first.sqlite` });
+    try {
+      const { port } = new URL(demo.url);
+      const said = await startDemo("node", { DEMO_DB: `${folder}/second.sqlite`, PORT: port }).then(() => "started", String);
+      expect(said).toContain(`EADDRINUSE: address already in use 127.0.0.1:${port}. Another port: PORT=`);
+      expect(said).not.toMatch(/\n\s+at /);
+    } finally {
+      await demo.stop();
+    }
+  });
+
   it("the emulator answers to this machine's own name only", async () => {
     const demo = await startDemo("node", { DEMO_DB: `${folder}/own.sqlite` });
     try {
