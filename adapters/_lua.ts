@@ -22,7 +22,7 @@
  */
 
 const COMMON = `
-local K, A, call, byte, floor = KEYS, ARGV, redis.call, string.byte, math.floor
+local K, A, call, byte, char, floor = KEYS, ARGV, redis.call, string.byte, string.char, math.floor
 local n = #K
 local serial = A[n * 4 + 2] + 0
 local time = call('TIME')
@@ -118,16 +118,16 @@ end
  */
 export const SPEND: string = `${COMMON}
 local values = n > 0 and call('MGET', unpack(K)) or {}
-local out, texts, ways, times, usual, a = {serial, server}, {}, {}, {}, true, 0
+-- Tables of their size at once: each that grows is made anew.
+local out, texts, ways, times, usual, a = {serial, server, 0, 0, 0, 0, 0, 0}, {0, 0, 0}, {0, 0, 0}, {0, 0, 0}, true, 0
 for i = 1, n do
   local cost, v, x, y = A[a + 2] + 0, values[i], A[a + 3], A[a + 4]
   local left, reset = A[a + 1] - cost, nil
-  a = a + 4
   if cost == 0 then usual = false break end
   if y == '' then
     reset = x + 0
     if v or reset <= now or left < 0 then usual = false break end
-    texts[i] = cost == 1 and x or x .. ':' .. A[a - 2]
+    texts[i] = cost == 1 and x or x .. ':' .. A[a + 2]
     if virtual then
       ways[i], times[i] = 'PX', string.format('%.0f', reset - now + 60000)
     else
@@ -156,18 +156,24 @@ for i = 1, n do
       local s = sub + 140737488355328
       n6, n5, n4 = s % 256, floor(s / 256) % 256, floor(s / 65536) % 256
       n3, n2, n1 = floor(s / 16777216) % 256, floor(s / 4294967296) % 256, floor(s / 1099511627776)
+      texts[i] = char(114, n1, n2, n3, n4, n5, n6, c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10)
       ways[i], times[i] = 'PX', virtual and string.format('%.0f', x + 60000) or x
+    else
+      -- Within a sub-window one byte changes, and the ring dies when it would have died.
+      texts[i], ways[i] = char(c0), false
     end
-    texts[i] = string.char(114, n1, n2, n3, n4, n5, n6, c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10)
     reset = (sub + 11) * step + shift
   end
   out[i * 2 + 1], out[i * 2 + 2] = left, reset
+  a = a + 4
 end
 if usual then
   for i = 1, n do
-    -- Within a sub-window the ring dies when it would have died.
-    if ways[i] then call('SET', K[i], texts[i], ways[i], times[i]) else call('SET', K[i], texts[i], 'KEEPTTL') end
+    local way = ways[i]
+    if way then call('SET', K[i], texts[i], way, times[i]) else call('SETRANGE', K[i], '7', texts[i]) end
   end
+  -- An answer ends at the first that is not there.
+  out[n * 2 + 3] = nil
   return out
 end
 ${RECORDS}

@@ -176,10 +176,13 @@ function nodeClusterDriver(client: NodeClusterOwn): RedisDriver {
 }
 
 function ioRedisDriver(client: IoRedisOwn): RedisDriver {
-  const sendOver =
-    (redis: IoRedisClient): Send =>
-    (command, args) =>
-      redis.call(command, args);
+  const sendOver = (redis: IoRedisClient): Send => {
+    const gather = gathering(redis);
+    return (command, args) => {
+      gather();
+      return redis.call(command, args);
+    };
+  };
   const nodes = (cluster: IoRedisOwn): IoRedisOwn[] => cluster.nodes?.("master") ?? [];
   return {
     cluster: client.isCluster,
@@ -204,6 +207,28 @@ function ioRedisDriver(client: IoRedisOwn): RedisDriver {
       };
     },
   };
+}
+
+/**
+ * What is sent in the same moment leaves in one write. ioredis writes every command by itself, and each write is a system call here and another one in
+ * the server: of a spend, that is a third of what it costs either of them.
+ */
+function gathering(client: object): () => void {
+  let gathers = false;
+  return () => {
+    const stream: unknown = Reflect.get(client, "stream");
+    if (gathers || !isObject(stream) || !isWritable(stream)) return;
+    gathers = true;
+    stream.cork();
+    queueMicrotask(() => {
+      gathers = false;
+      stream.uncork();
+    });
+  };
+}
+
+function isWritable(stream: object): stream is { cork(): void; uncork(): void } {
+  return has(stream, ["cork", "uncork"]);
 }
 
 function bunDriver(client: BunRedisClient): RedisDriver {

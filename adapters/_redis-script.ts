@@ -1,6 +1,5 @@
 import { GatepassError, isGatepassError } from "../src/errors.ts";
-import { isUsesQuota, type Quota, type SpendResult, type Store } from "../src/store/contract.ts";
-import { partitionOf } from "../src/store/keys.ts";
+import { isUsesQuota, type Quota, type QuotaState, type SpendResult, type Store } from "../src/store/contract.ts";
 import { shiftOf, stepOf } from "../src/store/window.ts";
 import { readSpendResult } from "./_answer.ts";
 import { BLOCK, REFUND, SPEND } from "./_lua.ts";
@@ -66,27 +65,29 @@ export function scriptedStore(
   let serial: number | undefined;
 
   /** What the script answers, without the number of the call, which is checked: an answer to another call is none. */
-  async function run(script: string, keys: readonly string[], args: readonly string[], now: number | undefined): Promise<number[]> {
+  async function run(script: string, names: readonly string[], args: readonly string[], now: number | undefined): Promise<number[]> {
     const deadline = performance.now() + timeoutMs;
+    const keys = names.map((key) => redisKey(prefix, key));
     for (;;) {
       // Beginning anywhere: several stores may share a connection.
       const own = (serial ?? crypto.getRandomValues(new Uint32Array(1))[0] ?? 0) + 1;
       serial = own;
       // A little earlier: the answer has a way to go, and timers may be early.
       const last = Math.floor(deadline - timeoutMs / 50 + ahead);
-      const all = [...args, Number.isFinite(last) ? String(last) : "", String(own), ...(now === undefined ? [] : [String(now)])];
-      const answer = await evaluate(
-        script,
-        keys.map((key) => redisKey(prefix, key)),
-        all,
-      ).catch((error: unknown) => {
+      const all = [...args, Number.isFinite(last) ? String(last) : "", String(own)];
+      if (now !== undefined) all.push(String(now));
+      let answer: unknown;
+      try {
+        answer = await evaluate(script, keys, all);
+      } catch (error) {
         if (!hasCode(error, "OOM")) throw error;
         throw new GatepassError("ERR_STORE_FULL", "Cannot write: Redis has no memory left", { cause: error });
-      });
+      }
       const arrived = performance.now();
       if (!Array.isArray(answer)) throw garbage();
-      const [echo, ...numbers] = answer.map(toNumber);
-      const [told] = numbers;
+      const numbers = answer.map(toNumber);
+      const echo = numbers.shift();
+      const told = numbers[0];
       if (echo !== own || told === undefined) throw garbage();
       const late = told < 0;
       if (told !== DONE) {
@@ -101,13 +102,24 @@ export function scriptedStore(
 
   return {
     async spend(quotas) {
-      const args = quotas.flatMap((quota) => [String(quota.limit), ...charge(quota)]);
       const now = clock?.();
-      return readAnswer(await run(SPEND, quotas.map(keyOf), args, now), quotas, now);
+      const numbers = await run(
+        SPEND,
+        quotas.map(keyOf),
+        argsOf(quotas, ({ limit }) => limit),
+        now,
+      );
+      return readUsual(numbers, quotas, now) ?? readAnswer(numbers, quotas, now);
     },
     async refund(quotas, at) {
-      const args = quotas.flatMap((quota) => [String(at), ...charge(quota)]);
-      expectDone(await run(REFUND, quotas.map(keyOf), args, clock?.()));
+      expectDone(
+        await run(
+          REFUND,
+          quotas.map(keyOf),
+          argsOf(quotas, () => at),
+          clock?.(),
+        ),
+      );
     },
     async block(key, expiresAt) {
       expectDone(await run(BLOCK, [key], [String(expiresAt), "", "", ""], clock?.()));
@@ -120,9 +132,10 @@ export function scriptedStore(
  * An empty tag would be none, and spread a partition over all slots: only a text that no gatepass key begins with can ask for that.
  */
 export function redisKey(prefix: string, key: string): string {
-  const partition = partitionOf(key);
-  const tag = /^([}~]|$)/.test(partition) ? `~${partition}` : partition;
-  return `${prefix}{${tag}}${key.slice(partition.length)}`;
+  const end = key.indexOf("|");
+  const partition = end < 0 ? key : key.slice(0, end);
+  const apart = partition === "" || partition.startsWith("}") || partition.startsWith("~") ? "~" : "";
+  return `${prefix}{${apart}${partition}}${end < 0 ? "" : key.slice(end)}`;
 }
 
 /** Whether an error is Redis's answer of this code. */
@@ -130,22 +143,40 @@ export function hasCode(error: unknown, code: string): boolean {
   return error instanceof Error && !isGatepassError(error) && new RegExp(`\\b${code}\\b`).test(error.message);
 }
 
-function charge(quota: Quota): [cost: string, x: string, y: string] {
-  const cost = String(quota.cost ?? 1);
-  if (isUsesQuota(quota)) return [cost, String(quota.expiresAt), ""];
-  return [cost, String(stepOf(quota.window) * 11), String(shiftOf(quota.key, quota.window))];
+/** Four for each quota: `first`, and how it is charged. */
+function argsOf(quotas: readonly Quota[], first: (quota: Quota) => number): string[] {
+  const args: string[] = [];
+  for (const quota of quotas) {
+    args.push(String(first(quota)), String(quota.cost ?? 1));
+    if (isUsesQuota(quota)) args.push(String(quota.expiresAt), "");
+    else args.push(String(stepOf(quota.window) * 11), String(shiftOf(quota.key, quota.window)));
+  }
+  return args;
 }
 
-/** Whoever answers may be a proxy, another version, another script: what is not whole is no answer, so that no garbage can be `ok: true`. */
+/** The short answer: all were charged, nothing refuses, and what follows the time are the states. */
+function readUsual(numbers: readonly number[], quotas: readonly Quota[], now?: number): SpendResult | undefined {
+  if (numbers.length !== 1 + 2 * quotas.length) return undefined;
+  for (const number of numbers) if (!Number.isSafeInteger(number)) throw garbage();
+  const states = quotas.map((_, i): QuotaState => {
+    const [remaining = -1, resetAt = 0] = [numbers[1 + 2 * i], numbers[2 + 2 * i]];
+    if (remaining < 0) throw garbage();
+    return { remaining, resetAt };
+  });
+  return { ok: true, at: now ?? numbers[0] ?? 0, refused: null, retryAfter: 0, states };
+}
+
+/**
+ * The long one. Whoever answers may be a proxy, another version, another script: what is not whole is no answer, so that no garbage can be `ok: true`.
+ */
 function readAnswer(numbers: readonly number[], quotas: readonly Quota[], now?: number): SpendResult {
   const [server = 0, refused = 0, wait = 0] = numbers;
-  const usual = numbers.length === 1 + 2 * quotas.length;
-  if (!usual && numbers.length !== 3 + 3 * quotas.length) throw garbage();
+  if (numbers.length !== 3 + 3 * quotas.length) throw garbage();
   const states = quotas.map((_, i) => {
-    const [remaining, resetAt, why = 0] = usual ? numbers.slice(1 + 2 * i, 3 + 2 * i) : numbers.slice(3 + 3 * i, 6 + 3 * i);
+    const [remaining, resetAt, why = 0] = numbers.slice(3 + 3 * i, 6 + 3 * i);
     return { remaining, resetAt, ...(why === 0 ? {} : { why: WHYS[why] ?? "?" }) };
   });
-  const ok = usual || refused === 0;
+  const ok = refused === 0;
   const result = { ok, at: now ?? server, refused: ok ? null : refused - 1, retryAfter: ok ? 0 : Math.ceil(wait / 1000), states };
   return readSpendResult(
     result,
