@@ -26,7 +26,9 @@ const WHYS: readonly RefusalWhy[] = ["full", "blocked", "expired"];
  *
  * D1 runs one query at a time, some hundreds of such spends a second. Where that is too little, shard Durable Objects.
  *
- * @throws {TypeError} an unknown option; `db` is no D1 binding @throws {RangeError} an invalid `table` or `timeoutMs`
+ * With read replication pass the binding as it is, never a session (`withSession`): its reads may be answered by a replica that lags behind.
+ *
+ * @throws {TypeError} an unknown option; `db` is no D1 binding, or a session of one @throws {RangeError} an invalid `table` or `timeoutMs`
  *
  * @example
  * ```ts
@@ -41,6 +43,11 @@ export function d1Store(db: D1Client, options: D1StoreOptions = {}): Store & { s
   assertKeys("d1Store", options, ["table", "timeoutMs", "clock"]);
   const { table = "gatepass_store", timeoutMs, clock } = options;
   assertTable(table);
+  // With read replication all but the first query of a session that only read are answered by any replica, which may not have heard of a block or of
+  // what other Workers spent; without a session the primary answers everything.
+  if (typeof db === "object" && db !== null && "getBookmark" in db) {
+    throw new TypeError('Invalid "db": a session may read from a replica that lags behind; pass the binding itself');
+  }
   if (clock !== undefined) assertFunction("clock", clock);
   const sql = d1StoreSql(table, clock !== undefined);
   const { call } = openD1(db, sql.schema, "ERR_STORE_UNAVAILABLE", timeoutMs);

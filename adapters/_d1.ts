@@ -7,7 +7,7 @@ export interface D1Statement {
   bind(...values: string[]): D1Statement;
 }
 
-/** What we need of a D1 binding (`D1Database`, or a session of it that begins with the primary). */
+/** What we need of a D1 binding (`D1Database`). */
 export interface D1Client {
   prepare(sql: string): D1Statement;
   /** Runs the statements as one transaction. */

@@ -16,6 +16,17 @@ export function testD1Store(real: RealD1, table: () => string, { it, expect }: T
     expect(found).toEqual([]);
   });
 
+  it("a session, whose reads any replica answers, is refused: it may not have heard of a block", async () => {
+    const made = (["first-primary", "first-unconstrained"] as const).map((constraint) => {
+      try {
+        return d1Store(real.withSession(constraint));
+      } catch (error) {
+        return error instanceof TypeError && /session/.test(error.message);
+      }
+    });
+    expect(made).toEqual([true, true]);
+  });
+
   it("to read first and decide in the Worker would admit too many; one statement does not", async () => {
     const quota = { key: "k", limit: 5, expiresAt: Date.now() + 60_000 };
     const naive = async (store: Store): Promise<boolean> => {

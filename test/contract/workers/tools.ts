@@ -3,6 +3,7 @@ import type { D1Client } from "../../../adapters/d1.ts";
 /** What a real D1 binding can do beyond what the adapters need. */
 export interface RealD1 extends D1Client {
   batch(statements: ReturnType<D1Client["prepare"]>[]): Promise<{ results: unknown[]; meta: Cost }[]>;
+  withSession(constraint: "first-primary" | "first-unconstrained"): D1Client;
 }
 
 /** What D1 charges for, index entries included. */
