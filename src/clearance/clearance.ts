@@ -23,6 +23,32 @@ import { verifyRoute } from "./verify.ts";
  * const admission = await gate.protect(new Request("https://localhost/api/payment/charge", { method: "POST" }));
  * console.assert(!admission.ok && admission.code === "TURNSTILE_REQUIRED");
  * ```
+ *
+ * @example One path, several operations: GraphQL by the name of what is asked
+ * ```ts
+ * import { createGate } from "gatepass";
+ * import { clearance } from "gatepass/clearance";
+ * const gate = createGate({
+ *   secrets: "a signing secret of at least 32 bytes",
+ *   turnstile: { secret: "1x0000000000000000000000000000000AA", allowedHostnames: ["localhost"], allowTestKeys: true },
+ *   features: [
+ *     clearance({
+ *       policy: { always_require_clearance: [{ path: "/api/graphql", when: "transfers", scope: "/graphql/transfer", max_uses: 1 }] },
+ *       when: {
+ *         // By the field, not by `operationName`, which its sender makes up. A batch, a stored query, what is no JSON or longer than 64 KiB: all
+ *         // that does not say what it asks counts as a transfer.
+ *         transfers: async (request) => {
+ *           const { query } = await request.json();
+ *           return typeof query !== "string" || /\btransferMoney\b/.test(query);
+ *         },
+ *       },
+ *     }),
+ *   ],
+ * });
+ * const ask = (query: string): Request => new Request("https://localhost/api/graphql", { method: "POST", body: JSON.stringify({ query }) });
+ * console.assert((await gate.protect(ask("{ me { name } }"))).ok);
+ * console.assert(!(await gate.protect(ask("mutation { pay: transferMoney(to: 7) }"))).ok);
+ * ```
  */
 export function clearance(options: ClearanceOptions): FeatureFactory {
   return (kernel) => {

@@ -52,8 +52,11 @@ export function createGuard(settled: Settled, kernel: Kernel): (request: Request
     const { subjects, info } = context;
     const client: Client = { device: subjects.device, prefix: info.ipPrefix, session: subjects.session, user: subjects.user };
     const dry_run = mode !== "enforce" || undefined;
-    const tell = async (type: EventType, fields: EventFields): Promise<void> =>
-      context.emit(type, { app_version: versionOf(request), action: entry.action, dry_run, ...(await desk.whoIs(client)), ...fields });
+    let who: Awaited<ReturnType<typeof desk.whoIs>> | undefined;
+    const tell = async (type: EventType, fields: EventFields): Promise<void> => {
+      who ??= await desk.whoIs(client);
+      context.emit(type, { app_version: versionOf(request), action: entry.action, dry_run, ...who, ...fields });
+    };
 
     const shown = await present(request, entry, client);
     const { signals, shared, degraded } = await counters.look(subjects, shown.claims?.eid);
@@ -118,7 +121,7 @@ export function createGuard(settled: Settled, kernel: Kernel): (request: Request
     await tell(over ? "app_clearance_expired" : "app_clearance_missing", { outcome: "deny", reason, code, detail, ...about });
     return refuse(code, async () => {
       const rid = requestId(request) ?? randomId(random);
-      const { id, cdata } = await desk.challenge(entry, request.method, normalizePath(path), rid, client);
+      const { id, cdata } = await desk.challenge(entry, bare.score, { method: request.method, path: normalizePath(path), rid }, client);
       await tell("turnstile_challenge_created", { outcome: "info", challenge_id: cdata });
       const { error: _code, ...body }: ChallengeAnswer = {
         error: code,

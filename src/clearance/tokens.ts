@@ -31,6 +31,8 @@ export interface ChallengeClaims extends VerifiedClaims, Bindings {
   /** Seconds. */
   ttl: number;
   max_uses: number;
+  /** 0..100, of the request. */
+  risk: number;
   /** The user, as the application names it. */
   sub?: string | undefined;
 }
@@ -40,6 +42,8 @@ export interface ClearanceClaims extends VerifiedClaims {
   scope: string[];
   max_uses: number;
   challenge_id: string;
+  /** 0..100, of the request that was challenged. */
+  risk: number;
   /** Seconds since the epoch: until when its uses are counted, whatever its `exp`. */
   until: number;
   sub?: string | undefined;
@@ -59,6 +63,14 @@ export interface Client {
   user: string | undefined;
 }
 
+/** The request that a challenge is for. */
+export interface Original {
+  method: string;
+  path: string;
+  /** Its id. */
+  rid: string;
+}
+
 /** Everything that is signed or derived here. */
 export interface Desk {
   /** HMACs of what a client is bound to, under the sub-key of the secret at `key`: that of the token they are compared with. */
@@ -70,7 +82,7 @@ export interface Desk {
   belongs(claims: ClearanceClaims, client: Client): Promise<{ own: boolean; moved: boolean }>;
   /** HMACs of device and user, as events name them. */
   whoIs(client: Pick<Client, "device" | "user">): Promise<{ device?: string; user?: string }>;
-  challenge(entry: PolicyEntry, method: string, path: string, rid: string, client: Client): Promise<{ id: string; cdata: string }>;
+  challenge(entry: PolicyEntry, risk: number, request: Original, client: Client): Promise<{ id: string; cdata: string }>;
   /** @throws {GatepassError} as `Tokens.verify` */
   readChallenge(id: string): Promise<ChallengeClaims>;
   /** The idempotency key of a challenge's solve: Cloudflare takes the token again from this challenge and this device only. */
@@ -121,7 +133,7 @@ export function createDesk(tokens: Tokens, subkeys: Subkeys, { options, random }
     async whoIs({ device, user }) {
       return { ...(await hide("device", device)), ...(await hide("user", user)) };
     },
-    async challenge(entry, method, path, rid, client) {
+    async challenge(entry, risk, { method, path, rid }, client) {
       const bindings = await bind(client);
       const cdata = randomId(random);
       const token = await tokens.sign(
@@ -134,6 +146,7 @@ export function createDesk(tokens: Tokens, subkeys: Subkeys, { options, random }
           scope: [entry.scope],
           ttl: entry.ttl,
           max_uses: entry.maxUses,
+          risk,
           sub: client.user,
           ...bindings,
         },
@@ -155,7 +168,7 @@ export function createDesk(tokens: Tokens, subkeys: Subkeys, { options, random }
       const jti = encodeBase64url(derived.subarray(0, 16));
       const ttl = deg ? Math.min(DEGRADED_TTL, challenge.ttl) : challenge.ttl;
       const uses = deg ? DEGRADED_USES : challenge.max_uses;
-      const { scope, sub, dev, ses, ip } = challenge;
+      const { scope, sub, dev, ses, ip, risk } = challenge;
       const until = challenge.exp + challenge.ttl + 2 * options.clockTolerance;
       const claims = {
         jti,
@@ -166,6 +179,7 @@ export function createDesk(tokens: Tokens, subkeys: Subkeys, { options, random }
         scope,
         max_uses: uses,
         challenge_id: challenge.jti,
+        risk,
         until,
         eid,
         deg,

@@ -25,4 +25,5 @@ run("tokens on Node", process.execPath, ["test/bench/tokens.mjs"]);
 run("tokens on Bun", bin("bun"), ["test/bench/tokens.mjs"]);
 run("tokens on Deno", bin("deno"), [...deno, "test/bench/tokens.mjs"]);
 run("protected write on Node", process.execPath, ["test/bench/write.mjs"]);
+run("protect on Node", process.execPath, ["test/bench/protect.mjs"]);
 run("memory of the memory store", process.execPath, ["--expose-gc", "test/bench/store-memory.mjs"]);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { GatepassError } from "../../../src/errors.ts";
+import { requireCloudflare } from "../../../src/http/index.ts";
 import { memoryStore } from "../../../src/store/index.ts";
 import { api, challengeOf } from "./tools.ts";
 
@@ -130,6 +131,18 @@ describe("what Cloudflare says", () => {
     expect(await asked({ botManagement: { score: 5 } }, waf("100"))).toBe(403);
     expect(weighed()).not.toContain("wafScore");
     expect(await asked(undefined, { "cf-bot-score": "1", ...waf("1") })).toBe(200);
+  });
+
+  it("counts from its headers where the peer is known to be Cloudflare", async () => {
+    const secret = "0123456789abcdef0123456789abcdef";
+    const { call } = api({}, { origin: requireCloudflare({ secret: { header: "x-origin", value: secret } }) });
+    const headers = { "x-origin": secret };
+    expect((await call("/v1/login", { headers: { ...headers, "cf-bot-score": "20" } })).status).toBe(403);
+    expect((await call("/v1/login", { headers: { ...headers, "cf-waf-attack-score": "20", "cf-bot-score": "29" } })).status).toBe(403);
+    for (const score of ["30", "0", "-1", "1e1", "100", "", "1, 99"])
+      expect((await call("/v1/login", { headers: { ...headers, "cf-bot-score": score } })).status).toBe(200);
+    // Whoever comes another way is refused before anything is weighed.
+    expect(await errorOf(await call("/v1/anything"))).toEqual([403, "REQUEST_DENIED"]);
   });
 });
 
