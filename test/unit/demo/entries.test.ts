@@ -48,6 +48,15 @@ async function checkEntry(send: Send): Promise<void> {
   expect((await send("/", { method: "POST", body: "x" })).status).toBe(405);
   expect(await (await send("/api/nothing")).json()).toEqual({ error: "NOT_FOUND" });
 
+  const lab = await (await send("/protected")).text();
+  expect(lab).toContain('data-mode="development"');
+  expect(lab).not.toMatch(/\{\{|<style|style="|\son\w+="|<script(?![^>]*\ssrc="\/)|(src|href)="(https?:)?\/\//);
+  for (const path of ["/protected.js", "/protected.css"]) expect((await (await send(path)).text()).length, path).toBeGreaterThan(100);
+  const otp = await send("/api/otp/request", { method: "POST", body: '{"phone":"+447700900000"}' });
+  expect([otp.status, await otp.json()]).toEqual([403, expect.objectContaining({ error: "TURNSTILE_REQUIRED", action: "otp_request" })]);
+  expect(await (await send("/api/search?q=rock")).json()).toEqual({ results: ["Bell Rock, Scotland", "Split Rock, United States"] });
+  expect((await send("/mobile-turnstile?challenge_id=x")).status).toBe(403);
+
   const written = await writeScore(send, 4210, "Wren");
   expect(written.statuses).toEqual([200, 200, 200, 201]);
   expect(written.receipt).toMatchObject({ rank: 1, best: true });
