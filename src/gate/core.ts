@@ -111,8 +111,8 @@ export function createCore(given: GateOptions): Core {
     limits,
     guards: features.flatMap(({ guard }) => (guard ? [(seen, context) => guard(seen.request, contextOf(seen, context))] : [])),
   });
-  /** Platforms of the requests that the application showed us: it may report of them later, and has only the request then. */
-  const platforms = new WeakMap<Request, Platform>();
+  /** Requests that the application showed us: it may report of them later, with their bodies read, and has only the request then. */
+  const shown = new WeakMap<Request, Visit>();
   const sessionOf = async (seen: Visit): Promise<SessionClaims | undefined> => {
     const { claims, code } = await readSession(settings, sessions, players, seen);
     return code ? undefined : claims;
@@ -221,16 +221,20 @@ export function createCore(given: GateOptions): Core {
       const response = cors.apply(await answer(request, platform, match), request);
       return request.method === "HEAD" ? new Response(null, response) : response;
     },
-    async report(request, given, signal, about) {
-      const platform = platforms.get(request) ?? given;
-      const seen = visit(request, platform);
-      const subjects = await whoIs(seen, settings.given.identify);
-      const context = contextOf(seen, { info: seen.info, options: {}, subjects, session: () => sessionOf(seen) });
-      for (const { report } of features) await report?.(request, signal, about, context)?.catch((error) => answerOf(error, request));
+    async report(request, platform, signal, about) {
+      const seen = shown.get(request) ?? visit(request, platform);
+      try {
+        const subjects = await whoIs(seen, settings.given.identify);
+        const context = contextOf(seen, { info: seen.info, options: {}, subjects, session: () => sessionOf(seen) });
+        for (const { report } of features) await report?.(request, signal, about, context)?.catch((error) => answerOf(error, request));
+      } catch (error) {
+        // A report that fails must not end the work that it is about.
+        answerOf(error, request);
+      }
     },
     async protect(request, platform, options) {
-      platforms.set(request, platform);
       const seen = visit(request, platform);
+      shown.set(request, seen);
       const code = await foreign(seen, platform);
       if (code) return { ok: false, code, response: cors.apply(refusalResponse(code), request) };
       try {

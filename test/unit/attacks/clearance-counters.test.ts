@@ -126,6 +126,30 @@ describe("a report", () => {
   });
 });
 
+describe("a report of a request whose body was read since", () => {
+  const identify = async (request: Request): Promise<{ account?: string }> => JSON.parse(await request.clone().text());
+  const login = (): Request =>
+    new Request(`${ORIGIN}/v1/login`, { method: "POST", body: '{"account":"ann"}', headers: { "x-test-from": "198.51.100.1" } });
+
+  it("knows who it was, and one that it cannot know breaks nothing", async () => {
+    const { gate, errors } = api({}, { identify });
+    for (let i = 0; i < 6; i++) {
+      const request = login();
+      await gate.protect(request);
+      await request.json();
+      await gate.report(request, "login_failed");
+    }
+    const elsewhere = login();
+    elsewhere.headers.set("x-test-from", "192.0.2.9");
+    expect((await gate.protect(elsewhere)).ok).toBe(false);
+    expect(errors).toEqual([]);
+    const unseen = login();
+    await unseen.json();
+    await gate.report(unseen, "login_failed");
+    expect(errors).toHaveLength(1);
+  });
+});
+
 describe("modes and failures of our own", () => {
   const down = { ...memoryStore(), spend: () => Promise.reject(new GatepassError("ERR_STORE_UNAVAILABLE", "Cannot reach the store")) };
 

@@ -216,6 +216,15 @@ test("a scope that the program asks for is opened by no list, no mode and no spe
   for (const path of ["/v1/off", "/v1/free", "/v1/known", "/V1/Off/", "/v1/%6fff"]) {
     expect([path, ...(await errorOf(await call(path, { scope: "/v1/named" })))]).toEqual([path, 403, "TURNSTILE_REQUIRED"]);
   }
+  const limited = api({
+    policy: { risk_based: [{ path: "/v1/limited", limits: ["slow"] }] },
+    limits: { slow: [{ name: "slow", limit: 1, window: 60, by: "ip" }] },
+  });
+  const { app_clearance_token: many } = await limited.clear("/v1/limited", { scope: "/v1/named" });
+  const statuses = [];
+  for (let i = 0; i < 2; i++) statuses.push((await limited.call("/v1/limited", { scope: "/v1/named", clearance: many })).status);
+  // The path's own limits go with it.
+  expect(statuses).toEqual([200, 429]);
   const challenge = await challengeOf(await call("/v1/off", { scope: "/v1/known" }));
   expect([challenge.scope, challenge.max_uses]).toEqual([["/v1/known"], 2]);
   const { app_clearance_token: token } = await clear("/v1/known");

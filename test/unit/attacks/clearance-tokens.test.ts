@@ -3,6 +3,9 @@ import { describe, expect, it, test } from "vitest";
 import { GatepassError } from "../../../src/errors.ts";
 import type { Admitted, GateOptions } from "../../../src/gate/types.ts";
 import { memoryStore, type RateStore } from "../../../src/store/index.ts";
+import { createSubkeys } from "../../../src/tokens/index.ts";
+import { encodeBase64url } from "../../../src/util/base64url.ts";
+import { concatBytes, lp } from "../../../src/util/bytes.ts";
 import { SECRET } from "../../helpers/gate.ts";
 import { type Api, api, challengeOf } from "../clearance/tools.ts";
 
@@ -55,10 +58,13 @@ test("challenge and clearance are verified by plain jose, and say what the proto
   expect(payload).toMatchObject({ v: 1, jti: challenge.cdata, endpoint: "POST /v1/many", rid: "req-7", act: "v1_many" });
   expect([payload.exp, payload.iat].map((seconds) => Number(seconds) - now() / 1000)).toEqual([300, 0]);
   for (const claim of ["dev", "ip"]) expect(payload[claim]).toMatch(/^[\w-]{22}$/);
-  const token = await cleared(await verify(challenge, await solve(challenge)));
+  const solved = await solve(challenge);
+  const token = await cleared(await verify(challenge, solved));
+  const mac = await createSubkeys(SECRET).mac("jti/1", concatBytes(lp(challenge.cdata), lp(solved)));
   const clearance = await jwtVerify(token, key, { ...options, typ: "gp-clearance+jwt" });
   expect(clearance.payload).toMatchObject({
     v: 1,
+    jti: encodeBase64url(mac.subarray(0, 16)),
     sub: "user-1",
     device_id: payload["dev"],
     session_id: expect.stringMatching(/^[\w-]{22}$/),
