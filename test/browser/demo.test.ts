@@ -227,7 +227,7 @@ describeBrowser("Ember Ring in a browser", () => {
     await page.waitForSelector("#screen-result", { timeout: 20_000 });
     expect(await settled(page)).toBe("Not this time");
     expect(await visible(page, "#name-form")).toBe(false);
-    expect(await page.textContent("#verdict")).toMatch(/more and today's board/);
+    await expect.poll(() => page.textContent("#verdict")).toMatch(/more and today's board/);
     await shoot(page, "phone-result");
     expect(complaints).toEqual([]);
     await page.context().close();
