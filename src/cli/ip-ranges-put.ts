@@ -46,11 +46,8 @@ export function createPut({ outs, state, apply, applyTimeoutMs }: Place): Effect
         for (const { file, text } of before) await writeText(file, text);
         await run("restore");
       } catch (second) {
-        throw new RunFailure(
-          "restore",
-          `Cannot ${step} ranges (${messageOf(error)}), and the old files do not work either, look at once`,
-          second,
-        );
+        const both = `${messageOf(error)}\n${messageOf(second)}`;
+        throw new RunFailure("restore", `Cannot ${step} ranges, and the old files do not work either, look at once`, both);
       }
       throw new RunFailure("apply", `Cannot ${step} ranges, the old files are back`, error);
     }

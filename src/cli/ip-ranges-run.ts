@@ -55,7 +55,7 @@ export async function update({ union, target, stale }: Plan, { put, healthy }: E
     await healthy();
   } catch (error) {
     await put(union, "restore").catch((second: unknown) => {
-      throw new RunFailure("restore", `${messageOf(error)}; and the removed ranges cannot be put back, look at once`, second);
+      throw new RunFailure("restore", `Cannot put the removed ranges back, look at once`, `${messageOf(error)}\n${messageOf(second)}`);
     });
     throw error;
   }

@@ -267,10 +267,9 @@ describe("gatepass ip-ranges", () => {
     });
     // What stands for `nginx -t && nginx -s reload`: notes each run with what the file had, and fails while there is a file that says so.
     writeFileSync(
-      at("apply.mjs"),
-      `import { appendFileSync, existsSync, readFileSync } from "node:fs";
-       appendFileSync(${JSON.stringify(at("applied"))}, JSON.stringify([process.env.GATEPASS_STEP, existsSync("out.conf") ? readFileSync("out.conf", "utf8") : ""]) + "\\n");
-       if (existsSync("broken") && readFileSync("broken", "utf8").includes(process.env.GATEPASS_STEP)) { console.error("[emerg] no such thing"); process.exit(9); }`,
+      at("apply.sh"),
+      `mkdir -p log; n=$(ls log | wc -l); echo "$GATEPASS_STEP" > log/$((n + 100)); if [ -e out.conf ]; then cat out.conf >> log/$((n + 100)); fi
+       if [ -e broken ] && grep -q "$GATEPASS_STEP" broken; then echo "[emerg] no such thing" >&2; echo "line 7: secret" >&2; exit 9; fi`,
     );
   });
   afterEach(async () => {
@@ -290,7 +289,7 @@ describe("gatepass ip-ranges", () => {
   ];
   const kept = (): string[] => [
     ...["--state", at("state.json"), "--out", `nginx-allow=${at("out.conf")}`],
-    ...["--apply", `cd ${JSON.stringify(folder)} && ${JSON.stringify(process.execPath)} apply.mjs`],
+    ...["--apply", `cd ${JSON.stringify(folder)} && sh apply.sh`],
   ];
   const health = (): string[] => ["--health", `${cloudflare.url}/health`, "--pause", "0", "--tries", "4"];
   const run = (...args: string[]): Promise<string> => ipRanges(readOptions([...sources(), ...args]), fetch, (text) => told.push(text));
@@ -304,14 +303,12 @@ describe("gatepass ip-ranges", () => {
   };
   const out = (): string => readFileSync(at("out.conf"), "utf8");
   const inForce = (): string[] => parseState(readFileSync(at("state.json"), "utf8"));
-  const applied = (): [string, string][] =>
-    existsSync(at("applied"))
-      ? readFileSync(at("applied"), "utf8")
-          .trim()
-          .split("\n")
-          .map((line) => JSON.parse(line))
-      : [];
-  const steps = (): string[] => applied().map(([step]) => step);
+  const applied = (): string[][] =>
+    (existsSync(at("log")) ? readdirSync(at("log")).sort() : []).map((name) => {
+      const [step = "", ...lines] = readFileSync(at(`log/${name}`), "utf8").split("\n");
+      return [step, lines.join("\n")];
+    });
+  const steps = (): string[] => applied().map(([step = ""]) => step);
   let requests: string[] = [];
   const asked = (path: string): number => requests.filter((one) => one === path).length;
   const watch = (then: typeof answer = () => undefined): void => {
@@ -335,7 +332,7 @@ describe("gatepass ip-ranges", () => {
     for (const format of ["nginx-realip", "nginx-allow", "nginx-geo", "nftables"] as const) {
       expect(await run("--format", format)).toBe(FORMATS[format](inOrder([...KNOWN, NEW])));
     }
-    expect(readdirSync(folder)).toEqual(["apply.mjs"]);
+    expect(readdirSync(folder)).toEqual(["apply.sh"]);
   });
 
   it("keeps files: writes and applies once, then does nothing until something changes", async () => {
@@ -347,7 +344,7 @@ describe("gatepass ip-ranges", () => {
     const before = statSync(at("out.conf")).mtimeMs;
     await run(...kept(), ...health());
     expect([steps(), asked("/health"), statSync(at("out.conf")).mtimeMs, alerts]).toEqual([["add"], 3, before, []]);
-    expect(readdirSync(folder).sort()).toEqual(["applied", "apply.mjs", "out.conf", "state.json"]);
+    expect(readdirSync(folder).sort()).toEqual(["apply.sh", "log", "out.conf", "state.json"]);
   });
 
   it("adds first, and removes what is stale after the origin was seen well", async () => {
@@ -437,10 +434,11 @@ describe("gatepass ip-ranges", () => {
     const error = await fails(...kept(), ...health());
     expect([error.exitCode, error.message]).toEqual([
       3,
-      "Cannot add ranges, the old files are back: The command ended with 9: [emerg] no such thing",
+      "Cannot add ranges, the old files are back: The command ended with 9: [emerg] no such thing\nline 7: secret",
     ]);
     expect([[out(), inForce()], steps()]).toEqual([before, ["add", "add", "restore"]]);
     expect(applied().at(-1)).toEqual(["restore", before[0]]);
+    expect(alerts[0]?.["text"]).toMatch(/no such thing$/);
     rmSync(at("broken"));
     await run(...kept());
     expect(inForce()).toEqual(inOrder([...KNOWN, NEW]));
@@ -449,7 +447,7 @@ describe("gatepass ip-ranges", () => {
   it("a first run that fails leaves no file", async () => {
     writeFileSync(at("broken"), "add");
     expect((await fails(...kept())).exitCode).toBe(3);
-    expect(readdirSync(folder).sort()).toEqual(["applied", "apply.mjs", "broken"]);
+    expect(readdirSync(folder).sort()).toEqual(["apply.sh", "broken", "log"]);
   });
 
   it("a command that fails when it removes, and with the old files too, is the worst and is told as that", async () => {
@@ -497,6 +495,11 @@ describe("gatepass ip-ranges", () => {
     expect([steps().slice(2), asked("/health"), inForce()]).toEqual([["add", "remove"], 6, inOrder(KNOWN)]);
   });
 
+  it("remembers only what was put in force: the state comes after the command", async () => {
+    await run("--state", at("state.json"), "--apply", `test ! -e ${JSON.stringify(at("state.json"))}`);
+    expect(inForce()).toEqual(inOrder(KNOWN));
+  });
+
   it("what somebody wrote into a file is written over", async () => {
     await run(...kept());
     writeFileSync(at("out.conf"), "allow all;\n");
@@ -524,7 +527,7 @@ describe("gatepass ip-ranges", () => {
     mkdirSync(at("out.conf"));
     await expect(writeText(at("out.conf"), "")).rejects.toThrow();
     expect((await fails(...kept())).exitCode).toBe(3);
-    expect(readdirSync(folder).sort()).toEqual(["apply.mjs", "out.conf"]);
+    expect(readdirSync(folder).sort()).toEqual(["apply.sh", "out.conf"]);
   });
 
   it("a dry run tells, and touches nothing", async () => {
@@ -656,7 +659,7 @@ describe("gatepass ip-ranges", () => {
         waiting += 1;
         return new Promise<Response>(() => undefined);
       };
-      const runs = Array.from({ length: 4 }, () => start(...sources(), ...kept()));
+      const runs = Array.from({ length: 4 }, () => start(...sources(), ...kept(), "--timeout", "30"));
       // Three of them end and tell, the fourth waits for its list.
       await until(() => alerts.length === 3 && waiting === 1);
       const holder = runs.find(({ child }) => child.exitCode === null && Number(readFileSync(at("state.json.lock"), "utf8")) === child.pid);
@@ -668,7 +671,7 @@ describe("gatepass ip-ranges", () => {
       expect(next.filter(({ code }) => code === 0).length).toBeGreaterThan(0);
       expect(next.every(({ code }) => code === 0 || code === 5)).toBe(true);
       expect([steps(), existsSync(at("state.json.lock"))]).toEqual([["add"], false]);
-    });
+    }, 60_000);
   });
 
   it("a lock is let go of, and taken over from the dead alone", async () => {
