@@ -35,16 +35,18 @@ export function createPut({ outs, state, apply, applyTimeoutMs }: Place): Effect
     });
     const files = wanted.filter(({ text }, i) => text !== before[i]?.text);
     if (files.length === 0) return false;
+    let ran = false;
     try {
       for (const { file, text } of files) if (file !== state) await writeText(file, text);
       // Also when the state alone differs: the run before may have ended between its files and its command.
+      ran = true;
       await run(step);
       await writeText(state, formatState(ranges));
       return true;
     } catch (error) {
       try {
-        for (const { file, text } of before) await writeText(file, text);
-        await run("restore");
+        for (const { file, text } of before) if (text !== (await readText(file))) await writeText(file, text);
+        if (ran) await run("restore");
       } catch (second) {
         const both = `${messageOf(error)}\n${messageOf(second)}`;
         throw new RunFailure("restore", `Cannot ${step} ranges, and the old files do not work either, look at once`, both);
