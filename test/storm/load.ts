@@ -8,8 +8,10 @@ export interface LoadOptions {
   name: string;
   /** The timeout of the stores, in ms. */
   timeoutMs: number;
-  /** Callers in all, default 32. Four of them try each token. */
+  /** Callers in all, default 32. */
   callers?: number;
+  /** How many callers try each token, default 4. */
+  together?: number;
   /** Milliseconds that a caller waits between two calls, default 0. */
   pauseMs?: number;
   /** What a spend charges besides its token, the same for all: tells what was charged in all. */
@@ -40,7 +42,10 @@ function once(key: string): UsesQuota {
 }
 
 /** Starts callers over the stores, one after the other. */
-export function startLoad(stores: readonly Store[], { name, timeoutMs, callers = 32, pauseMs = 0, shared }: LoadOptions): Load {
+export function startLoad(
+  stores: readonly Store[],
+  { name, timeoutMs, callers = 32, together = 4, pauseMs = 0, shared }: LoadOptions,
+): Load {
   const admitted = new Map<string, number>();
   const failures = new Map<string, number>();
   const spent: string[] = [];
@@ -66,7 +71,7 @@ export function startLoad(stores: readonly Store[], { name, timeoutMs, callers =
       if (pauseMs > 0) await pause(pauseMs);
       // Now and then one that was admitted before, whatever has become of the server since.
       const old = round % 4 === 3 ? spent[(round * 7919 + number * 104_729) % Math.max(1, spent.length)] : undefined;
-      const key = old ?? `${name}:${number >> 2}:${round}`;
+      const key = old ?? `${name}:${Math.floor(number / together)}:${round}`;
       if (!(await spend(store, shared ? [once(key), shared(MANY)] : [once(key)]))) continue;
       admitted.set(key, (admitted.get(key) ?? 0) + 1);
       spent.push(key);

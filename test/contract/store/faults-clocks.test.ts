@@ -3,12 +3,11 @@ import { createClient } from "redis";
 import { afterAll, beforeAll, expect, describe as group, it } from "vitest";
 import { migrate, postgresStore } from "../../../adapters/postgres.ts";
 import { redisStore } from "../../../adapters/redis.ts";
-import { createTurnstileEmulator, EMULATOR_SITEKEY } from "../../../src/emulator/index.ts";
 import type { RateQuota, Store, UsesQuota } from "../../../src/store/contract.ts";
 import { describeWith, hasRedis, postgresFolder } from "../../helpers/backends.ts";
-import { bearer, type TestGate, testGate } from "../../helpers/gate.ts";
 import { startPostgres } from "../../helpers/postgres.ts";
 import { startRedis } from "../../helpers/redis.ts";
+import { gateAt, type RealGate } from "./faults/gate-at.ts";
 
 const HOUR = 3_600_000;
 
@@ -160,25 +159,7 @@ describeWith("PostgreSQL", postgresFolder() !== undefined)("clocks and PostgreSQ
   });
 });
 
-type SkewedGate = Pick<TestGate, "session" | "events"> & { write(token: string): Promise<Response> };
-
-/** A gate whose clock is off by so much from the server's, which is this machine's. */
-function gateAt(off: number, store: Store): SkewedGate {
-  const clock = (): number => Date.now() + off;
-  const emulator = createTurnstileEmulator({ clock });
-  const { send, events } = testGate({ store, clock, fetch: (input, init) => emulator.fetch(new Request(input, init)) });
-  return {
-    events,
-    async session() {
-      const turnstileToken = await emulator.control.mint({ sitekey: EMULATOR_SITEKEY, action: "score_submit", hostname: "game.example" });
-      const body: { sessionToken?: string } = await (await send("POST", "/session", { turnstileToken })).json();
-      return body.sessionToken ?? "none";
-    },
-    write: (token) => send("POST", "/scores", { board: "main", score: 5, name: "Wren" }, bearer(token)),
-  };
-}
-
-function warnings({ events }: SkewedGate): unknown[] {
+function warnings({ events }: RealGate): unknown[] {
   return events.flatMap(({ type, reason }) => (type === "config_warning" && reason === "clock_skew" ? [reason] : []));
 }
 

@@ -109,7 +109,7 @@ describeWith("PostgreSQL", postgresFolder() !== undefined)("PostgreSQL that cann
     try {
       const store = postgresStore(pool, { timeoutMs: 500 });
       const all: UsesQuota = { key: "all", limit: 1_000_000_000, expiresAt: Date.now() + 3_600_000 };
-      const running = startLoad([store], { name: "still", timeoutMs: 500, callers: 16, shared: () => all });
+      const running = startLoad([store], { name: "still", timeoutMs: 500, callers: 16, together: 1, shared: () => all });
       await running.admits(100);
       server.pause();
       await running.rejects(64);

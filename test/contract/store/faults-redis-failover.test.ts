@@ -1,10 +1,10 @@
 import { Cluster } from "ioredis";
-import { createClient, createCluster } from "redis";
+import { createCluster } from "redis";
 import { afterEach, expect, it } from "vitest";
-import { type RedisClient, redisStore } from "../../../adapters/redis.ts";
+import { redisStore } from "../../../adapters/redis.ts";
 import type { Store } from "../../../src/store/contract.ts";
 import { describeWith, hasRedis } from "../../helpers/backends.ts";
-import { type RedisCluster, type RedisServer, startCluster, startRedis, until } from "../../helpers/redis.ts";
+import { type RedisCluster, type RedisServer, startCluster, until } from "../../helpers/redis.ts";
 import { type LoadResult, resultOf, startLoad } from "../../storm/load.ts";
 
 const timeoutMs = 1000;
@@ -136,84 +136,3 @@ describeWith("redis-server", hasRedis())("a Cluster that loses a master under lo
     expect(result).toMatchObject({ twice: 0, forgotten: 0, late: 0, said: ["ERR_STORE_UNAVAILABLE"] });
   });
 });
-
-describeWith("redis-server", hasRedis())(
-  "a master that is killed (kill -9) under load, and what its replica knows of what it acknowledged",
-  () => {
-    const callers = 64;
-
-    /** Kills the master of a pair so many times, with a new pair each time; before that the replica is cut off for so long. */
-    async function kills(
-      times: number,
-      waitReplicas: number,
-      cutOffMs: number,
-    ): Promise<{ acknowledged: number; lost: number; cutOff: number }> {
-      const sum = { acknowledged: 0, lost: 0, cutOff: 0 };
-      for (let i = 0; i < times; i++) {
-        const master = await startRedis();
-        const replica = await startRedis({ config: { replicaof: `127.0.0.1 ${master.port}` } });
-        ends.push(
-          () => master.dispose(),
-          () => replica.dispose(),
-        );
-        // Until it has acknowledged its first copy, up to a second after the link is "up", it is sent nothing of what is written.
-        await until("it is connected", async () => (await replica.info("replication"))["master_link_status"] === "up");
-        await master.command("SET", "probe", "1");
-        await until("it follows", async () => (await replica.keys()).includes("probe"));
-        const store = redisStore(await connect(master), { timeoutMs, waitReplicas });
-        ends.push(() => store.close());
-        const load = startLoad([store], { name: "pair", timeoutMs, callers });
-        await load.admits(500);
-        const before = load.admitted.size;
-        if (cutOffMs > 0) {
-          // With a password that the master has not asked for, the replica is refused: the link is cut, and stays so.
-          await replica.command("CONFIG", "SET", "masterauth", "none");
-          await master.command("CLIENT", "KILL", "TYPE", "replica");
-          await new Promise((resolve) => setTimeout(resolve, cutOffMs));
-        }
-        await master.kill();
-        sum.cutOff += load.admitted.size - before;
-        // What is on its way to it still arrives, as it does where a failover takes its time.
-        await until("the replica knows", async () => (await replica.info("replication"))["master_link_status"] === "down");
-        await replica.command("REPLICAOF", "NO", "ONE");
-        await load.stop();
-        const { tokens, twice, forgotten, late } = await resultOf(load, redisStore(await connect(replica), { timeoutMs: 20_000 }));
-        expect({ twice, late }).toEqual({ twice: 0, late: 0 });
-        sum.acknowledged += tokens;
-        sum.lost += forgotten;
-      }
-      return sum;
-    }
-
-    for (const waitReplicas of [0, 1]) {
-      it(`waitReplicas ${waitReplicas}: ${waitReplicas ? "nothing is lost" : "at most what one turn of the server's loop answered"}`, {
-        timeout: 90_000,
-      }, async () => {
-        const { acknowledged, lost } = await kills(6, waitReplicas, 0);
-        console.log(`master killed 6 times, waitReplicas ${waitReplicas}: ${lost} of ${acknowledged} acknowledged spends are lost`);
-        // Answers and the stream to the replica leave in the same turn: killed in between, those that had been answered in it are lost, one a caller.
-        expect(lost).toBeLessThanOrEqual(waitReplicas ? 0 : 6 * callers);
-      });
-
-      it(`waitReplicas ${waitReplicas}, the replica cut off for 300 ms: ${waitReplicas ? "nothing is lost" : "all that was acknowledged meanwhile"}`, {
-        timeout: 90_000,
-      }, async () => {
-        const { acknowledged, lost, cutOff } = await kills(2, waitReplicas, 300);
-        console.log(
-          `master killed twice, its replica cut off for 300 ms, waitReplicas ${waitReplicas}: ${lost} of ${acknowledged} acknowledged spends are lost; ${cutOff} were acknowledged in that time`,
-        );
-        if (waitReplicas === 1) expect(lost).toBe(0);
-        // What this test can see: it is lost, and no more than that.
-        else expect([lost > 0, lost <= cutOff + 2 * callers]).toEqual([true, true]);
-      });
-    }
-  },
-);
-
-async function connect(server: RedisServer): Promise<RedisClient> {
-  const client = createClient({ url: server.url });
-  client.on("error", () => undefined);
-  await client.connect();
-  ends.push(() => client.destroy());
-  return client;
-}
