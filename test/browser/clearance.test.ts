@@ -238,6 +238,32 @@ describeBrowser("withClearance and a real gate", () => {
     ]);
   });
 
+  it("a clock that is years off, either way, changes nothing", async () => {
+    const { site, sent } = await visit();
+    for (const off of [-1, 1]) {
+      const statuses = await site.run<number[]>(`
+        const real = Date.now;
+        Date.now = () => real() + ${off} * 2e11;
+        const own = clearance.withClearance(client);
+        const statuses = [];
+        for (let i = 0; i < 3; i++) statuses.push((await own.fetch("/api/many", { method: "POST" })).status);
+        Date.now = real;
+        return statuses;`);
+      expect(statuses).toEqual([200, 200, 200]);
+    }
+    expect(sent.filter((line) => line === VERIFIED)).toHaveLength(2);
+  });
+
+  it("a provider that stays down is an error with the time to come back, after two verifications", async () => {
+    const { site, sent } = await visit();
+    site.emulator.control.fault({ kind: "status", status: 503, times: 99 });
+    const failed = await site.run(
+      `return client.fetch("/api/otp", { method: "POST" }).then(() => "resolved", ({ code, cause }) => [code, cause.status, cause.code, cause.retryAfter > 0]);`,
+    );
+    expect(failed).toEqual(["ERR_CLIENT_REFUSED", 503, "UNAVAILABLE", true]);
+    expect(sent.filter((line) => line.includes("verify"))).toHaveLength(2);
+  });
+
   it("close() ends what is under way", async () => {
     const { site } = await visit();
     const code = await site.run(`

@@ -135,7 +135,9 @@ describeBrowser("the WebView page", () => {
     const { app_clearance_token } = await verified.json();
     expect(verified.status).toBe(200);
     expect((await call({ "x-app-clearance": app_clearance_token })).status).toBe(200);
-    expect((await call({ "x-app-clearance": app_clearance_token })).status).toBe(403);
+    // Again under its own id it is a replay; under another one the clearance is used up.
+    expect((await call({ "x-app-clearance": app_clearance_token })).status).toBe(409);
+    expect((await call({ "x-app-clearance": app_clearance_token, "x-request-id": "req-2" })).status).toBe(403);
     expect(said).toEqual([]);
   });
 
@@ -195,6 +197,20 @@ describeBrowser("the WebView page", () => {
       await frame.locator("input[type=checkbox]").click();
       expect(await until(async () => (await told())[0])).toMatchObject(["text", { type: "TURNSTILE_SUCCESS" }]);
     }
+  });
+
+  it("a challenge that is over is not tried again: the app has to ask for a new one", async () => {
+    const { emulator, challenge, pageOf } = await backend();
+    emulator.control.fault({ kind: "error", code: 300030, times: 2 });
+    const asked = await challenge();
+    // As if the page had been open for five minutes.
+    const { page, told } = await webview(
+      pageOf(asked),
+      `${BRIDGES.Android} const now = performance.now.bind(performance); performance.now = () => now() + (window.late ?? 0);`,
+    );
+    await page.evaluate("window.late = 301_000");
+    expect(await until(async () => (await told())[0])).toEqual(["text", { type: "TURNSTILE_ERROR", error: "300030" }]);
+    expect(await page.getByRole("button", { name: "Try again" }).isHidden()).toBe(true);
   });
 
   it("is nobody's page without a challenge of ours, has a strict policy and no secret", async () => {

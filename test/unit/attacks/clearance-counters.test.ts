@@ -79,6 +79,15 @@ describe("whoever makes up a new device each time", () => {
     expect((await at.call("/v1/login", { from: "198.51.100.1", device: "new" })).status).toBe(200);
   });
 
+  it("gets nobody of its network denied, not even whom something else speaks against", async () => {
+    const at = api({ signals: () => ({ botScore: 5 }) });
+    await stuff(at, 501);
+    expect(await errorOf(await at.call("/v1/login", { from: "198.51.100.1", device: "new" }))).toEqual([403, "TURNSTILE_REQUIRED"]);
+    expect(at.events.findLast(({ type }) => type === "app_clearance_missing")?.detail).toBe(
+      "90: sensitivePath+20 botScore+30 addressReports+40",
+    );
+  });
+
   it("silences no report by a flood of requests first", { timeout: 30_000 }, async () => {
     const { call, gate } = api();
     for (let i = 0; i < 5200; i += 400) await Promise.all(Array.from({ length: 400 }, (_, j) => call("/v1/x", { device: `f${i + j}` })));

@@ -132,6 +132,13 @@ describe("very long paths", () => {
     expect(performance.now() - started).toBeLessThan(2000);
   });
 
+  it("are as protected as the strictest there is, beyond any honest length", async () => {
+    for (const path of [`/${"x".repeat(4096)}`, `/%61${"x".repeat(4096)}`]) {
+      expect((await matchPolicy(TWO, "GET", path, never)).kind).toBe("always");
+      expect((await matchPolicy(TWO, "GET", path.slice(0, 4000), never)).kind).toBe("unmatched");
+    }
+  });
+
   it("give a challenge that fits into a token, and a clearance for that very path alone", async () => {
     const { call, clear } = api({ signals: () => ({ botScore: 1, badIp: true }) });
     const path = `/v1/${"x".repeat(3900)}`;
