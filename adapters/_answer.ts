@@ -1,4 +1,5 @@
 import type { QuotaState, RefusalWhy, SpendResult } from "../src/store/contract.ts";
+import { isJsonObject } from "../src/util/json.ts";
 
 const WHYS: readonly RefusalWhy[] = ["full", "blocked", "expired", "forgotten"];
 
@@ -10,7 +11,7 @@ const WHYS: readonly RefusalWhy[] = ["full", "blocked", "expired", "forgotten"];
  * @throws {TypeError} it is no such result
  */
 export function readSpendResult(value: unknown, costs: readonly number[]): SpendResult {
-  if (!isRecord(value)) throw unreadable("no object");
+  if (!isJsonObject(value)) throw unreadable("no object");
   const { ok, at, refused, retryAfter, states } = value;
   if (typeof ok !== "boolean" || !isInteger(at) || !isInteger(retryAfter) || retryAfter < 0) throw unreadable("no result");
   if (!Array.isArray(states) || states.length !== costs.length) throw unreadable("other quotas");
@@ -26,18 +27,13 @@ export function readSpendResult(value: unknown, costs: readonly number[]): Spend
 }
 
 function readState(value: unknown): QuotaState {
-  if (!isRecord(value)) throw unreadable("no state");
+  if (!isJsonObject(value)) throw unreadable("no state");
   const { remaining, resetAt, why } = value;
   if (!isInteger(remaining) || remaining < 0 || !isInteger(resetAt)) throw unreadable("no state");
   if (why === undefined) return { remaining, resetAt };
   const known = WHYS.find((one) => one === why);
   if (known === undefined) throw unreadable("no state");
   return { remaining, resetAt, why: known };
-}
-
-/** Whether a value that was JSON is an object with members. */
-export function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function isInteger(value: unknown): value is number {

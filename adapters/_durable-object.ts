@@ -1,7 +1,7 @@
 import type { Quota, SpendResult } from "../src/store/contract.ts";
 import { assertInstant, assertQuotas } from "../src/store/validate.ts";
 import { assertFunction, assertKeys } from "../src/util/assertions.ts";
-import { isRecord } from "./_answer.ts";
+import { isJsonObject } from "../src/util/json.ts";
 import { numberIn, type SqlRow, textIn } from "./_sql.ts";
 import type { SqliteValue } from "./_sqlite.ts";
 import { type LedgerSession, sqliteLedger } from "./_sqlite-ledger.ts";
@@ -134,7 +134,7 @@ class Counter {
   }
 
   async answer(call: ObjectCall, body: unknown): Promise<SpendResult | { done: ObjectCall }> {
-    const { quotas, at, key, expiresAt } = isRecord(body) ? body : {};
+    const { quotas, at, key, expiresAt } = isJsonObject(body) ? body : {};
     if (this.#alarm === undefined) this.#alarm = await this.#storage.getAlarm();
     // From here to the alarm nothing waits: no other call comes in between.
     const now = this.#clock();
@@ -264,6 +264,6 @@ function quotasIn(value: unknown): Quota[] {
 }
 
 function isQuota(value: unknown): value is Quota {
-  if (!isRecord(value) || typeof value["key"] !== "string" || typeof value["limit"] !== "number") return false;
+  if (!isJsonObject(value) || typeof value["key"] !== "string" || typeof value["limit"] !== "number") return false;
   return typeof value["window"] === "number" || typeof value["expiresAt"] === "number";
 }

@@ -2,8 +2,9 @@ import { LEVELS } from "../src/protocol.ts";
 import type { ScoreBoard, ScoreRow, SubmitResult } from "../src/scores/board.ts";
 import { assertEntry, assertLimit, keyRange, levelNumber, scoreRange, withRanks } from "../src/scores/ranking.ts";
 import { assertFunction, assertKeys } from "../src/util/assertions.ts";
+import { isJsonObject } from "../src/util/json.ts";
 import { randomId } from "../src/util/random.ts";
-import { decodeText, encodeText, isRecord, openPostgres, type PostgresClient, type PostgresPlace } from "./_postgres.ts";
+import { decodeText, encodeText, openPostgres, type PostgresClient, type PostgresPlace } from "./_postgres.ts";
 import { checkPostgres } from "./_postgres-migrate.ts";
 
 /** Options of {@link postgresBoard}. */
@@ -118,7 +119,7 @@ function isStatus(value: unknown): value is "stored" | "kept" | "repeated" {
 function recordsIn(answer: Record<string, unknown>): Record<string, unknown>[] {
   const rows = answer["rows"];
   if (!Array.isArray(rows)) throw new TypeError("Cannot read the answer");
-  return rows.filter(isRecord);
+  return rows.filter(isJsonObject);
 }
 
 function ranksIn({ ranks }: Record<string, unknown>): number[] {

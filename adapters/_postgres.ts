@@ -1,6 +1,7 @@
 import { type ErrorCode, GatepassError } from "../src/errors.ts";
 import { assertFunction } from "../src/util/assertions.ts";
 import { hex, utf8 } from "../src/util/bytes.ts";
+import { isJsonObject } from "../src/util/json.ts";
 import { createCall } from "./_call.ts";
 
 /** A client that takes a text with `$1` and values: `Pool` or `Client` of pg, PGlite. */
@@ -152,7 +153,7 @@ const MISSING: ReadonlySet<string> = new Set(["42883", "3F000", "42P01"]);
 
 /** The SQLSTATE of an error: `code`, with Bun `errno`. */
 export function stateOf(error: unknown): string {
-  if (!isRecord(error)) return "";
+  if (!isJsonObject(error)) return "";
   const found = [error["code"], error["errno"]].find((value) => typeof value === "string" && /^[0-9A-Z]{5}$/.test(value));
   return String(found ?? "");
 }
@@ -167,19 +168,15 @@ export function decodeText(text: unknown): string {
   return typeof text === "string" ? String(JSON.parse(`"${text}"`)) : "";
 }
 
-export function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null;
-}
-
 function parse(result: unknown): Record<string, unknown> {
   const answer: unknown = JSON.parse(answerIn(result) ?? "null");
-  if (!isRecord(answer)) throw new TypeError("Cannot read the answer: it is none of ours");
+  if (!isJsonObject(answer)) throw new TypeError("Cannot read the answer: it is none of ours");
   return answer;
 }
 
 /** The column `answer` of the first row: of `{ rows }`, of the rows themselves, or of the last of several such results. */
 function answerIn(result: unknown): string | undefined {
   if (Array.isArray(result)) return result.map(answerIn).findLast((found) => found !== undefined);
-  if (!isRecord(result)) return undefined;
+  if (!isJsonObject(result)) return undefined;
   return typeof result["answer"] === "string" ? result["answer"] : answerIn(result["rows"]);
 }

@@ -4,11 +4,6 @@ import type { ScoreRow } from "../src/scores/board.ts";
 /** A row of any SQL database; read it with {@link numberIn} and {@link textIn}. */
 export type SqlRow = Record<string, unknown>;
 
-/** Whether a driver's answer is a row. */
-export function isRow(value: unknown): value is SqlRow {
-  return typeof value === "object" && value !== null;
-}
-
 /** The option `table`: it becomes part of the SQL text. @throws {RangeError} not an identifier of at most 48 characters */
 export function assertTable(table: string): void {
   if (!/^[A-Za-z_][A-Za-z0-9_]{0,47}$/.test(table)) throw new RangeError('Invalid "table": expected an identifier of 1 to 48 characters');

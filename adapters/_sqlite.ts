@@ -1,6 +1,7 @@
 import { type ErrorCode, GatepassError, isGatepassError } from "../src/errors.ts";
 import { assertInteger } from "../src/util/assertions.ts";
-import { isRow, type SqlRow } from "./_sql.ts";
+import { isJsonObject } from "../src/util/json.ts";
+import type { SqlRow } from "./_sql.ts";
 
 /** What can be bound to a statement. Drivers bind numbers as doubles: give columns INTEGER affinity and do no arithmetic on bare parameters. */
 export type SqliteValue = string | number | null;
@@ -150,18 +151,18 @@ function createSession(client: SqliteClient): SqliteSession {
     run: (sql, ...values) => void statement(sql).run(...values),
     get(sql, ...values) {
       const row = statement(sql).get(...values);
-      return isRow(row) ? row : undefined;
+      return isJsonObject(row) ? row : undefined;
     },
     all: (sql, ...values) =>
       statement(sql)
         .all(...values)
-        .filter(isRow),
+        .filter(isJsonObject),
   };
 }
 
 /** SQLITE_BUSY and SQLITE_LOCKED, as node:sqlite (`errcode`), bun:sqlite (`errno`) and better-sqlite3 (`code`) tell them. */
 function isBusy(error: unknown): boolean {
-  if (!isRow(error)) return false;
+  if (!isJsonObject(error)) return false;
   if (typeof error["code"] === "string" && /^SQLITE_(BUSY|LOCKED)/.test(error["code"])) return true;
   const number = error["errcode"] ?? error["errno"];
   return typeof number === "number" && ((number & 0xff) === 5 || (number & 0xff) === 6);

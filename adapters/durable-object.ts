@@ -15,7 +15,8 @@
 import type { Store } from "../src/store/contract.ts";
 import { type Place, partitioned } from "../src/store/partitioned.ts";
 import { assertInteger, assertKeys, assertString } from "../src/util/assertions.ts";
-import { isRecord, readSpendResult } from "./_answer.ts";
+import { isJsonObject } from "../src/util/json.ts";
+import { readSpendResult } from "./_answer.ts";
 import { createCall } from "./_call.ts";
 import { checkedStore } from "./_checked.ts";
 import { type ObjectCall, ORIGIN } from "./_durable-object.ts";
@@ -99,7 +100,7 @@ export function durableObjectStore(namespace: ObjectNamespace, options: DurableO
 
   async function tell(shard: number, call: ObjectCall, body: object): Promise<void> {
     const answer = await ask(shard, call, body);
-    if (!isRecord(answer) || answer["done"] !== call) throw new Error("The object did not say that it is done");
+    if (!isJsonObject(answer) || answer["done"] !== call) throw new Error("The object did not say that it is done");
   }
 
   const object = (shard: number): Place => ({
