@@ -29,7 +29,12 @@ export function showOutcome({ trace, log, guess, answer, failure }: Shown): void
   const last = trace.steps.at(-1);
   const passed = last !== undefined && !last.verification && !/^(TURNSTILE_REQUIRED|CLEARANCE_EXPIRED)$/.test(last.code);
   const { word, what } = VERDICTS[verdict];
-  const sentence = verdict !== "challenge" ? failure || what : passed ? challengeText(trace) : failure || "And it was not passed.";
+  const sentence =
+    verdict !== "challenge"
+      ? failure || what
+      : passed
+        ? "It was passed, and the request went through."
+        : failure || "And it was not passed.";
   part("waiting").hidden = true;
   part("told").hidden = false;
   part("decision").dataset["decision"] = verdict;
@@ -82,15 +87,9 @@ function verdictOf(steps: readonly Step[], log: readonly LogLine[], failure: str
   if (codes.includes("SECURITY_VERIFICATION_LIMITED")) return "cool_down";
   if (codes.includes("RATE_LIMITED")) return "limited";
   if (codes.some((code) => /^(TURNSTILE_REQUIRED|CLEARANCE_EXPIRED)$/.test(code))) return "challenge";
-  if (log.some((line) => line.type === "admitted" && line.level === "clearance")) return "challenge";
+  if (log.some((line) => line.type === "admitted" && line.level === "clearance")) return "cleared";
   if (failure) return "error";
   return steps.at(-1)?.limits.includes("tight") ? "limit" : "allow";
-}
-
-function challengeText({ steps }: Trace): string {
-  return steps.some(({ verification }) => verification)
-    ? "It was passed, and the request went through."
-    : "A clearance was in hand, and paid for it.";
 }
 
 function showRisk({ score, reasons }: { score: number; reasons: readonly RiskReason[] }): void {

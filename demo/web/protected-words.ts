@@ -2,8 +2,8 @@
 import type { Decision, Explanation, RiskReason } from "gatepass/clearance";
 import { FLAGS, NUMBERS } from "../protected-policy.ts";
 
-/** What the gate decided; `limited`: let through by risk and policy, but a limit was full. */
-export type Verdict = Decision | "limited" | "error";
+/** What the gate decided; `cleared`: by a clearance in hand; `limited`: by risk and policy it might, but a limit was full. */
+export type Verdict = Decision | "cleared" | "limited" | "error";
 
 /** In a word, and in a sentence. */
 export const VERDICTS: Record<Verdict, { short: string; word: string; what: string }> = {
@@ -13,6 +13,7 @@ export const VERDICTS: Record<Verdict, { short: string; word: string; what: stri
   deny: { short: "deny", word: "Denied", what: "The risk is too high for a challenge to make up for it." },
   cool_down: { short: "cool down", word: "Told to wait", what: "The risk is too high. It may come back in a while." },
   step_up: { short: "step up", word: "Asked for more", what: "The risk is too high: the application wants its own, stronger check." },
+  cleared: { short: "cleared", word: "Cleared", what: "A clearance was in hand, and paid for it." },
   limited: {
     short: "too many",
     word: "Too many",

@@ -81,7 +81,7 @@ describeBrowser("the demo's protected API", () => {
     expect(flat(await reasons(page))).toEqual(["Sensitive path +20", "Failed log-ins +40"]);
     expect(await held(page)).toEqual(["/api/auth/login 4 of 5"]);
     const eighth = await send(page, "login");
-    expect([eighth.decision, flat(eighth.steps)]).toEqual(["challenge", ["POST /api/auth/login X-App-Clearance 200"]]);
+    expect([eighth.decision, flat(eighth.steps)]).toEqual(["cleared", ["POST /api/auth/login X-App-Clearance 200"]]);
     expect(await held(page)).toEqual(["/api/auth/login 3 of 5"]);
     expect(complaints).toEqual([]);
     await page.context().close();
@@ -201,7 +201,7 @@ describeBrowser("the demo's protected API", () => {
     await page.fill("#policy-text", '{ "risk_based": [{ "path": "/api/search", "limits": ["unheard-of"] }] }');
     await page.click("#policy-apply");
     await expect.poll(() => page.textContent("#policy-problem")).toContain('unknown limit "unheard-of"');
-    expect((await send(page, "search")).decision).toBe("challenge");
+    expect((await send(page, "search")).decision).toBe("cleared");
     await page.click("#policy-back");
     await expect.poll(() => page.textContent("#policy-state")).toBe("in force");
     expect((await send(page, "payment")).decision).toBe("challenge");

@@ -37,7 +37,7 @@ function check(file: string, code: string): unknown {
 
 const POST = `const post = (path, body, headers = {}) => {
   const text = JSON.stringify(body);
-  return new Request("https://app.example.com" + path, { method: "POST", body: text, headers: { "content-type": "application/json", "content-length": String(text.length), "x-device-id": "d1", ...headers } });
+  return new Request("https://app.example.com" + path, { method: "POST", body: text, headers: { "content-type": "application/json", "x-device-id": "d1", ...headers } });
 };
 // As Deno tells it: whose address nobody knows shares one bucket with a tenth of each limit.
 const from = { remoteAddr: { transport: "tcp", hostname: "203.0.113.7", port: 1 } };
