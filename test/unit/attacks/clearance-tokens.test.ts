@@ -1,5 +1,6 @@
 import { decodeJwt, jwtVerify } from "jose";
 import { describe, expect, it, test } from "vitest";
+import { EMULATOR_SECRET, EMULATOR_SITEKEY } from "../../../src/emulator/index.ts";
 import { GatepassError } from "../../../src/errors.ts";
 import type { Admitted, GateOptions } from "../../../src/gate/types.ts";
 import { memoryStore, type RateStore } from "../../../src/store/index.ts";
@@ -257,6 +258,79 @@ describe("what was spent", () => {
     for (let i = 0; i < 8; i++) expect((await verify(challenge, token)).status).toBe(503);
     Object.assign(store, { spend });
     expect((await verify(challenge, token)).status).toBe(200);
+  });
+});
+
+describe("a route that wants a session as well", () => {
+  it("spends both or none: what the session is refused for costs no clearance, and the other way round", async () => {
+    const at = api({}, { session: { uses: 2 } });
+    const { app_clearance_token: clearance } = await at.clear("/v1/many");
+    const call = async (session: string, token = clearance): Promise<unknown[]> => {
+      const headers = { "x-device-id": "phone-1", "x-gatepass-session": session, ...(token && { "x-app-clearance": token }) };
+      const admission = await at.gate.protect(new Request("https://game.example/v1/many", { method: "POST", headers }), {
+        action: "score_submit",
+      });
+      return admission.ok ? [200, admission.level] : [admission.response.status, admission.code];
+    };
+    const session = await at.session();
+    expect(await call("", clearance)).toEqual([401, "SESSION_MISSING"]);
+    // Without a clearance the session is not spent.
+    for (let i = 0; i < 3; i++) expect(await call(session, "")).toEqual([403, "TURNSTILE_REQUIRED"]);
+    expect([await call(session), await call(session)]).toEqual(Array(2).fill([200, "session"]));
+    for (let i = 0; i < 5; i++) expect(await call(session)).toEqual([401, "SESSION_EXHAUSTED"]);
+    const another = await at.session();
+    expect(await call(another)).toEqual([200, "session"]);
+    expect(await call(another)).toEqual([403, "CLEARANCE_EXPIRED"]);
+  });
+});
+
+test("through a store that may admit too much, every admission says so", async () => {
+  const at = api({}, { store: { ...memoryStore({ clock: now }), consistency: "approximate" } });
+  const { app_clearance_token: clearance } = await at.clear("/v1/many");
+  const headers = { "x-device-id": "phone-1", "x-app-clearance": clearance };
+  const admission = await at.gate.protect(new Request("https://game.example/v1/many", { method: "POST", headers }));
+  expect(admission.ok && [admission.level, admission.accuracy]).toEqual(["clearance", "approximate"]);
+});
+
+test("beside a looser store, what is spent once and what counts failures stays on the exact one", async () => {
+  const store = memoryStore({ clock: now });
+  const loose = memoryStore({ clock: now });
+  const at = api({}, { store, rateStore: { consistency: "approximate", spend: (quotas) => loose.spend(quotas) } });
+  const { app_clearance_token: clearance } = await at.clear("/v1/many");
+  expect((await at.call("/v1/many", { clearance, rid: "one" })).status).toBe(200);
+  const kinds = (keys: readonly string[]): string[] =>
+    keys.map((key) => /^u[a-z]+|clearance\.[a-z]+|risk\.[a-z]+/.exec(key)?.[0] ?? key).sort();
+  expect(new Set(kinds(loose.keys()))).toEqual(new Set(["clearance.attempts", "clearance.issued"]));
+  expect(new Set(kinds(store.keys()))).toEqual(new Set(["risk.prefix", "risk.requests", "uchal", "uclr", "uiss", "urid"]));
+});
+
+describe("the WebView page", () => {
+  it("costs no store and no Cloudflare, and shows our sitekey for challenges of our own alone", async () => {
+    const store = memoryStore({ clock: now });
+    const turnstile = { secret: EMULATOR_SECRET, sitekey: EMULATOR_SITEKEY, allowedHostnames: ["game.example"], allowTestKeys: true };
+    const at = api({}, { store, turnstile });
+    const page = (id: string): Promise<Response> =>
+      at.gate.fetch(new Request(`https://game.example/mobile-turnstile?challenge_id=${encodeURIComponent(id)}`));
+    const { challenge_id } = await challengeOf(await at.call("/v1/otp"));
+    const keys = store.keys().length;
+    const { app_clearance_token: clearance } = await api().clear("/v1/many");
+    for (const id of [
+      "",
+      "chal_",
+      "chal_a.b.c",
+      `chal_${clearance}`,
+      challenge_id.slice(5),
+      `${challenge_id.slice(0, -2)}AA`,
+      `${challenge_id}&x=1`,
+    ]) {
+      const refused = await page(id);
+      expect([refused.status, await refused.text()]).toEqual([403, '{"error":"SECURITY_VERIFICATION_FAILED"}']);
+    }
+    for (let i = 0; i < 20; i++) expect(await (await page(challenge_id)).text()).toContain(`data-sitekey="${EMULATOR_SITEKEY}"`);
+    at.advance(306_000);
+    expect((await page(challenge_id)).status).toBe(403);
+    expect(at.events.at(-1)).toMatchObject({ reason: "challenge_expired" });
+    expect([store.keys().length, at.emulator.control.counts().siteverify]).toEqual([keys, 0]);
   });
 });
 
