@@ -34,7 +34,7 @@ const folder = mkdtempSync(join(tmpdir(), "gatepass-bench-"));
 try {
   const file = new DatabaseSync(join(folder, "board.db"));
   await compare("SQLite", {
-    open: (table) => sqliteBoard(file, { table }),
+    open: (table) => sqliteBoard(file, { table, timeoutMs: 60_000 }),
     load: (table, rows, score) =>
       file.exec(
         `WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < ${rows}) ${rowsSql(`${table}_rows`, score, "0", "c")}`,

@@ -16,7 +16,7 @@ try {
 
 const server = await startRedis();
 const client = new Redis(server.url);
-const store = redisStore(client);
+const store = redisStore(client, { timeoutMs: 60_000 });
 try {
   await drive(WRITES, (i) => admit(store, quotasOf(i)));
   await server.command("CONFIG", "RESETSTAT");

@@ -15,7 +15,7 @@ const PREFIX = "gatepass:";
 const useOf = (i) => ({ ...quotasOf(i)[2], expiresAt: Date.now() + LIFE });
 
 const ours = await bytesAKey((client) => {
-  const store = redisStore(client, { prefix: PREFIX });
+  const store = redisStore(client, { prefix: PREFIX, timeoutMs: 60_000 });
   return (i) => admit(store, [useOf(i)]);
 });
 const bare = await bytesAKey((client) => (i) => client.set(`${PREFIX}{${useOf(i).key}}`, "1", "PX", LIFE));

@@ -12,6 +12,8 @@ import { FIXED } from "./fixed-windows.mjs";
 import { addressOf, admit, drive, quotasOf, RULES, TTL, tokenOf } from "./traffic.mjs";
 
 const WRITES = 8192; // a round
+/** A machine that is busy is slow, and that is all. */
+const OPTIONS = { timeoutMs: 60_000 };
 
 const server = await startRedis();
 const ioredis = new Redis(server.url);
@@ -33,7 +35,7 @@ try {
     const others = alternatives(driver);
     await ratios(
       `three quotas over ${name}, 64 in flight`,
-      timed({ gatepass: spender(redisStore(driver.client)), ...others }),
+      timed({ gatepass: spender(redisStore(driver.client, OPTIONS)), ...others }),
       Object.keys(others).map((other) => ["gatepass", other, driver.goal]),
     );
   }
@@ -79,7 +81,7 @@ async function countCommands() {
     const limiter = new RateLimiterRedis({ storeClient: client, keyPrefix: name, points: limit, duration: window });
     return (i) => limiter.consume(addressOf(i));
   });
-  const ours = await commandsOf(spender(redisStore(client)));
+  const ours = await commandsOf(spender(redisStore(client, OPTIONS)));
   const theirs = { consume: await commandsOf(consume), set: await commandsOf((i) => setOnce(`jti:${tokenOf(i)}`)) };
   const waits = { ours: ours.evalsha, theirs: 2 * theirs.consume.evalsha + theirs.set.set };
   const inside = ({ evalsha, ...rest }) =>
@@ -113,8 +115,8 @@ async function compareWindows() {
   const hash = createHash("sha1").update(FIXED).digest("hex");
   const fixed = { send: (command, [script, ...args]) => ioredis.call(command, [script.length === 40 ? hash : FIXED, ...args]) };
   const works = {
-    "strict windows": spender(redisStore(strict, { prefix: "strict:" })),
-    "fixed windows in the same script": spender(redisStore(fixed, { prefix: "fixed:" })),
+    "strict windows": spender(redisStore(strict, { ...OPTIONS, prefix: "strict:" })),
+    "fixed windows in the same script": spender(redisStore(fixed, { ...OPTIONS, prefix: "fixed:" })),
   };
   const cost = {};
   for (const [name, work] of Object.entries(works)) cost[name] = await serverTime(work);

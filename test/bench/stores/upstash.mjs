@@ -15,7 +15,7 @@ const WRITES = 1024; // a round
 const server = await startRedis();
 const front = await startUpstash(server.url);
 const redis = new Redis({ url: front.url, token: front.token, enableTelemetry: false });
-const store = upstashStore(redis);
+const store = upstashStore(redis, { timeoutMs: 60_000 });
 const limiters = RULES.map(
   ({ name, limit, window }) => new Ratelimit({ redis: plain(redis), limiter: Ratelimit.slidingWindow(limit, `${window} s`), prefix: name }),
 );
