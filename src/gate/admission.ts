@@ -110,7 +110,10 @@ export function createAdmission(house: Gatehouse): (visit: Visit, options: Admit
     const claims = credential?.code ? undefined : credential?.claims;
     const fresh = credential?.code ? request.headers.get(HEADER.turnstile) : null;
     /** As the application names them: a session of ours lives for minutes, and what a guard ties to it would end with it. */
-    const named = { ...(await whoIs(visit, settings.given.identify, options.subject)), ...canonicalSubjects(options.subjects ?? {}) };
+    const named = {
+      ...(await whoIs(visit, settings.given.identify, options.subject ?? visit.route)),
+      ...canonicalSubjects(options.subjects ?? {}),
+    };
     if (credential?.claims) who = { session: credential.claims.jti, player: credential.claims.sub };
     const subjects = { ...named, ...(claims && who) };
 

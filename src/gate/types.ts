@@ -104,7 +104,10 @@ export interface ProtectOptions {
   action?: string;
   /** Uses of the session that the request costs, default 1. */
   cost?: number;
-  /** A subject of the route's own, e.g. the run's id, for rules that count by `route`. */
+  /**
+   * A subject of the route's own, e.g. the run's id, for rules that count by `route`. Default: method and pattern of a route of the gate; elsewhere none,
+   * and such a rule does not apply.
+   */
   subject?: string;
   /** Names of limits charged in the same spend: with the session's use and what a feature adds, 16 quotas at most (a rule by `ip` has 3). */
   limits?: readonly string[];

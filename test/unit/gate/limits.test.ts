@@ -68,6 +68,24 @@ describe("a visitor with many spellings", () => {
   });
 });
 
+describe("a rule by route", () => {
+  it("counts each of the gate's routes for itself, and what a call names as its subject", async () => {
+    const each = [{ name: "each", limit: 1, window: 60, by: "route" as const }];
+    const at = kit({}, { limits: { write: each, read: each } });
+    const { token } = await at.session();
+    at.admit = { action: "score_submit", limits: ["write"] };
+    expect((await at.write(bearer(token))).status).toBe(201);
+    expect(await codeOf(await at.write(bearer(token)))).toEqual([429, "RATE_LIMITED"]);
+    at.admit = { action: "score_submit", limits: ["write"], subject: "run-7" };
+    expect((await at.write(bearer(token))).status).toBe(201);
+    const keys = at.counted.spends.flat().map(({ key }) => key);
+    expect(keys.filter((key) => key.startsWith("srun-7|"))).toHaveLength(1);
+    const request = new Request(`${ORIGIN}/mine`, { method: "POST", headers: bearer(token) });
+    for (let i = 0; i < 2; i++)
+      expect(await at.gate.protect(request, { action: "score_submit", limits: ["write"] })).toMatchObject({ ok: true });
+  });
+});
+
 describe("more quotas than a spend takes", () => {
   const many = (count: number): LimitRule[] => Array.from({ length: count }, (_, i) => rule(`r${i}`, 9));
 
