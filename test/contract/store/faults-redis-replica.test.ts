@@ -117,24 +117,24 @@ describeWith("redis-server", hasRedis())("a connection that breaks while it wait
       await client.connect();
       ends.push(() => client.destroy());
     }
-    await first.sendCommand(["SET", "before", "1"]);
-    await until("the replica has all of it", async () => Number(await first.sendCommand(["WAIT", "1", "500"])) === 1);
-    // The connection breaks after the script, and the driver goes on over another one.
-    let broken = false;
+    // When it is armed, the connection breaks after the script, and the driver goes on over another one.
+    let [armed, broken] = [false, false];
     const own = {
       connected: true,
       async send(command: string, args: string[]) {
         const isScript = /^eval/i.test(command);
         const client = isScript || !broken ? first : second;
-        broken ||= isScript;
+        broken ||= armed && isScript;
         return client.sendCommand([command, ...args]);
       },
       duplicate: async () => own,
       close: () => undefined,
     };
-    replica.pause();
-    expect(await second.sendCommand(["WAIT", "1", "500"])).toBe(1);
     const store = redisStore(own, { timeoutMs: 3000, waitReplicas: 1, waitTimeoutMs: 500 });
+    await until("the script is known", () => admitted(store, "warm"));
+    await until("the replica has all of it", async () => Number(await first.sendCommand(["WAIT", "1", "500"])) === 1);
+    replica.pause();
+    armed = true;
     const outcome = store.spend([{ key: "token", limit: 1, expiresAt: Date.now() + 60_000 }]);
     await expect(outcome).rejects.toMatchObject({ code: "ERR_STORE_UNAVAILABLE" });
     expect(broken).toBe(true);
