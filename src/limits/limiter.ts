@@ -80,11 +80,9 @@ export function createLimiter(options: LimiterOptions): Limiter {
     try {
       const nothing = { ok: true, at: clock(), refused: null, retryAfter: 0, states: [] };
       const spent = quotas.length > 0 ? await store.spend(quotas) : nothing;
-      // At cost 0 nothing is refused, but `why` says what would be, and `resetAt` how long at most.
-      const full = spent.states.filter(({ why }) => spent.ok && why !== undefined);
-      const wait = Math.max(1, ...full.map(({ resetAt }) => Math.ceil((resetAt - spent.at) / 1000)));
-      const told = full.length > 0 ? { ...spent, ok: false, retryAfter: wait } : spent;
-      const result = limitResult(layers, told, 0, store.consistency);
+      // At cost 0 nothing is refused, but `why` says what would be.
+      const full = spent.states.some((state) => state.why !== undefined);
+      const result = limitResult(layers, full ? { ...spent, ok: false } : spent, 0, store.consistency);
       if (spent.ok && cost === 1) charged.set(result, () => whole(store).refund(quotas, spent.at));
       return result;
     } catch (error) {

@@ -39,26 +39,26 @@ export function planLimits(rules: readonly LimitRule[], subjects: Subjects, requ
 export function limitResult(layers: readonly LimitLayer[], spend: SpendResult, offset: number, accuracy: Consistency): LimitResult {
   const seen = layers.flatMap((layer, i) => {
     const state = spend.states[offset + i];
-    return state ? [{ layer, state, refused: !spend.ok && state.why !== undefined, chosen: spend.refused === offset + i }] : [];
+    return state ? [{ ...layer, state, refused: !spend.ok && state.why !== undefined, chosen: spend.refused === offset + i }] : [];
   });
-  seen.sort(
+  const [tightest] = seen.toSorted(
     (a, b) => Number(b.chosen) - Number(a.chosen) || Number(b.refused) - Number(a.refused) || a.state.remaining - b.state.remaining,
   );
-  const [tightest] = seen;
   const success = !tightest?.refused;
-  const retryAfter = success ? 0 : spend.retryAfter;
-  const counted = layers.map(({ rule }, i) => ({ rule, state: spend.states[offset + i] }));
-  const headers = rateHeaders(counted, spend.at, retryAfter);
+  // A refused read knows no wait: until all is back, then.
+  const wait = Math.max(1, ...seen.map(({ refused, state }) => (refused ? Math.ceil((state.resetAt - spend.at) / 1000) : 0)));
+  const retryAfter = success ? 0 : spend.retryAfter || wait;
+  const headers = rateHeaders(seen, spend.at, retryAfter);
   if (!success) headers.set("retry-after", String(retryAfter));
   return {
     success,
-    limit: tightest?.layer.quota.limit ?? Number.POSITIVE_INFINITY,
+    limit: tightest?.quota.limit ?? Number.POSITIVE_INFINITY,
     remaining: tightest?.state.remaining ?? Number.POSITIVE_INFINITY,
     reset: tightest?.state.resetAt ?? spend.at,
     retryAfter,
     ...(tightest?.refused && tightest.state.why && { reason: tightest.state.why }),
-    ...(tightest && { rule: tightest.layer.rule.name }),
-    ...(tightest?.layer.prefix && { prefix: tightest.layer.prefix }),
+    ...(tightest && { rule: tightest.rule.name }),
+    ...(tightest?.prefix && { prefix: tightest.prefix }),
     degraded: false,
     accuracy,
     headers,
