@@ -164,7 +164,9 @@ export function createGuard(settled: Settled, kernel: Kernel): (request: Request
       return { reason: error.code === "ERR_TOKEN_EXPIRED" ? "clearance_expired" : eventReasonOfToken(error.code) };
     }
     // By name, not by matching paths again: a clearance of one route opens no other, however that one's path is spelled.
-    if (!claims.scope.includes(entry.scope)) return { reason: "clearance_scope" };
+    // And of entries that share a scope the looser one's opens not the stricter one.
+    const { scope, max_uses: uses, exp, iat } = claims;
+    if (!scope.includes(entry.scope) || uses > entry.maxUses || exp - iat > entry.ttl) return { reason: "clearance_scope" };
     const { own, moved } = await desk.belongs(claims, client);
     if (!own || (moved && entry.bindIp)) return { reason: "clearance_binding" };
     if (entry.maxAge !== undefined && clock() / 1000 > claims.iat + entry.maxAge + options.clockTolerance)

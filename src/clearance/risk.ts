@@ -91,6 +91,7 @@ export type Weights = readonly (readonly [string, RiskWeights[string]])[];
 export function settleWeights(weights: RiskWeights): Weights {
   for (const [signal, weight] of Object.entries(weights)) {
     const label = `risk.${signal}`;
+    if (signal === "sensitivePath") throw new TypeError(`Invalid "${label}": the points of a path are its entry's, "risk"`);
     assertKeys(label, weight, ["points", "below", "over"]);
     assertInteger(`${label}.points`, weight.points, -100, 100);
     for (const name of ["below", "over"] as const) {

@@ -23,7 +23,7 @@ export interface PolicyEntryDocument {
   path: string;
   /** Default: every method. */
   method?: string | readonly string[];
-  /** What the clearance is for, a path pattern; default `path`. A clearance opens every entry of its scope. */
+  /** What the clearance is for, a path pattern; default `path`. A clearance opens every entry of its scope that is not stricter (uses, life) than the one it was for. */
   scope?: string;
   /** Seconds a clearance lives, 300..1800, default 900. */
   ttl?: number;

@@ -108,6 +108,23 @@ describe("a clearance of somebody else", () => {
     expect(through).toHaveLength(2);
   });
 
+  it("of a looser entry of the same scope: its uses and its life are not the stricter one's", async () => {
+    const policy = {
+      always_require_clearance: [
+        { path: "/v1/browse", scope: "/shop", max_uses: 50, ttl: 600 },
+        { path: "/v1/read", scope: "/shop", max_uses: 1, ttl: 1800 },
+        { path: "/v1/pay", scope: "/shop", max_uses: 1, ttl: 600 },
+      ],
+    };
+    const { call, clear } = api({ policy });
+    for (const path of ["/v1/browse", "/v1/read"]) {
+      const { app_clearance_token: clearance } = await clear(path);
+      expect(await errorOf(await call("/v1/pay", { clearance }))).toEqual([403, "TURNSTILE_REQUIRED"]);
+    }
+    const { app_clearance_token: clearance } = await clear("/v1/pay");
+    expect((await call("/v1/browse", { clearance })).status).toBe(200);
+  });
+
   it("and headers that came twice are nobody's", async () => {
     const { call, clear } = api();
     const { app_clearance_token: clearance } = await clear("/v1/many");

@@ -62,6 +62,7 @@ describe("assessRisk", () => {
     });
     expect(() => assessRisk({}, { vpn: { points: 1.5 } })).toThrow(RangeError);
     expect(() => assessRisk({}, { vpn: { points: 200 } })).toThrow(RangeError);
+    expect(() => assessRisk({}, { sensitivePath: { points: 50 } })).toThrow(/its entry's/);
   });
 
   it("is not fooled by names that every object has", () => {
