@@ -47,6 +47,9 @@ export interface RedisStoreOptions {
  * again what was under way when its connection broke (ioredis does unless `autoResendUnfulfilledCommands` is false) may charge that twice: somebody
  * may lose a use, nobody gains one.
  *
+ * Every answer says which call it answers. Where a client's order has slipped (node-redis goes on, on the same connection, after bytes that are no answer),
+ * everything rejects until that connection is made anew.
+ *
  * What Redis acknowledges it may still lose: at a failover, what had not reached the replica; after a crash, what was not on disk. A token
  * spent within that moment could be spent again. `waitReplicas` narrows the first, `appendfsync always` the second. See `check`.
  *
