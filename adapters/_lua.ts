@@ -113,26 +113,27 @@ end
  * the shift of its grid. The answer is numbers: the call's, the server's time, and remaining and reset of each quota; or, unless all are charged and none of them would
  * refuse, that time, the position of the one that refuses (0: none), the wait (ms), and remaining, reset and why (0..3) of each.
  *
- * The first part is the usual path, all charged and nothing out of the ordinary, kept short since Redis does nothing else meanwhile.
+ * The first part is the usual path, all charged and nothing out of the ordinary, kept short since Redis does nothing else meanwhile. Its tables have
+ * their size from the beginning, for each that grows is made anew.
  * The second knows every case, and begins anew.
  */
 export const SPEND: string = `${COMMON}
 local values = n > 0 and call('MGET', unpack(K)) or {}
--- Tables of their size at once: each that grows is made anew.
 local out, texts, ways, times, usual, a = {serial, server, 0, 0, 0, 0, 0, 0}, {0, 0, 0}, {0, 0, 0}, {0, 0, 0}, true, 0
 for i = 1, n do
   local cost, v, x, y = A[a + 2] + 0, values[i], A[a + 3], A[a + 4]
   local left, reset = A[a + 1] - cost, nil
   if cost == 0 then usual = false break end
   if y == '' then
-    reset = x + 0
-    if v or reset <= now or left < 0 then usual = false break end
-    texts[i] = cost == 1 and x or x .. ':' .. A[a + 2]
-    if virtual then
-      ways[i], times[i] = 'PX', string.format('%.0f', reset - now + 60000)
-    else
-      ways[i], times[i] = 'PXAT', x
+    local used, held, more = cost
+    if v then
+      held, more = string.match(v, '^(%d+):?(%d*)$')
+      used = held == x and cost + (more == '' and 1 or more)
     end
+    reset, left = x + 0, used and A[a + 1] - used
+    if not used or reset <= now or left < 0 then usual = false break end
+    texts[i] = used == 1 and x or x .. ':' .. string.format('%.0f', used)
+    ways[i], times[i] = virtual and 'PX' or 'PXAT', virtual and string.format('%.0f', reset - now + 60000) or x
   else
     local step, shift = x / 11, y + 0
     local sub = floor((now - shift) / step)
