@@ -84,6 +84,21 @@ async function failure(store: Store, quota: UsesQuota): Promise<string> {
   return late ? `${told}, but late` : told;
 }
 
+/** Whether a token can still be spent, as soon as there is an answer: a machine that stands still for a moment is no refusal. */
+async function answerTo(store: Store, quota: UsesQuota): Promise<boolean | undefined> {
+  let ok: boolean | undefined;
+  await until("there is an answer", () =>
+    store.spend([quota]).then(
+      (result) => {
+        ok = result.ok;
+        return true;
+      },
+      () => false,
+    ),
+  );
+  return ok;
+}
+
 /** Waits until a spend is admitted by the very same store. */
 function recovers(store: Store, quota: UsesQuota): Promise<void> {
   return until("the store works again", () =>
@@ -134,7 +149,7 @@ describeWith("redis-server", hasRedis())("a Redis that says something else", () 
           proxy.cut();
         }
         await recovers(store, { ...quota, limit: 2 });
-        expect([name, (await store.spend([quota])).ok]).toEqual([name, false]);
+        expect([name, await answerTo(store, quota)]).toEqual([name, false]);
       }
     });
 
@@ -159,7 +174,7 @@ describeWith("redis-server", hasRedis())("a Redis that says something else", () 
         proxy.fault = undefined;
         expect((await other.spend([{ ...quota, cost: 0 }])).states[0]?.remaining).toBe(0);
         await recovers(store, once());
-        expect((await store.spend([quota])).ok).toBe(false);
+        expect(await answerTo(store, quota)).toBe(false);
       }
     });
 
@@ -179,7 +194,8 @@ describeWith("redis-server", hasRedis())("a Redis that says something else", () 
         for (let i = 0; i < 3; i++) expect(await failure(store, quota)).toBe("ERR_STORE_UNAVAILABLE");
         await admin.sendCommand(["CONFIG", "SET", "requirepass", "right"]);
         await recovers(store, once());
-        expect((await store.spend([quota])).ok).toBe(true);
+        // It was never charged, whatever was said meanwhile.
+        await recovers(store, quota);
         admin.destroy();
       } finally {
         await locked.dispose();
@@ -202,10 +218,10 @@ describeWith("redis-server", hasRedis())("a Redis that says something else", () 
         );
         expect(await failure(store, quota)).toBe("ERR_STORE_UNAVAILABLE");
         await expect(store.block("b", Date.now() + 60_000)).rejects.toMatchObject({ code: "ERR_STORE_UNAVAILABLE" });
-        expect((await store.spend([spent])).ok).toBe(false);
+        expect(await answerTo(store, spent)).toBe(false);
         await replica.command("REPLICAOF", "NO", "ONE");
         await recovers(store, quota);
-        expect((await store.spend([quota])).ok).toBe(false);
+        expect(await answerTo(store, quota)).toBe(false);
       } finally {
         await replica.dispose();
       }
@@ -227,7 +243,7 @@ describeWith("redis-server", hasRedis())("a Redis that says something else", () 
         await loading;
         expect(during).toBeGreaterThan(0);
         await recovers(store, once());
-        expect((await store.spend([spent])).ok).toBe(false);
+        expect(await answerTo(store, spent)).toBe(false);
       } finally {
         await slow.dispose();
       }

@@ -11,7 +11,7 @@ import { type RedisCluster, startCluster } from "../../helpers/redis.ts";
 import { inTime, resultOf, startLoad } from "../../storm/load.ts";
 import { runStorm } from "../../storm/run.ts";
 
-const timeoutMs = 500;
+const timeoutMs = 800;
 const script = fileURLToPath(new URL("faults/dying-spender.ts", import.meta.url));
 const expiresAt = Date.now() + 3_600_000;
 const uses = (key: string, limit: number): Quota => ({ key, limit, expiresAt });
