@@ -30,7 +30,7 @@ async function openRedis(url: URL): Promise<Storage> {
       resolve();
     });
     client.on("ready", () => {
-      if (told) console.log(`Redis at ${url.host} answers`);
+      console.log(told ? `Redis at ${url.host} answers` : `Store and board are in Redis at ${url.host}`);
       told = false;
       resolve();
     });

@@ -1,7 +1,7 @@
 // Makes a fresh machine ready: the pinned npm packages, and Chromium from the distribution where that is allowed.
 // Plain JavaScript for the system's own Node, since nothing is installed yet when it runs.
 import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -18,11 +18,17 @@ export function installPackages() {
   execFileSync("npm", ["install", "--no-save", "--no-audit", "--no-fund"], { cwd: root, stdio: "inherit" });
 }
 
+/** The server, not only the client: its programs are in a folder for each version. */
+function hasPostgres() {
+  const folder = "/usr/lib/postgresql";
+  return existsSync(folder) && readdirSync(folder).some((version) => existsSync(`${folder}/${version}/bin/initdb`));
+}
+
 /** What the tests want of the distribution: the package, what else comes with it, and how to see that it is there. */
 const SYSTEM = {
   chromium: { packages: ["chromium", "fonts-dejavu-core"], installed: () => existsSync("/usr/bin/chromium") },
   redis: { packages: ["redis-server"], installed: () => existsSync("/usr/bin/redis-server") },
-  postgres: { packages: ["postgresql"], installed: () => existsSync("/usr/lib/postgresql") },
+  postgres: { packages: ["postgresql"], installed: hasPostgres },
 };
 
 /** Installs what is missing with apt-get where we are root; tells by name what is there at last. */

@@ -2,7 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 
-const projects = [".", "src/cli", "test", "demo"].filter((folder) => existsSync(`${folder}/tsconfig.json`));
+const projects = [".", "src/cli", "test", "test/types/cloudflare", "demo"].filter((folder) => existsSync(`${folder}/tsconfig.json`));
 let failed = 0;
 for (const project of projects) {
   const { status } = spawnSync("node_modules/.bin/tsc", ["-p", project], { stdio: "inherit" });

@@ -36,12 +36,12 @@ describe("brotli budgets, per import", () => {
   it("createTurnstile: 2 kB", async () => {
     expect(await bytes("{ createTurnstile }", "gatepass/turnstile")).toBeLessThanOrEqual(2_000);
   });
-  it("the gate kernel: 18.3 kB beyond tokens and Turnstile (the goal is 12)", async () => {
+  it("the gate kernel: 18.5 kB beyond tokens and Turnstile (the goal is 12)", async () => {
     const base = (await bytes("{ createTokens }", "gatepass/tokens")) + (await bytes("{ createTurnstile }", "gatepass/turnstile"));
-    expect((await bytes("{ createGate }", "gatepass")) - base).toBeLessThanOrEqual(18_300);
+    expect((await bytes("{ createGate }", "gatepass")) - base).toBeLessThanOrEqual(18_500);
   });
-  it("the whole server entry: 28.8 kB (the goal is 25)", async () => {
-    expect(await bytes("*", "gatepass")).toBeLessThanOrEqual(28_800);
+  it("the whole server entry: 29.1 kB (the goal is 25)", async () => {
+    expect(await bytes("*", "gatepass")).toBeLessThanOrEqual(29_100);
   });
   it("createClient: 4 kB, without jose, zod or any server code in it", async () => {
     expect(await bytes("{ createClient }", "gatepass/client")).toBeLessThanOrEqual(4_000);
