@@ -50,12 +50,14 @@ export function createGuard(settled: Settled, kernel: Kernel): (request: Request
 
   async function judge({ request, context, path, entry, mode, limits }: Case): Promise<Refused | Vouched> {
     const { subjects, info } = context;
-    const client: Client = { device: subjects.device, prefix: info.ipPrefix, session: subjects.session, user: subjects.user };
+    // The device by the name that its client knows, and will verify under: the application's own (`identify`) is for counting.
+    const device = nameIn(request, HEADER.deviceId);
+    const client: Client = { device, prefix: info.ipPrefix, session: subjects.session, user: subjects.user };
     const dry_run = mode !== "enforce" || undefined;
     let who: Awaited<ReturnType<typeof desk.whoIs>> | undefined;
     const tell = async (type: EventType, fields: EventFields): Promise<void> => {
       who ??= await desk.whoIs(client);
-      context.emit(type, { app_version: versionOf(request), action: entry.action, dry_run, ...who, ...fields });
+      context.emit(type, { app_version: nameIn(request, HEADER.appVersion), action: entry.action, dry_run, ...who, ...fields });
     };
 
     const shown = await present(request, entry, client);
@@ -120,7 +122,7 @@ export function createGuard(settled: Settled, kernel: Kernel): (request: Request
     const about = { challenge_id: shown.claims?.challenge_id };
     await tell(over ? "app_clearance_expired" : "app_clearance_missing", { outcome: "deny", reason, code, detail, ...about });
     return refuse(code, async () => {
-      const rid = requestId(request) ?? randomId(random);
+      const rid = nameIn(request, REQUEST_ID_HEADER) ?? randomId(random);
       const { id, cdata } = await desk.challenge(entry, bare.score, { method: request.method, path: normalizePath(path), rid }, client);
       await tell("turnstile_challenge_created", { outcome: "info", challenge_id: cdata });
       const { error: _code, ...body }: ChallengeAnswer = {
@@ -183,7 +185,7 @@ export function createGuard(settled: Settled, kernel: Kernel): (request: Request
     const expiresAt = claims.until * 1000;
     const issuedAt = claims.iat * 1000 + 999;
     const quotas: Quota[] = [{ key: usesKey("clr", claims.jti), limit: claims.max_uses, expiresAt, issuedAt }];
-    const rid = requestId(request);
+    const rid = nameIn(request, REQUEST_ID_HEADER);
     // Beside the device or address: another one's ids are its own business.
     if (rid !== undefined) quotas.push({ key: usesKey("rid", nameOf(client), rid), limit: 1, expiresAt, issuedAt });
     const { ok, at, states } = await store.spend(quotas);
@@ -235,13 +237,8 @@ function once(work: () => Promise<void>): () => Promise<void> {
   };
 }
 
-/** The client's own name of a request; anything that is no name is as if there were none. */
-export function requestId({ headers }: Request): string | undefined {
-  const id = headers.get(REQUEST_ID_HEADER);
-  return id !== null && /^[A-Za-z0-9._-]{1,64}$/.test(id) ? id : undefined;
-}
-
-function versionOf({ headers }: Request): string | undefined {
-  const version = headers.get(HEADER.appVersion);
-  return version !== null && /^[A-Za-z0-9._-]{1,64}$/.test(version) ? version : undefined;
+/** What a client calls itself, its request or its version; anything that is no name is as if there were none. */
+function nameIn({ headers }: Request, header: string): string | undefined {
+  const name = headers.get(header);
+  return name !== null && /^[A-Za-z0-9._-]{1,64}$/.test(name) ? name : undefined;
 }

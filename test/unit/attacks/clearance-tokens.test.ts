@@ -125,6 +125,13 @@ describe("a clearance of somebody else", () => {
     expect((await call("/v1/browse", { clearance })).status).toBe(200);
   });
 
+  it("of another device, by the name that the client knows, whatever the application calls it", async () => {
+    const at = api({}, { identify: () => ({ device: "row:42 of the application's" }) });
+    const { app_clearance_token: clearance } = await at.clear("/v1/many");
+    expect((await at.call("/v1/many", { clearance, device: "phone-2" })).status).toBe(403);
+    expect((await at.call("/v1/many", { clearance })).status).toBe(200);
+  });
+
   it("and headers that came twice are nobody's", async () => {
     const { call, clear } = api();
     const { app_clearance_token: clearance } = await clear("/v1/many");
