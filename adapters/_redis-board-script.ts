@@ -1,6 +1,6 @@
 /**
  * Everything a board does in Redis, as one script: `KEYS[1]` is the beginning of all its keys, with the hash tag that puts them in one slot;
- * `ARGV[1]` names the action. Keys are derived from the first one, since nobody knows a player's rows beforehand; all of them are in its slot.
+ * `ARGV[1]` names the action, the last one the call: the answer begins with it, since a driver whose order slips would tell one player another's result. Keys are derived from the first one, since nobody knows a player's rows beforehand; all of them are in its slot.
  *
  * Behind `KEYS[1]`, where BOARD, LIST (a board in a period) and PLAYER are what `usesKey` makes of the texts (harmless, injective, at most 80 bytes):
  *
@@ -184,5 +184,6 @@ function actions.purge(player)
   return #ids
 end
 
-return actions[action](unpack(ARGV, 2))
+local serial = table.remove(ARGV)
+return {serial, actions[action](unpack(ARGV, 2))}
 `;

@@ -50,7 +50,7 @@ const STATUSES = ["stored", "kept", "repeated", "banned"] as const;
  * ```ts
  * import { redisBoard } from "gatepass/adapters/redis";
  * // Any client of redis, ioredis, Bun or Deno; here one that has nothing to tell.
- * const board = redisBoard({ send: async () => [] });
+ * const board = redisBoard({ send: async (_command, args) => [args.at(-1), []] });
  * console.assert((await board.top({ board: "main", period: "all", limit: 10 })).length === 0);
  * ```
  */
@@ -64,7 +64,13 @@ export function redisBoard(client: RedisClient, options: RedisBoardOptions = {})
   const driver = redisDriver(client);
   const evaluate = evaluateOver(driver.send);
   const run = <T>(read: (answer: unknown) => T, action: string, ...values: (string | number)[]): Promise<T> =>
-    call(async () => read(await evaluate(BOARD_SCRIPT, [`{${prefix}}:`], [action, ...values.map(String)])));
+    call(async () => {
+      const serial = randomId(random);
+      const answer = await evaluate(BOARD_SCRIPT, [`{${prefix}}:`], [action, ...values.map(String), serial]);
+      // Drivers match answers to calls by their order alone: one that slipped is another call's.
+      if (!Array.isArray(answer) || answer[0] !== serial) throw new Error("The answer is none of this script's");
+      return read(answer[1]);
+    });
 
   return {
     async submit(entry, rules) {

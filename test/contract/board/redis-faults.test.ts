@@ -236,12 +236,26 @@ describeWith("redis-server", hasRedis())("redisBoard, what Redis could get wrong
       ["stored", "x", "1 2 3 [", 1],
       [[]],
     ]) {
-      const broken = redisBoard({ send: async () => answer });
+      const broken = redisBoard({ send: async (_, args) => [args.at(-1), answer] });
       const entry = { board: "main", player: "a", score: 5, at: 1, submission: "same", level: "claimed", flags: [], name: "A" } as const;
       if (!Array.isArray(answer) || answer[0] !== "stored" || answer.length > 1) await unavailable(broken.submit(entry, RULES));
       if (!Array.isArray(answer) || answer.length > 0) await unavailable(broken.find("x"));
       if (!Array.isArray(answer) || answer.length > 1) await unavailable(broken.around("x", 1));
       if (typeof answer !== "number") await unavailable(broken.purge("x"));
     }
+  });
+
+  it("an answer to another call is none, however well it looks", async () => {
+    let before: unknown;
+    const slipped = redisBoard({
+      async send(_, args) {
+        const told = before;
+        before = [args.at(-1), ["stored", "x", "1", 1]];
+        return told ?? before;
+      },
+    });
+    await slipped.remove("first").catch(() => undefined);
+    for (const call of [slipped.find("a"), slipped.top({ board: "main", period: "all", limit: 1 }), slipped.purge("p")])
+      await unavailable(call);
   });
 });
