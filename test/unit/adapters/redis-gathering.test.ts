@@ -39,6 +39,21 @@ it("over ioredis, what is sent in one moment leaves in one write, and each momen
   expect(log.filter((entry) => entry === "call").length).toBe(7);
 });
 
+it("and what is much leaves in several, so that the server begins before all of it is there", async () => {
+  const log: string[] = [];
+  const store = redisStore(fakeClient(log, { cork: () => log.push("cork"), uncork: () => log.push("uncork") }));
+  await spends(store, 1);
+  log.length = 0;
+  await spends(store, 40);
+  const calls = log
+    .join(" ")
+    .split("uncork")
+    .map((write) => write.split("call").length - 1);
+  expect(calls.reduce((sum, n) => sum + n)).toBe(40);
+  expect(Math.max(...calls)).toBe(16);
+  expect(log.filter((entry) => entry === "cork").length).toBe(log.filter((entry) => entry === "uncork").length);
+});
+
 it("a client without a stream, or with one of another kind, is used as it is", async () => {
   for (const stream of [undefined, {}, { cork: true }]) {
     const log: string[] = [];
