@@ -1,3 +1,4 @@
+import { gathering } from "./_redis-gathering.ts";
 import { createEvaluate, type Evaluate } from "./_redis-script.ts";
 
 /** What we need of a client of `redis` (node-redis): `createClient`, `createClientPool`. */
@@ -207,37 +208,6 @@ function ioRedisDriver(client: IoRedisOwn): RedisDriver {
       };
     },
   };
-}
-
-/**
- * What is sent in the same moment leaves in few writes. ioredis writes every command by itself, and each write is a system call here and another one in
- * the server: of a spend, that is a third of what it costs either of them. Not all of it in one write, though: the server answers what it read at once
- * all together, so that it would rest while we read the answers, and we while it works.
- */
-function gathering(client: object): () => void {
-  let corked: { uncork(): void } | undefined;
-  let gathered = 0;
-  const release = (): void => {
-    corked?.uncork();
-    corked = undefined;
-    gathered = 0;
-  };
-  return () => {
-    if (gathered === TOGETHER) release();
-    gathered += 1;
-    const stream: unknown = Reflect.get(client, "stream");
-    if (corked || !isObject(stream) || !isWritable(stream)) return;
-    corked = stream;
-    stream.cork();
-    queueMicrotask(release);
-  };
-}
-
-/** Commands in one write. */
-const TOGETHER = 16;
-
-function isWritable(stream: object): stream is { cork(): void; uncork(): void } {
-  return has(stream, ["cork", "uncork"]);
 }
 
 function bunDriver(client: BunRedisClient): RedisDriver {
