@@ -13,26 +13,26 @@ export function mobileRoute({ desk, mobilePath, bridgeOrigins, scriptUrl }: Sett
     base: false,
     async handle(ctx) {
       const id = ctx.url.searchParams.get("challenge_id") ?? "";
-      let challenge: ChallengeClaims;
+      let challenge: ChallengeClaims | undefined;
       // Before anything is rendered: with a challenge of our own alone, so that nobody farms tokens with our sitekey here.
       try {
         challenge = await desk.readChallenge(id.length > MAX_CHALLENGE ? "" : id);
       } catch (error) {
         if (!isGatepassError(error)) throw error;
-        const reason = error.code === "ERR_TOKEN_EXPIRED" ? "challenge_expired" : "challenge_invalid";
-        ctx.emit("turnstile_siteverify_failed", { outcome: "deny", reason, code: "SECURITY_VERIFICATION_FAILED" });
-        return ctx.refuse("SECURITY_VERIFICATION_FAILED");
+        // One of ours that is over: the app waits for a message, and gets the one that it has for that.
+        const expired = error.code === "ERR_TOKEN_EXPIRED";
+        const [reason, code] = [expired ? "challenge_expired" : "challenge_invalid", "SECURITY_VERIFICATION_FAILED"] as const;
+        ctx.emit("turnstile_siteverify_failed", { outcome: "deny", reason, code });
+        if (!expired) return ctx.refuse(code);
       }
       const nonce = encodeBase64url(random(16));
       const data = {
-        sitekey: options.sitekey,
-        action: challenge.act,
-        cdata: challenge.jti,
-        script: scriptUrl,
+        ...(challenge && { sitekey: options.sitekey, action: challenge.act, cdata: challenge.jti, script: scriptUrl }),
         origins: bridgeOrigins.join(" "),
-        expires: Math.max(0, Math.floor(challenge.exp - clock() / 1000)),
+        expires: challenge ? Math.max(0, Math.floor(challenge.exp - clock() / 1000)) : 0,
       };
       return new Response(page(nonce, data), {
+        status: challenge ? 200 : 403,
         headers: {
           "content-type": "text/html; charset=utf-8",
           "content-security-policy": policyOf(nonce, new URL(scriptUrl).origin, bridgeOrigins),

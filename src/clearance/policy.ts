@@ -3,6 +3,7 @@ import { encodeBase64url } from "../util/base64url.ts";
 import { utf8 } from "../util/bytes.ts";
 import { sha256Sync } from "../util/sha256.ts";
 import { matchesPath, normalizePath, readingsOf } from "./paths.ts";
+import { describeIssue } from "./problems.ts";
 import type { Policy, PolicyEntry, PolicyKind } from "./types.ts";
 
 const pathSchema = z.string().check(z.minLength(1), z.maxLength(256), z.regex(/^\/[^\s?#%;\\*]*\*?$/));
@@ -66,10 +67,7 @@ const MAX_SCOPE = 256;
  */
 export function parsePolicy(written: unknown): Policy {
   const parsed = documentSchema.safeParse(written);
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    throw new TypeError(`Invalid policy: ${issue?.path.join(".") || "expected an object"}: ${issue?.message ?? "unknown"}`);
-  }
+  if (!parsed.success) throw new TypeError(`Invalid policy: ${describeIssue(parsed.error.issues[0])}`);
   const entries = LISTS.flatMap(([list, kind]) =>
     (parsed.data[list] ?? []).map((entry) => entryOf(kind, typeof entry === "string" ? { path: entry } : entry)),
   );

@@ -21,7 +21,7 @@ interface Backend {
   pageOf(challenge: ChallengeAnswer): string;
 }
 
-async function backend(bridgeOrigins: readonly string[] = [], sitekey = EMULATOR_SITEKEY): Promise<Backend> {
+async function backend(bridgeOrigins: readonly string[] = [], sitekey = EMULATOR_SITEKEY, clock = Date.now): Promise<Backend> {
   const emulator = createTurnstileEmulator();
   const provider = await serve((request) => emulator.fetch(request));
   // As a name: no answer of ours may hold an address.
@@ -35,6 +35,7 @@ async function backend(bridgeOrigins: readonly string[] = [], sitekey = EMULATOR
       allowTestKeys: true,
       siteverifyUrl: `${challenges}/turnstile/v0/siteverify`,
     },
+    clock,
     clientIp: () => "203.0.113.7",
     store: memoryStore(),
     features: [
@@ -211,6 +212,21 @@ describeBrowser("the WebView page", () => {
     await page.evaluate("window.late = 301_000");
     expect(await until(async () => (await told())[0])).toEqual(["text", { type: "TURNSTILE_ERROR", error: "300030" }]);
     expect(await page.getByRole("button", { name: "Try again" }).isHidden()).toBe(true);
+  });
+
+  it("a challenge that is over when the page comes up is told as such, and nothing is tried", async () => {
+    let late = 0;
+    const { challenge, pageOf, emulator } = await backend([], EMULATOR_SITEKEY, () => Date.now() + late);
+    const asked = await challenge();
+    late = 306_000;
+    expect((await fetch(pageOf(asked))).status).toBe(403);
+    const { page, told } = await webview(pageOf(asked), BRIDGES.Android);
+    expect(await until<Told>(async () => (await told())[0])).toEqual(["text", { type: "TURNSTILE_EXPIRED" }]);
+    expect(await page.getByRole("status").textContent()).toBe("The check has expired");
+    expect(await page.getByRole("button").count()).toBe(0);
+    await page.evaluate("gatepassRetry()");
+    expect(await until<Told>(async () => (await told())[1])).toEqual(["text", { type: "TURNSTILE_EXPIRED" }]);
+    expect(emulator.control.counts().siteverify).toBe(0);
   });
 
   it("is nobody's page without a challenge of ours, has a strict policy and no secret", async () => {

@@ -35,6 +35,7 @@ function tell(message: Message): void {
 
 async function run(): Promise<void> {
   if (running) return;
+  if (over <= performance.now()) return expire();
   running = true;
   clearTimeout(expiry);
   show("Checking that you are human", false);
@@ -92,7 +93,14 @@ function element(id: string): HTMLElement {
   return found;
 }
 
+/** The challenge is over: there is nothing to try, neither now nor again. */
+function expire(): void {
+  show("The check has expired", false);
+  tell({ type: "TURNSTILE_EXPIRED" });
+}
+
 retry.addEventListener("click", run);
 // For native code: `evaluateJavascript("gatepassRetry()")`.
 Object.assign(window, { gatepassRetry: run });
-void run();
+if (over > performance.now()) void run();
+else expire();
