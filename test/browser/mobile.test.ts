@@ -176,6 +176,15 @@ describeBrowser("the WebView page", () => {
     expect(await retry.isHidden()).toBe(true);
   });
 
+  it("a person who does not answer in time is told of as a timeout, in words on the page as well", async () => {
+    const { emulator, challenge, pageOf } = await backend([], "0x4EMULATORMANAGED");
+    emulator.control.fault({ kind: "interaction", timeout: 300 });
+    const { page, told } = await webview(pageOf(await challenge()), BRIDGES.Android);
+    expect(await until<Told>(async () => (await told())[0])).toEqual(["text", { type: "TURNSTILE_ERROR", error: "timeout" }]);
+    expect(await page.getByRole("status").textContent()).toBe("The check took too long");
+    expect(await page.getByRole("button", { name: "Try again" }).isVisible()).toBe(true);
+  });
+
   it("a script that is blocked is told as such, and native code can ask for another try", async () => {
     const { emulator, challenge, pageOf } = await backend();
     emulator.control.fault({ kind: "block-script" });
