@@ -14,8 +14,7 @@ export function installPackages() {
   const marker = `${root}node_modules/.package-lock.json`;
   if (existsSync(marker) && existsSync(pinnedNode) && statSync(marker).mtimeMs >= statSync(`${root}package-lock.json`).mtimeMs) return;
   console.log("Installing the npm packages");
-  // The lockfile holds what is needed here; `npm ci` would insist on the binaries of every other platform as well.
-  execFileSync("npm", ["install", "--no-save", "--no-audit", "--no-fund"], { cwd: root, stdio: "inherit" });
+  execFileSync("npm", ["ci", "--no-audit", "--no-fund"], { cwd: root, stdio: "inherit" });
 }
 
 /** The server, not only the client: its programs are in a folder for each version. */
