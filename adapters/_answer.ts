@@ -17,6 +17,9 @@ export function readSpendResult(value: unknown, costs: readonly number[]): Spend
   if (!Array.isArray(states) || states.length !== costs.length) throw unreadable("other quotas");
   const read = states.map(readState);
   const charged = (i: number): boolean => costs[i] !== 0;
+  // After a charge a quota may be used up; else one that has too little left says why it would refuse.
+  if (read.some(({ why, remaining }, i) => why === undefined && !(ok && charged(i)) && remaining < Math.max(1, costs[i] ?? 1)))
+    throw unreadable("it contradicts itself");
   if (ok) {
     if (refused !== null || retryAfter !== 0 || read.some(({ why }, i) => why !== undefined && charged(i)))
       throw unreadable("it contradicts itself");

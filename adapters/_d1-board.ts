@@ -6,7 +6,7 @@ import { assertKeys } from "../src/util/assertions.ts";
 import { randomId } from "../src/util/random.ts";
 import { type D1Client, type D1Query, type D1Run, openD1 } from "./_d1.ts";
 import { d1BoardTables } from "./_d1-board-tables.ts";
-import { assertTable, betterRow, numberIn, type SqlRow, scoreRow, textIn } from "./_sql.ts";
+import { assertTable, betterRow, flagIn, logIn, numberIn, type SqlRow, scoreRow, scoreRows, textIn } from "./_sql.ts";
 
 /** Options of {@link d1Board}. */
 export interface D1BoardOptions {
@@ -100,15 +100,16 @@ export function d1Board(db: D1Client, options: D1BoardOptions = {}): ScoreBoard 
     );
     if (before === undefined) throw new TypeError("Cannot read the answer: expected a row");
     const none = { id: "", rank: 0, best: false };
-    if (numberIn(before, "banned") === 1) return { status: "banned", ...none };
-    if (numberIn(before, "allowed") !== 1) {
+    const repeated = flagIn(before, "repeated");
+    if (flagIn(before, "banned")) return { status: "banned", ...none };
+    if (!flagIn(before, "allowed")) {
       await run(...widen(before, input));
       return undefined;
     }
     const isSaved = saved.some((one) => row !== undefined && numberIn(one, "list") === numberIn(row, "list"));
-    const status = numberIn(before, "repeated") === 1 ? "repeated" : isSaved ? "stored" : "kept";
+    const status = repeated ? "repeated" : isSaved ? "stored" : "kept";
     if (row === undefined) return { status, ...none };
-    return { status, id: textIn(row, "id"), rank: numberIn(row, "rank"), best: row["submission"] === entry.submission };
+    return { status, id: textIn(row, "id"), rank: numberIn(row, "rank"), best: textIn(row, "submission") === entry.submission };
   }
 
   /**
@@ -116,7 +117,7 @@ export function d1Board(db: D1Client, options: D1BoardOptions = {}): ScoreBoard 
    * A range only grows: two deployments with different settings, as during a roll-out, do not take turns in it.
    */
   function widen(seen: SqlRow, { board, ascending, low, high }: SubmitInput): D1Query[] {
-    const flipped = numberIn(seen, "ascending") !== ascending;
+    const flipped = flagIn(seen, "ascending") !== (ascending === 1);
     const [heldLow, heldHigh] = [numberIn(seen, "low"), numberIn(seen, "high")];
     const range = { low: Math.min(flipped ? 0 - heldHigh : heldLow, low), high: Math.max(flipped ? 0 - heldLow : heldHigh, high) };
     if (range.high - range.low > Number.MAX_SAFE_INTEGER) {
@@ -177,7 +178,7 @@ export function d1Board(db: D1Client, options: D1BoardOptions = {}): ScoreBoard 
             ]);
       return call(async (run) => {
         const rows = (await run(...queries)).flat().sort(betterRow).slice(0, limit);
-        return withRanks(rows.map(scoreRow), (index) => index + 1);
+        return withRanks(scoreRows(rows, limit), (index) => index + 1);
       });
     },
 
@@ -185,7 +186,7 @@ export function d1Board(db: D1Client, options: D1BoardOptions = {}): ScoreBoard 
       assertLimit("n", n, 0);
       return call(async (run) => {
         const rows = await rowsOf(run, AROUND, { id, n });
-        return withRanks(rows.map(scoreRow), (index) => numberIn(rows[index] ?? {}, "rank"));
+        return withRanks(scoreRows(rows, 2 * n + 1), (index) => numberIn(rows[index] ?? {}, "rank"));
       });
     },
 
@@ -193,7 +194,7 @@ export function d1Board(db: D1Client, options: D1BoardOptions = {}): ScoreBoard 
       return call(async (run) => {
         const [row] = await rowsOf(run, `SELECT ${COLUMNS}, r.log, ${RANK} AS rank ${FROM} WHERE r.id = ?1 ->> 'id'`, { id });
         if (row === undefined) return null;
-        return { ...ranked(row), ...(typeof row["log"] === "string" ? { log: row["log"] } : {}) };
+        return { ...ranked(row), ...logIn(row) };
       });
     },
 

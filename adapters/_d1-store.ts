@@ -4,7 +4,7 @@ import { shiftOf, stepOf } from "../src/store/window.ts";
 import { assertFunction, assertInteger, assertKeys } from "../src/util/assertions.ts";
 import { type D1Client, openD1 } from "./_d1.ts";
 import { d1StoreSql, KIND } from "./_d1-store-sql.ts";
-import { assertTable, numberIn, type SqlRow } from "./_sql.ts";
+import { assertTable, flagIn, numberIn, type SqlRow } from "./_sql.ts";
 
 /** Options of {@link d1Store}. */
 export interface D1StoreOptions {
@@ -110,7 +110,7 @@ function resultOf(quotas: readonly Quota[], rows: readonly SqlRow[]): SpendResul
   const byIndex = new Map(rows.map((row) => [numberIn(row, "i"), row]));
   const first = rows[0] ?? {};
   const result: SpendResult = {
-    ok: numberIn(first, "admitted") === 1,
+    ok: flagIn(first, "admitted"),
     at: numberIn(first, "at"),
     refused: null,
     retryAfter: 0,
@@ -135,6 +135,7 @@ function resultOf(quotas: readonly Quota[], rows: readonly SqlRow[]): SpendResul
       }
     }
   }
+  if (!result.ok && result.refused === null) throw new TypeError("Cannot read the answer: refused for no reason");
   result.retryAfter = Math.ceil(longest / 1000);
   return result;
 }
@@ -142,6 +143,10 @@ function resultOf(quotas: readonly Quota[], rows: readonly SqlRow[]): SpendResul
 /** The state after an admitted spend, or before a refused one. */
 function stateOf(quota: Quota, row: SqlRow, { ok, at }: SpendResult): QuotaState {
   const why = WHYS.find((one) => one === row["why"]);
+  // Each row says for itself why it refuses, and whether the whole was admitted: what is unknown or contradicts must not pass for "no reason".
+  if ((why === undefined && row["why"] !== null) || flagIn(row, "admitted") !== ok || numberIn(row, "at") !== at) {
+    throw new TypeError("Cannot read the answer: it contradicts itself");
+  }
   const charged = ok && quota.cost !== 0;
   const [used, newest] = [numberIn(row, "used"), numberIn(row, "newest")];
   const left = Math.max(0, quota.limit - used) - (charged ? (quota.cost ?? 1) : 0);

@@ -1,7 +1,7 @@
 import type { ErrorCode } from "../src/errors.ts";
 import { isJsonObject } from "../src/util/json.ts";
 import { createCall } from "./_call.ts";
-import type { SqlRow } from "./_sql.ts";
+import { rowsIn, type SqlRow } from "./_sql.ts";
 
 /** What we need of a prepared statement of D1. */
 export interface D1Statement {
@@ -62,9 +62,7 @@ export function openD1(client: D1Client, schema: readonly string[], code: ErrorC
 function rowsOf(answer: unknown, count: number): SqlRow[][] {
   if (!Array.isArray(answer) || answer.length !== count) throw new TypeError(`Cannot read the answer: expected ${count} results`);
   return answer.map((result: unknown) => {
-    if (!isJsonObject(result) || !Array.isArray(result["results"]) || !result["results"].every(isJsonObject)) {
-      throw new TypeError("Cannot read the answer: expected rows");
-    }
-    return result["results"];
+    if (!isJsonObject(result)) throw new TypeError("Cannot read the answer: expected results");
+    return rowsIn(result["results"]);
   });
 }

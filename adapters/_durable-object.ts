@@ -2,7 +2,7 @@ import type { Quota, SpendResult } from "../src/store/contract.ts";
 import { assertInstant, assertQuotas } from "../src/store/validate.ts";
 import { assertFunction, assertKeys } from "../src/util/assertions.ts";
 import { isJsonObject } from "../src/util/json.ts";
-import { numberIn, type SqlRow, textIn } from "./_sql.ts";
+import { numberIn, rowsIn, type SqlRow, textIn } from "./_sql.ts";
 import type { SqliteValue } from "./_sqlite.ts";
 import { type LedgerSession, sqliteLedger } from "./_sqlite-ledger.ts";
 
@@ -252,7 +252,7 @@ class Counter {
   }
 
   #all(sql: string, ...values: SqliteValue[]): SqlRow[] {
-    return this.#storage.sql.exec(sql, ...values).toArray();
+    return rowsIn(this.#storage.sql.exec(sql, ...values).toArray());
   }
 }
 

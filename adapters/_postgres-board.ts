@@ -4,7 +4,7 @@ import { assertEntry, assertLimit, keyRange, levelNumber, scoreRange, withRanks 
 import { assertFunction, assertKeys } from "../src/util/assertions.ts";
 import { isJsonObject } from "../src/util/json.ts";
 import { randomId } from "../src/util/random.ts";
-import { decodeText, encodeText, openPostgres, type PostgresClient, type PostgresPlace } from "./_postgres.ts";
+import { decodeText, encodeText, openPostgres, type PostgresClient, type PostgresPlace, unreadable, wholeNumber } from "./_postgres.ts";
 import { checkPostgres } from "./_postgres-migrate.ts";
 
 /** Options of {@link postgresBoard}. */
@@ -41,14 +41,15 @@ export function postgresBoard(client: PostgresClient, options: PostgresBoardOpti
   const database = openPostgres(client, { place: options, code: "ERR_BOARD_UNAVAILABLE", timeoutMs });
   const find = (wanted: Record<string, unknown>): Promise<ScoreRow | null> =>
     database.ask("board_find", wanted, (answer) => {
-      const row = rowsIn(answer)[0];
-      if (row === undefined) return null;
+      const [record, ...others] = recordsIn(answer);
+      if (record === undefined) return null;
+      const [row] = rowsIn(answer, 1);
       const [rank] = ranksIn(answer);
-      const log = recordsIn(answer)[0]?.["log"];
-      return { ...row, rank: rank ?? 0, ...(typeof log === "string" ? { log: decodeText(log) } : {}) };
+      if (row === undefined || rank === undefined || others.length > 0) throw unreadable();
+      return { ...row, rank, ...(row.replay && "id" in wanted ? { log: decodeText(record["log"]) } : {}) };
     });
   const moderate = (action: string, whose: { id: string } | { player: string }): Promise<number> =>
-    database.ask("board_moderate", { action, ...whose }, ({ changed }) => Number(changed));
+    database.ask("board_moderate", { action, ...whose }, ({ changed }) => wholeNumber(changed));
 
   return {
     async submit(entry, rules) {
@@ -78,22 +79,25 @@ export function postgresBoard(client: PostgresClient, options: PostgresBoardOpti
       };
       return database.ask("board_submit", wanted, ({ status, id, rank, best }): SubmitResult => {
         if (status === "banned") return { status, id: "", rank: 0, best: false };
-        if (!isStatus(status) || typeof id !== "string" || typeof rank !== "number") throw new TypeError("Cannot read the answer");
-        return { status, id, rank, best: best === true };
+        if (!isStatus(status) || typeof id !== "string" || typeof best !== "boolean") throw unreadable();
+        return { status, id, rank: wholeNumber(rank), best };
       });
     },
 
     async top({ board, period, limit, minLevel = "claimed" }) {
       assertLimit("limit", limit);
       const wanted = { board: encodeText(board), period: encodeText(period), limit, level: levelNumber(minLevel) };
-      return database.ask("board_top", wanted, (answer) => withRanks(rowsIn(answer), (index) => index + 1));
+      return database.ask("board_top", wanted, (answer) => withRanks(rowsIn(answer, limit), (index) => index + 1));
     },
 
     async around(id, n) {
       assertLimit("n", n, 0);
       return database.ask("board_around", { id: encodeText(id), n }, (answer) => {
-        const [first = 0, second = 0] = ranksIn(answer);
-        return withRanks(rowsIn(answer), (index) => (index === 0 ? first : second));
+        const rows = rowsIn(answer, 2 * n + 1);
+        const ranks = ranksIn(answer);
+        if (rows.length > 0 && ranks.length !== 2) throw unreadable();
+        const [first = 0, second = 0] = ranks;
+        return withRanks(rows, (index) => (index === 0 ? first : second));
       });
     },
 
@@ -118,31 +122,44 @@ function isStatus(value: unknown): value is "stored" | "kept" | "repeated" {
 
 function recordsIn(answer: Record<string, unknown>): Record<string, unknown>[] {
   const rows = answer["rows"];
-  if (!Array.isArray(rows)) throw new TypeError("Cannot read the answer");
-  return rows.filter(isJsonObject);
+  if (!Array.isArray(rows) || !rows.every(isJsonObject)) throw unreadable();
+  return rows;
 }
 
 function ranksIn({ ranks }: Record<string, unknown>): number[] {
-  return Array.isArray(ranks) ? ranks.map(Number) : [];
+  if (!Array.isArray(ranks)) throw unreadable();
+  return ranks.map(wholeNumber);
 }
 
-function rowsIn(answer: Record<string, unknown>): Omit<ScoreRow, "rank">[] {
-  const [board, period] = [decodeText(answer["board"]), decodeText(answer["period"])];
-  return recordsIn(answer).map((row) => {
-    const flags: unknown = JSON.parse(String(row["flags"]));
-    return {
-      id: String(row["id"]),
-      board,
-      period,
-      player: decodeText(row["player"]),
-      score: Number(row["score"]),
-      at: Number(row["at"]),
-      submission: decodeText(row["submission"]),
-      level: LEVELS[Number(row["level"])] ?? "claimed",
-      flags: Array.isArray(flags) ? flags.filter((flag) => typeof flag === "string") : [],
-      name: decodeText(row["name"]),
-      hidden: Number(row["shown"]) < 0,
-      replay: row["replay"] === true,
-    };
-  });
+/** @throws {TypeError} more rows than `most`, one twice, or a row of another shape */
+function rowsIn(answer: Record<string, unknown>, most: number): Omit<ScoreRow, "rank">[] {
+  const records = recordsIn(answer);
+  const ids = new Set(records.map(({ id }) => id));
+  if (records.length > most || ids.size !== records.length) throw unreadable();
+  return records.map((row) => readRow(answer, row));
+}
+
+function readRow({ board, period }: Record<string, unknown>, row: Record<string, unknown>): Omit<ScoreRow, "rank"> {
+  const { id, flags, replay } = row;
+  const level = LEVELS[wholeNumber(row["level"])];
+  const read: unknown = typeof flags === "string" ? JSON.parse(flags) : undefined;
+  if (typeof id !== "string" || level === undefined || !isTexts(read) || typeof replay !== "boolean") throw unreadable();
+  return {
+    id,
+    board: decodeText(board),
+    period: decodeText(period),
+    player: decodeText(row["player"]),
+    score: wholeNumber(row["score"]),
+    at: wholeNumber(row["at"]),
+    submission: decodeText(row["submission"]),
+    level,
+    flags: read,
+    name: decodeText(row["name"]),
+    hidden: wholeNumber(row["shown"]) < 0,
+    replay,
+  };
+}
+
+function isTexts(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((one) => typeof one === "string");
 }

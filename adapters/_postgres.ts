@@ -165,12 +165,24 @@ export function encodeText(text: string): string {
 
 /** What {@link encodeText} was given. */
 export function decodeText(text: unknown): string {
-  return typeof text === "string" ? String(JSON.parse(`"${text}"`)) : "";
+  if (typeof text !== "string") throw unreadable();
+  return String(JSON.parse(`"${text}"`));
+}
+
+/** A whole number of an answer. @throws {TypeError} it is none */
+export function wholeNumber(value: unknown): number {
+  if (typeof value !== "number" || !Number.isSafeInteger(value)) throw unreadable();
+  return value;
+}
+
+/** What is thrown for an answer of a shape that no function of ours gives. */
+export function unreadable(): TypeError {
+  return new TypeError("Cannot read the answer of PostgreSQL: it has another shape than expected");
 }
 
 function parse(result: unknown): Record<string, unknown> {
   const answer: unknown = JSON.parse(answerIn(result) ?? "null");
-  if (!isJsonObject(answer)) throw new TypeError("Cannot read the answer: it is none of ours");
+  if (!isJsonObject(answer)) throw unreadable();
   return answer;
 }
 

@@ -71,8 +71,11 @@ local function withRows(answer, members)
   local keys = {}
   for i, one in ipairs(members) do keys[i] = base .. 'r:' .. string.sub(one, 17) end
   for i, held in ipairs(call('MGET', unpack(keys))) do
-    answer[#answer + 1] = string.sub(members[i], 17)
-    answer[#answer + 1] = held
+    -- A row that Redis has evicted is left out.
+    if held then
+      answer[#answer + 1] = string.sub(members[i], 17)
+      answer[#answer + 1] = held
+    end
   end
   return answer
 end

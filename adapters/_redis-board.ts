@@ -103,13 +103,13 @@ export function redisBoard(client: RedisClient, options: RedisBoardOptions = {})
 
     async top({ board, period, limit, minLevel = "claimed" }) {
       assertLimit("limit", limit);
-      const read = (answer: unknown): ScoreRow[] => withRanks(readRows(listOf(answer)), (index) => index + 1);
+      const read = (answer: unknown): ScoreRow[] => withRanks(readRows(listOf(answer), limit), (index) => index + 1);
       return run(read, "top", listKey(board, period), levelNumber(minLevel), limit);
     },
 
     async around(id, n) {
       assertLimit("n", n, 0);
-      return isId(id) ? run(readAround, "around", id, n) : [];
+      return isId(id) ? run((answer) => readAround(answer, 2 * n + 1), "around", id, n) : [];
     },
 
     async find(id) {
@@ -157,32 +157,35 @@ function asJson(text: string): string {
 }
 
 function readSubmit(answer: unknown, submission: string): SubmitResult {
-  const [told, id, held, rank] = listOf(answer);
+  const [told, id, held, rank, ...more] = listOf(answer);
   const status = STATUSES.find((one) => one === textOf(told));
-  if (status === undefined) throw garbage();
-  if (id === undefined) return { status, id: "", rank: 0, best: false };
+  if (status === undefined || more.length > 0) throw garbage();
+  if (listOf(answer).length === 1) return { status, id: "", rank: 0, best: false };
   const row = readRow(textOf(id), held);
   return { status, id: row.id, rank: numberOf(rank), best: row.submission === submission };
 }
 
-function readAround(answer: unknown): ScoreRow[] {
+function readAround(answer: unknown, most: number): ScoreRow[] {
   const [from, first, ...rows] = listOf(answer);
-  if (from === undefined) return [];
+  if (listOf(answer).length === 0) return [];
   const [position, rank] = [numberOf(from), numberOf(first)];
   // Where a score begins inside the run, its rank is its position.
-  return withRanks(readRows(rows), (index) => (index === 0 ? rank : position + index + 1));
+  return withRanks(readRows(rows, most), (index) => (index === 0 ? rank : position + index + 1));
 }
 
 function readWhole(answer: unknown): ScoreRow | null {
-  const [id, held, rank, hidden, log] = listOf(answer);
-  if (id === undefined) return null;
+  const [id, held, rank, hidden, log, ...more] = listOf(answer);
+  if (listOf(answer).length === 0) return null;
+  if (more.length > 0) throw garbage();
   const row = { ...readRow(textOf(id), held), rank: numberOf(rank), hidden: numberOf(hidden) === 1 };
-  return typeof log === "string" ? { ...row, log: String(JSON.parse(log)) } : row;
+  return log === undefined || log === null ? row : { ...row, log: String(JSON.parse(textOf(log))) };
 }
 
-/** Ids and rows in turn. A row that Redis has evicted is left out. */
-function readRows(values: readonly unknown[]): HeldRow[] {
-  return values.flatMap((id, i) => (i % 2 === 1 || values[i + 1] === null ? [] : [readRow(textOf(id), values[i + 1])]));
+/** Ids and rows in turn, of at most `most` rows. */
+function readRows(values: readonly unknown[], most: number): HeldRow[] {
+  const rows = values.flatMap((id, i) => (i % 2 === 1 ? [] : [readRow(textOf(id), values[i + 1])]));
+  if (rows.length > most || new Set(rows.map(({ id }) => id)).size !== rows.length) throw garbage();
+  return rows;
 }
 
 function readRow(id: string, value: unknown): HeldRow {
@@ -190,7 +193,9 @@ function readRow(id: string, value: unknown): HeldRow {
   const start = held.indexOf("[");
   const [score, at, level] = held.slice(0, start).split(" ").map(Number);
   const data: unknown = JSON.parse(held.slice(start));
-  const [board, period, player, submission, name, flags, replay]: unknown[] = Array.isArray(data) ? data : [];
+  const [board, period, player, submission, name, flags, replay]: unknown[] = listOf(data);
+  const shown = LEVELS[numberOf(level)];
+  if (shown === undefined || typeof replay !== "boolean") throw garbage();
   return {
     id,
     board: textOf(board),
@@ -199,11 +204,11 @@ function readRow(id: string, value: unknown): HeldRow {
     score: numberOf(score),
     at: numberOf(at),
     submission: textOf(submission),
-    level: LEVELS[numberOf(level)] ?? "claimed",
+    level: shown,
     flags: listOf(flags).map(textOf),
     name: textOf(name),
     hidden: false,
-    replay: replay === true,
+    replay,
   };
 }
 
@@ -219,8 +224,10 @@ function textOf(value: unknown): string {
 
 /** Clients can be told to give integers as texts or bigints. */
 function numberOf(value: unknown): number {
-  const number = typeof value === "number" ? value : Number(typeof value === "bigint" || typeof value === "string" ? value : Number.NaN);
-  if (!Number.isSafeInteger(number)) throw garbage();
+  // Only digits: an empty text would pass for 0.
+  const isDigits = typeof value === "string" && /^-?\d+$/.test(value);
+  const number = typeof value === "bigint" || isDigits ? Number(value) : value;
+  if (typeof number !== "number" || !Number.isSafeInteger(number)) throw garbage();
   return number;
 }
 

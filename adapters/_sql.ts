@@ -1,5 +1,6 @@
 import { LEVELS } from "../src/protocol.ts";
 import type { ScoreRow } from "../src/scores/board.ts";
+import { isJsonObject } from "../src/util/json.ts";
 
 /** A row of any SQL database; read it with {@link numberIn} and {@link textIn}. */
 export type SqlRow = Record<string, unknown>;
@@ -9,12 +10,37 @@ export function assertTable(table: string): void {
   if (!/^[A-Za-z_][A-Za-z0-9_]{0,47}$/.test(table)) throw new RangeError('Invalid "table": expected an identifier of 1 to 48 characters');
 }
 
-/** A number of a row, also where a driver reads integers as bigint. @throws {TypeError} it is none */
+/**
+ * The rows of an answer. Drivers can be set to give rows as arrays, and a proxy may answer anything: what is no row must not pass for
+ * "nothing is stored", which would admit a token that is used up.
+ *
+ * @throws {TypeError} not a list of objects
+ */
+export function rowsIn(answer: unknown): SqlRow[] {
+  if (!Array.isArray(answer) || !answer.every(isJsonObject)) {
+    throw new TypeError("Cannot read the answer: expected rows as objects (is the client set to give arrays?)");
+  }
+  return answer;
+}
+
+/** The first row of an answer that has one; undefined where a driver tells "no row" by undefined or null. @throws {TypeError} anything else */
+export function rowIn(answer: unknown): SqlRow | undefined {
+  return answer === undefined || answer === null ? undefined : rowsIn([answer])[0];
+}
+
+/** A whole number of a row, also where a driver reads integers as bigint. @throws {TypeError} it is none */
 export function numberIn(row: SqlRow, column: string): number {
   const value = row[column];
-  if (typeof value === "number") return value;
-  if (typeof value === "bigint") return Number(value);
-  throw new TypeError(`Cannot read the column "${column}": expected a number`);
+  const number = typeof value === "bigint" ? Number(value) : value;
+  if (typeof number === "number" && Number.isSafeInteger(number)) return number;
+  throw new TypeError(`Cannot read the column "${column}": expected a whole number`);
+}
+
+/** What a column holds that is 0 or 1. @throws {TypeError} it is neither */
+export function flagIn(row: SqlRow, column: string): boolean {
+  const number = numberIn(row, column);
+  if (number !== 0 && number !== 1) throw new TypeError(`Cannot read the column "${column}": expected 0 or 1`);
+  return number === 1;
 }
 
 /** A text of a row. @throws {TypeError} it is none */
@@ -36,6 +62,9 @@ export function betterRow(a: SqlRow, b: SqlRow): number {
  */
 export function scoreRow(row: SqlRow): Omit<ScoreRow, "rank"> {
   const flags: unknown = JSON.parse(textIn(row, "flags"));
+  const level = LEVELS[numberIn(row, "level")];
+  if (level === undefined) throw new TypeError('Cannot read the column "level": expected a level');
+  if (!isTexts(flags)) throw new TypeError('Cannot read the column "flags": expected a list of texts');
   return {
     id: textIn(row, "id"),
     board: textIn(row, "board"),
@@ -44,10 +73,34 @@ export function scoreRow(row: SqlRow): Omit<ScoreRow, "rank"> {
     score: numberIn(row, "score"),
     at: numberIn(row, "at"),
     submission: textIn(row, "submission"),
-    level: LEVELS[numberIn(row, "level")] ?? "claimed",
-    flags: Array.isArray(flags) ? flags.filter((flag) => typeof flag === "string") : [],
+    level,
+    flags,
     name: textIn(row, "name"),
     hidden: numberIn(row, "shown") < 0,
-    replay: numberIn(row, "replay") === 1,
+    replay: flagIn(row, "replay"),
   };
+}
+
+/**
+ * The rows of a list.
+ *
+ * @throws {TypeError} more than were asked for, or one twice
+ */
+export function scoreRows(rows: readonly SqlRow[], most: number): Omit<ScoreRow, "rank">[] {
+  const read = rows.map(scoreRow);
+  if (read.length > most || new Set(read.map(({ id }) => id)).size !== read.length) {
+    throw new TypeError("Cannot read the answer: more rows than were asked for");
+  }
+  return read;
+}
+
+/** The log of a row that has one. @throws {TypeError} it says that it has one, and has none, or the other way round */
+export function logIn(row: SqlRow): { log?: string } {
+  if (flagIn(row, "replay")) return { log: textIn(row, "log") };
+  if (row["log"] !== null) throw new TypeError('Cannot read the column "log": expected none');
+  return {};
+}
+
+function isTexts(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((one) => typeof one === "string");
 }

@@ -1,7 +1,7 @@
 import { GatepassError } from "../src/errors.ts";
 import type { Order } from "../src/scores/board.ts";
 import { bucketsOf, type KeyRange, keyOf } from "../src/scores/ranking.ts";
-import { numberIn } from "./_sql.ts";
+import { flagIn, numberIn } from "./_sql.ts";
 import type { SqliteSession } from "./_sqlite.ts";
 
 /** Where a row stands. */
@@ -56,7 +56,8 @@ export function boardTables(table: string): BoardTables {
     ],
     rangeOf(db, id) {
       const found = db.get(`SELECT low, high FROM ${board} b JOIN ${list} l ON l.board = b.board WHERE list = ?`, id);
-      return found ? { low: numberIn(found, "low"), high: numberIn(found, "high") } : { low: 0, high: 0 };
+      if (!found) throw new TypeError("Cannot read the board's rules: a list has none");
+      return { low: numberIn(found, "low"), high: numberIn(found, "high") };
     },
   };
 }
@@ -74,7 +75,7 @@ export function reconcile(db: SqliteSession, tables: BoardTables, board: string,
     db.run(`INSERT INTO ${tables.board} (board, ascending, low, high) VALUES (?, ?, ?, ?)`, board, ascending, range.low, range.high);
     return range;
   }
-  const flipped = numberIn(known, "ascending") !== ascending;
+  const flipped = flagIn(known, "ascending") !== (ascending === 1);
   const held = { low: numberIn(known, "low"), high: numberIn(known, "high") };
   const before = flipped ? { low: 0 - held.high, high: 0 - held.low } : held;
   const low = Math.min(before.low, range.low);

@@ -13,8 +13,8 @@ import {
 } from "../src/scores/ranking.ts";
 import { assertFunction, assertKeys } from "../src/util/assertions.ts";
 import { randomId } from "../src/util/random.ts";
-import { assertTable, betterRow, numberIn, type SqlRow, scoreRow, textIn } from "./_sql.ts";
-import { openSqlite, type SqliteClient, type SqliteSession } from "./_sqlite.ts";
+import { assertTable, betterRow, flagIn, logIn, numberIn, type SqlRow, scoreRow, scoreRows, textIn } from "./_sql.ts";
+import { openSqlite, type SqliteClient, type SqliteSession, type SqliteValue } from "./_sqlite.ts";
 import { boardTables, type Place, reconcile } from "./_sqlite-board-tables.ts";
 
 /** Options of {@link sqliteBoard}. */
@@ -66,10 +66,15 @@ export function sqliteBoard(client: SqliteClient, options: SqliteBoardOptions = 
     const known = listOf(db, board, period);
     if (known !== undefined) return known;
     db.run(`INSERT INTO ${LIST} (board, period) VALUES (?, ?)`, board, period);
-    return listOf(db, board, period) ?? 0;
+    const made = listOf(db, board, period);
+    if (made === undefined) throw new TypeError("Cannot read the answer: the list that was made is missing");
+    return made;
   }
 
-  const isBanned = (db: SqliteSession, player: string): boolean => db.get(`SELECT 1 FROM ${BAN} WHERE player = ?`, player) !== undefined;
+  /** Whether a table has a row: as a number in an answer that is always there, for no answer must not pass for "no". */
+  const has = (db: SqliteSession, from: string, ...values: SqliteValue[]): boolean =>
+    flagIn(db.get(`SELECT EXISTS (SELECT 1 FROM ${from}) AS found`, ...values) ?? {}, "found");
+  const isBanned = (db: SqliteSession, player: string): boolean => has(db, `${BAN} WHERE player = ?`, player);
   const byId = (db: SqliteSession, id: string): SqlRow | undefined => db.get(`SELECT ${COLUMNS}, log, hidden ${FROM} WHERE id = ?`, id);
   const byPlayer = (db: SqliteSession, list: number, player: string): SqlRow | undefined =>
     db.get(`SELECT ${COLUMNS} ${FROM} WHERE player = ? AND r.list = ?`, player, list);
@@ -80,7 +85,7 @@ export function sqliteBoard(client: SqliteClient, options: SqliteBoardOptions = 
     const values = buckets.flatMap((bucket, depth) => [list, depth, bucket - (depth === 0 ? bucket : bucket % 256), bucket]);
     const parts = buckets.map(() => `SELECT n FROM ${HIST} WHERE list = ? AND depth = ? AND bucket >= ? AND bucket < ?`);
     const row = db.get(`SELECT coalesce(sum(n), 0) AS better FROM (${parts.join(" UNION ALL ")})`, ...values);
-    return 1 + (row ? numberIn(row, "better") : 0);
+    return 1 + numberIn(row ?? {}, "better");
   }
 
   /** Counts a row that is shown (by 1) or no longer shown (by -1). */
@@ -162,7 +167,7 @@ export function sqliteBoard(client: SqliteClient, options: SqliteBoardOptions = 
           const list = makeList(db, entry.board, period);
           const held = byPlayer(db, list, entry.player);
           let status: SubmitResult["status"] = "repeated";
-          if (db.get(`SELECT 1 FROM ${SEEN} WHERE list = ? AND submission = ?`, list, entry.submission) === undefined) {
+          if (!has(db, `${SEEN} WHERE list = ? AND submission = ?`, list, entry.submission)) {
             db.run(`INSERT INTO ${SEEN} (list, submission) VALUES (?, ?)`, list, entry.submission);
             const score = nextScore(held && { score: numberIn(held, "score"), at: numberIn(held, "at") }, entry, rules);
             status = score === null ? "kept" : "stored";
@@ -172,7 +177,12 @@ export function sqliteBoard(client: SqliteClient, options: SqliteBoardOptions = 
           const row = status === "stored" ? byPlayer(db, list, entry.player) : held;
           answer = { status, id: "", rank: 0, best: false };
           if (row) {
-            answer = { status, id: textIn(row, "id"), rank: rankOf(db, placeOf(row), range), best: row["submission"] === entry.submission };
+            answer = {
+              status,
+              id: textIn(row, "id"),
+              rank: rankOf(db, placeOf(row), range),
+              best: textIn(row, "submission") === entry.submission,
+            };
           }
         }
         return answer ?? { status: "kept", id: "", rank: 0, best: false };
@@ -184,7 +194,7 @@ export function sqliteBoard(client: SqliteClient, options: SqliteBoardOptions = 
       return database.read((db) => {
         const list = listOf(db, board, period);
         const rows = list === undefined ? [] : sorted(db, list, limit, levelNumber(minLevel));
-        return withRanks(rows.map(scoreRow), (index) => index + 1);
+        return withRanks(scoreRows(rows, limit), (index) => index + 1);
       });
     },
 
@@ -195,7 +205,7 @@ export function sqliteBoard(client: SqliteClient, options: SqliteBoardOptions = 
         if (row === undefined || numberIn(row, "shown") < 0) return [];
         const list = numberIn(row, "list");
         const rows = [...sorted(db, list, n, 0, row, true).reverse(), row, ...sorted(db, list, n, 0, row)];
-        return withRanks(rows.map(scoreRow), (index) => rankOf(db, placeOf(rows[index] ?? row)));
+        return withRanks(scoreRows(rows, 2 * n + 1), (index) => rankOf(db, placeOf(rows[index] ?? row)));
       });
     },
 
@@ -203,7 +213,7 @@ export function sqliteBoard(client: SqliteClient, options: SqliteBoardOptions = 
       return database.read((db) => {
         const row = byId(db, id);
         if (row === undefined) return null;
-        return { ...scoreRow(row), rank: rankOf(db, placeOf(row)), ...(typeof row["log"] === "string" ? { log: row["log"] } : {}) };
+        return { ...scoreRow(row), rank: rankOf(db, placeOf(row)), ...logIn(row) };
       });
     },
 

@@ -1,6 +1,7 @@
 import { isUsesQuota, type Quota, type SpendResult } from "../src/store/contract.ts";
 import { charge, createRecords, decide, giveBack } from "../src/store/ledger.ts";
-import { numberIn, textIn } from "./_sql.ts";
+import { RING } from "../src/store/window.ts";
+import { numberIn, type SqlRow, textIn } from "./_sql.ts";
 import type { SqliteSession } from "./_sqlite.ts";
 
 /** What runs the statements; it is called between the beginning and the end of one transaction. */
@@ -16,6 +17,7 @@ export interface SqliteLedger {
 }
 
 const KIND = { uses: 0, rate: 1, block: 2 } as const;
+const KINDS: ReadonlySet<number> = new Set(Object.values(KIND));
 
 /** The ledger in `table`, an identifier. */
 export function sqliteLedger(table: string): SqliteLedger {
@@ -30,12 +32,17 @@ export function sqliteLedger(table: string): SqliteLedger {
     const cells = records.cells[i]?.fill(0);
     records.base[i] = -1;
     records.blocked[i] = 0;
-    for (const row of session.all(SELECT, quota.key, now)) {
-      const kind = numberIn(row, "kind");
+    const rows = session.all(SELECT, quota.key, now);
+    const kinds = rows.map((row) => numberIn(row, "kind"));
+    if (new Set(kinds).size !== kinds.length || !kinds.every((kind) => KINDS.has(kind))) {
+      throw new TypeError("Cannot read the answer: expected one row for each kind");
+    }
+    for (const [n, row] of rows.entries()) {
+      const kind = kinds[n];
       if (kind === KIND.block) records.blocked[i] = numberIn(row, "dies");
       if (kind !== kindOf(quota)) continue;
       records.base[i] = 0;
-      cells?.set([numberIn(row, "dies"), numberIn(row, "n"), ...(kind === KIND.rate ? textIn(row, "counts").split(",").map(Number) : [])]);
+      cells?.set([numberIn(row, "dies"), numberIn(row, "n"), ...(kind === KIND.rate ? countsIn(row) : [])]);
     }
   }
 
@@ -75,6 +82,13 @@ export function sqliteLedger(table: string): SqliteLedger {
       else session.run(BLOCK, key, KIND.block, expiresAt);
     },
   };
+}
+
+/** The units of a rate record's sub-windows. @throws {TypeError} not as they were written: NaN compares with nothing, so that it would admit */
+function countsIn(row: SqlRow): number[] {
+  const counts = textIn(row, "counts").split(",").map(Number);
+  if (counts.length !== RING - 2 || !counts.every(Number.isSafeInteger)) throw new TypeError('Cannot read the column "counts"');
+  return counts;
 }
 
 function kindOf(quota: Quota): number {

@@ -1,7 +1,7 @@
 import { type ErrorCode, GatepassError, isGatepassError } from "../src/errors.ts";
 import { assertInteger } from "../src/util/assertions.ts";
 import { isJsonObject } from "../src/util/json.ts";
-import type { SqlRow } from "./_sql.ts";
+import { rowIn, rowsIn, type SqlRow } from "./_sql.ts";
 
 /** What can be bound to a statement. Drivers bind numbers as doubles: give columns INTEGER affinity and do no arithmetic on bare parameters. */
 export type SqliteValue = string | number | null;
@@ -149,14 +149,8 @@ function createSession(client: SqliteClient): SqliteSession {
   };
   return {
     run: (sql, ...values) => void statement(sql).run(...values),
-    get(sql, ...values) {
-      const row = statement(sql).get(...values);
-      return isJsonObject(row) ? row : undefined;
-    },
-    all: (sql, ...values) =>
-      statement(sql)
-        .all(...values)
-        .filter(isJsonObject),
+    get: (sql, ...values) => rowIn(statement(sql).get(...values)),
+    all: (sql, ...values) => rowsIn(statement(sql).all(...values)),
   };
 }
 

@@ -5,11 +5,11 @@
  */
 
 import { isUsesQuota, type Quota, type Store } from "../src/store/contract.ts";
-import { charge, createRecords, decide } from "../src/store/ledger.ts";
+import { charge, createRecords, decide, USES } from "../src/store/ledger.ts";
 import { assertInstant, assertQuotas } from "../src/store/validate.ts";
-import { shiftOf } from "../src/store/window.ts";
+import { RING, shiftOf } from "../src/store/window.ts";
 import { assertFunction, assertInteger, assertKeys } from "../src/util/assertions.ts";
-import { encodeText, openPostgres, type PostgresClient, type PostgresPlace } from "./_postgres.ts";
+import { encodeText, openPostgres, type PostgresClient, type PostgresPlace, unreadable, wholeNumber } from "./_postgres.ts";
 import { checkPostgres } from "./_postgres-migrate.ts";
 
 export type { PostgresClient, PostgresPlace, PostgresQueryClient, PostgresUnsafeClient } from "./_postgres.ts";
@@ -52,14 +52,16 @@ export function postgresStore(client: PostgresClient, options: PostgresStoreOpti
   const records = createRecords(true);
   const now = (): { now?: number } => (clock === undefined ? {} : { now: clock() });
 
-  /** Takes over what the function found for a quota. */
-  function load(i: number, found: unknown): void {
-    const [dies, n, blocked, counts]: unknown[] = Array.isArray(found) ? found : [];
-    const cells = [dies, n, ...(Array.isArray(counts) ? counts : [])].map(Number);
-    records.blocked[i] = typeof blocked === "number" ? blocked : 0;
-    records.base[i] = typeof dies === "number" ? 0 : -1;
+  /** Takes over what the function found for a quota. What is no record must not pass for "nothing is stored", which would admit. */
+  function load(quota: Quota, i: number, found: unknown): void {
+    if (!Array.isArray(found) || found.length !== 4) throw unreadable();
+    const [dies, n, blocked, counts]: unknown[] = found;
+    const record = [dies, n, ...(isUsesQuota(quota) || dies === null ? [] : Array.isArray(counts) ? counts : [undefined])];
+    records.blocked[i] = blocked === null ? 0 : wholeNumber(blocked);
+    records.base[i] = dies === null && n === null ? -1 : 0;
     records.cells[i]?.fill(0);
-    if (typeof dies === "number") records.cells[i]?.set(cells);
+    if (records.base[i] === 0) records.cells[i]?.set(record.map(wholeNumber));
+    if (records.base[i] === 0 && record.length !== (isUsesQuota(quota) ? USES : RING)) throw unreadable();
   }
 
   return {
@@ -67,16 +69,17 @@ export function postgresStore(client: PostgresClient, options: PostgresStoreOpti
     async spend(quotas) {
       assertQuotas(quotas);
       return database.ask("spend", { quotas: quotas.map(wire), ...now() }, ({ ok, at, held }) => {
-        if (typeof at !== "number" || !Array.isArray(held) || held.length !== quotas.length) throw new TypeError("Cannot read the answer");
-        held.forEach((found, i) => {
-          load(i, found);
+        if (!Array.isArray(held) || held.length !== quotas.length) throw unreadable();
+        quotas.forEach((quota, i) => {
+          load(quota, i, held[i]);
         });
-        const result = decide(quotas, records, at);
+        const time = wholeNumber(at);
+        const result = decide(quotas, records, time);
         // Nobody is told of an admission that was not charged, nor of a charge as a refusal.
         if (result.ok !== ok) throw new TypeError("Cannot read the answer: it contradicts itself");
         quotas.forEach((quota, i) => {
           const [cells, state] = [records.cells[i], result.states[i]];
-          if (result.ok && cells !== undefined && state !== undefined && quota.cost !== 0) charge(quota, cells, 0, at, state);
+          if (result.ok && cells !== undefined && state !== undefined && quota.cost !== 0) charge(quota, cells, 0, time, state);
         });
         return result;
       });
@@ -84,21 +87,26 @@ export function postgresStore(client: PostgresClient, options: PostgresStoreOpti
     async refund(quotas, at) {
       assertQuotas(quotas);
       assertInstant("at", at);
-      await database.ask("refund", { quotas: quotas.map(wire), at, ...now() }, () => undefined);
+      await database.ask("refund", { quotas: quotas.map(wire), at, ...now() }, expectDone);
     },
     async block(key, expiresAt) {
       assertInstant("expiresAt", expiresAt);
-      await database.ask("block", { key: encodeText(key), until: expiresAt, ...now() }, () => undefined);
+      await database.ask("block", { key: encodeText(key), until: expiresAt, ...now() }, expectDone);
     },
     async sweep(max = 1000) {
       assertInteger("max", max, 1);
-      return database.ask("sweep", { max, ...now() }, ({ swept }) => Number(swept));
+      return database.ask("sweep", { max, ...now() }, ({ swept }) => wholeNumber(swept));
     },
     check: () => checkPostgres(database, options, ["store"]),
     async close() {
       database.close();
     },
   };
+}
+
+/** The functions that have nothing to tell say what time it is. */
+function expectDone({ clock }: Record<string, unknown>): void {
+  wholeNumber(clock);
 }
 
 /** A quota as the function takes it: key, kind, limit, cost, window or expiry, and how far the key's grid is shifted. */

@@ -7,6 +7,7 @@ import { type DenoKvAtomic, type DenoKvClient, denoKvStore } from "../../../../a
 import { isGatepassError } from "../../../../src/errors.ts";
 import type { RateQuota, SpendResult, UsesQuota } from "../../../../src/store/index.ts";
 import { plainKit } from "../../../helpers/plain-kit.ts";
+import { expectNoAdmissionByWrongShape } from "../../../helpers/wrong-shapes.ts";
 import { type Kv, runtime } from "./runtime.ts";
 
 const kit = plainKit();
@@ -24,6 +25,11 @@ function test(name: string, body: (kv: Kv) => Promise<void>): void {
     }
   });
 }
+
+test("in wrong shapes: what is used up, revoked or full is never admitted", (kv) =>
+  expectNoAdmissionByWrongShape(({ through }, clock) =>
+    denoKvStore({ getMany: async (keys, options) => through(await kv.getMany(keys, options)), atomic: () => kv.atomic() }, { clock }),
+  ));
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
