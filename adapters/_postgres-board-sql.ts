@@ -15,7 +15,7 @@ const COLUMNS = "id, player, k, score, at, submission, level, flags, name, shown
 export function boardSql(name: NameIn): string {
   const [rules, lists, rows, hist, seen, bans] = ["rules", "lists", "rows", "hist", "seen", "bans"].map((table) => name(`board_${table}`));
   const fn = (what: string): string => name(`board_${what}`);
-  const [player, board] = [`'${name("player")}'`, `'${name("board")}'`];
+  const [player, board, allLists] = [`'${name("player")}'`, `'${name("board")}'`, `'${name("lists")}'`];
   const change = (what: string): string => `
 CREATE OR REPLACE FUNCTION ${fn(what)}(ask text) RETURNS text LANGUAGE plpgsql VOLATILE ${PLAN} AS $fn$`;
   const read = (what: string): string => `
@@ -122,10 +122,17 @@ BEGIN
   END IF;
   IF EXISTS (SELECT FROM ${bans} WHERE player = entry->>'player') THEN RETURN jsonb_build_object('status', 'banned', 'clock', ${CLOCK})::text; END IF;
   PERFORM ${fn("reconcile")}(entry->>'board', (want->>'ascending')::boolean, (want->>'low')::bigint, (want->>'high')::bigint);
+  -- A new list gets the number after the last one, under a lock that all boards share. The identity's sequence is not used: after an import or under
+  -- logical replication it stands behind the rows, and each of its numbers would be refused. Before anything is written: "too late" leaves nothing.
+  IF EXISTS (SELECT FROM jsonb_array_elements_text(want->'periods') AS of_period
+      WHERE NOT EXISTS (SELECT FROM ${lists} WHERE board = entry->>'board' AND period = of_period))
+    AND NOT ${name("begin")}(want, ${allLists}, ARRAY['']) THEN RETURN ${LATE};
+  END IF;
   FOR i IN 0..jsonb_array_length(want->'periods') - 1 LOOP
     SELECT list INTO of_list FROM ${lists} WHERE board = entry->>'board' AND period = want->'periods'->>i;
     IF NOT FOUND THEN
-      INSERT INTO ${lists} (board, period) VALUES (entry->>'board', want->'periods'->>i) RETURNING list INTO of_list;
+      SELECT coalesce(max(list), 0) + 1 INTO of_list FROM ${lists};
+      INSERT INTO ${lists} (list, board, period) VALUES (of_list, entry->>'board', want->'periods'->>i);
     END IF;
     SELECT * INTO held FROM ${rows} WHERE player = entry->>'player' AND list = of_list;
     INSERT INTO ${seen} VALUES (of_list, entry->>'submission') ON CONFLICT DO NOTHING;

@@ -1,11 +1,11 @@
 import type { ConfigProblem } from "../src/errors.ts";
 import { assertKeys } from "../src/util/assertions.ts";
-import { isMissing, nameIn, openPostgres, type Postgres, type PostgresClient, type PostgresPlace } from "./_postgres.ts";
+import { isMissing, nameIn, OTHER_ENCODING, openPostgres, type Postgres, type PostgresClient, type PostgresPlace } from "./_postgres.ts";
 import { boardSql } from "./_postgres-board-sql.ts";
 import { beginSql, storeSql } from "./_postgres-store-sql.ts";
 
 /** Counts what `migrate` makes: 1 more for every change of a table or a function. */
-const VERSION = 1;
+const VERSION = 2;
 
 /** Options of {@link migrate}. */
 export interface MigrateOptions extends PostgresPlace {
@@ -21,7 +21,7 @@ export interface MigrateOptions extends PostgresPlace {
  *
  * @returns the version of what is there now
  * @throws {TypeError} an unknown option, no client @throws {RangeError} an invalid `schema`, `prefix` or `timeoutMs`
- * @throws {GatepassError} `ERR_STORE_UNAVAILABLE`
+ * @throws {GatepassError} `ERR_STORE_UNAVAILABLE`; `ERR_CONFIG_INVALID`: the database is not encoded in UTF8 (GP154)
  *
  * @example
  * ```ts
@@ -39,6 +39,9 @@ export async function migrate(client: PostgresClient, options: MigrateOptions = 
   const versions = name("migrations");
   await database.read(`DO $migrate$
 BEGIN
+  IF getdatabaseencoding() <> 'UTF8' THEN
+    RAISE EXCEPTION '%', getdatabaseencoding() USING ERRCODE = '${OTHER_ENCODING}';
+  END IF;
   PERFORM pg_advisory_xact_lock(hashtext('gatepass migrate'), hashtext('${versions}'));
   IF to_regnamespace('"${schema}"') IS NULL THEN CREATE SCHEMA "${schema}"; END IF;
   IF to_regclass('${versions}') IS NULL THEN
@@ -78,6 +81,7 @@ export async function checkPostgres(database: Postgres, place: PostgresPlace, ta
     CASE WHEN current_setting('synchronous_commit') = 'off' THEN 'synchronous_commit' END,
     CASE WHEN EXISTS (SELECT FROM pg_class WHERE oid IN (${names}) AND relpersistence <> 'p') THEN 'unlogged' END,
     CASE WHEN current_setting('default_transaction_isolation') IN ('repeatable read', 'serializable') THEN 'isolation' END,
+    CASE WHEN getdatabaseencoding() <> 'UTF8' THEN 'encoding' END,
     CASE WHEN pg_is_in_recovery() OR current_setting('default_transaction_read_only') = 'on' THEN 'readonly' END) AS answer`);
   for (const found of (told ?? "").split(" ")) {
     const problem = PROBLEMS[found];
@@ -110,6 +114,12 @@ const PROBLEMS: Readonly<Record<string, ConfigProblem>> = {
     severity: "warning",
     message: "Transactions begin in another isolation level than READ COMMITTED: every call has to set it",
     fix: "Give gatepass connections with default_transaction_isolation = 'read committed'",
+  },
+  encoding: {
+    code: "GP154",
+    severity: "error",
+    message: "The database is not encoded in UTF8: a name with a character that its encoding lacks cannot be stored",
+    fix: "Create the database with ENCODING 'UTF8' (CREATE DATABASE ... TEMPLATE template0 ENCODING 'UTF8'), and migrate there",
   },
   readonly: {
     code: "GP153",

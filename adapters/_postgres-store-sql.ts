@@ -15,8 +15,8 @@ export const PLAN: string =
 
 /** The server's clock in milliseconds, part of every answer. `now()` stands still while a transaction waits for its locks. */
 export const CLOCK: string = "floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint";
-/** What a function tells that came too late, in a function whose `late` it is. */
-export const LATE: string = `jsonb_build_object('late', true, 'clock', ${CLOCK})::text`;
+/** What a function tells that came too late, or ran in another isolation level. */
+export const LATE: string = `jsonb_build_object('late', true, 'clock', ${CLOCK}, 'isolation', current_setting('transaction_isolation'))::text`;
 
 /** Division that rounds down, also below 0. */
 const floored = (a: string, b: string): string => `(((${a}) - mod(mod((${a}), ${b}) + ${b}, ${b})) / ${b})`;
@@ -27,7 +27,9 @@ const slot = (sub: string): string => `(mod(mod(${sub}, 11) + 11, 11) + 1)::int`
 export function beginSql(name: NameIn): string {
   return `
 -- Locks names, in the order of their numbers: two calls that want the same ones wait for each other, and never both. Two names may have one number.
--- The class of the locks keeps them apart from those of other users of the database. False: it is too late.
+-- The class of the locks keeps them apart from those of other users of the database.
+-- False: it is too late, or the transaction began in another isolation level. That is an answer, not an error: pools drop a connection after an error,
+-- and the first calls of a process would drop all of theirs. A caller that does not say "tells" is of an older release, which waits for the error.
 CREATE OR REPLACE FUNCTION ${name("begin")}(want jsonb, class text, names text[]) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $fn$
 DECLARE
   deadline CONSTANT bigint := coalesce((want->>'deadline')::bigint, ${CLOCK} + (want->>'patience')::bigint);
@@ -36,6 +38,7 @@ DECLARE
 BEGIN
   -- Beyond READ COMMITTED what is read is as it was before the locks were had.
   IF current_setting('transaction_isolation') IN ('repeatable read', 'serializable') THEN
+    IF want->>'tells' = 'true' THEN RETURN false; END IF;
     RAISE EXCEPTION 'gatepass needs READ COMMITTED' USING ERRCODE = '${OTHER_ISOLATION}';
   END IF;
   IF remaining <= 0 THEN RETURN false; END IF;

@@ -109,11 +109,14 @@ export function openPostgres(client: PostgresClient, { place, code, timeoutMs = 
       const setLevel = isolated;
       const deadline = ahead === undefined ? null : Math.floor(end + ahead);
       try {
-        const answer = await once(name, JSON.stringify({ ...wanted, patience, deadline }), setLevel);
+        const answer = await once(name, JSON.stringify({ ...wanted, patience, deadline, tells: "true" }), setLevel);
         if (typeof answer["clock"] === "number") ahead = answer["clock"] - performance.now();
-        // Either it was late, or the server's clock was set: then it is known now.
-        return answer["late"] === true ? undefined : answer;
+        if (answer["late"] !== true) return answer;
+        // It was late, or the server's clock was set: then it is known now. Or the isolation level is another one, which the next call sets.
+        isolated ||= ISOLATED.has(answer["isolation"]);
+        return undefined;
       } catch (error) {
+        // The functions of an older release tell it by an error.
         if (stateOf(error) !== OTHER_ISOLATION || setLevel) throw error;
         isolated = true;
         return undefined;
@@ -123,6 +126,13 @@ export function openPostgres(client: PostgresClient, { place, code, timeoutMs = 
 
   function explained(error: unknown, state: string): unknown {
     if (MISSING.has(state)) return new GatepassError(code, "Cannot use the database: migrate() has not been run", { cause: error });
+    if (state === OTHER_ENCODING) {
+      const encoding = isJsonObject(error) ? String(error["message"]) : "another encoding";
+      return new GatepassError(
+        "ERR_CONFIG_INVALID",
+        `Cannot migrate: the database is encoded in ${encoding}, which lacks characters of names (GP154)`,
+      );
+    }
     if (state === TOO_WIDE) return new GatepassError("ERR_CONFIG_INVALID", "Cannot widen the board's range: more than 53 bits");
     return error;
   }
@@ -143,9 +153,13 @@ export function isMissing(error: unknown): boolean {
   return error instanceof Error && MISSING.has(stateOf(error.cause));
 }
 
+/** Isolation levels in which what is read is as it was before the locks were had. */
+const ISOLATED: ReadonlySet<unknown> = new Set(["repeatable read", "serializable"]);
+
 /** Our own states, raised by the functions. */
 export const OTHER_ISOLATION = "GPISO";
 export const TOO_WIDE = "GPCFG";
+export const OTHER_ENCODING = "GPENC";
 /** Serialization failure, deadlock (with somebody who calls us inside a transaction of their own), and a unique violation, which is the same race. */
 const AGAIN: ReadonlySet<string> = new Set(["40001", "40P01", "23505"]);
 /** No such function, schema, table. */

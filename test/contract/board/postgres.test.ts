@@ -45,4 +45,35 @@ describeWith("PostgreSQL", postgresFolder() !== undefined)("postgresBoard on Pos
       { describe, it, expect },
     );
   });
+
+  it("the sequence of the lists stands behind its rows, as after an import: new days are stored at once", async () => {
+    const pool = new pg.Pool({ connectionString: server.url, max: 8 });
+    opened.push({ client: pool, end: () => pool.end() });
+    await migrate(pool, { schema: "imported" });
+    let errors = 0;
+    const counted: PostgresClient = {
+      query: (text, values) =>
+        pool.query(text, values).catch((error: unknown) => {
+          errors += 1;
+          throw error;
+        }),
+    };
+    const board = postgresBoard(counted, { schema: "imported", timeoutMs: 60_000 });
+    await pool.query(
+      "INSERT INTO imported.gatepass_board_lists (list, board, period) SELECT n, 'main', 'day ' || n FROM generate_series(1, 3000) AS n",
+    );
+    const rules = { order: "desc", operator: "best" } as const;
+    const entry = { board: "main", score: 1, at: 1, level: "claimed", flags: [], name: "n" } as const;
+    const all = await Promise.all(
+      Array.from({ length: 40 }, (_, i) =>
+        board.submit(
+          { ...entry, board: i % 2 ? "main" : "other", player: `p${i}`, submission: `s${i}` },
+          { ...rules, periods: ["all", `new day ${i % 10}`] },
+        ),
+      ),
+    );
+    expect(all.every(({ status }) => status === "stored")).toBe(true);
+    expect(errors).toBe(0);
+    expect(await board.top({ board: "main", period: "all", limit: 100 })).toHaveLength(20);
+  });
 });

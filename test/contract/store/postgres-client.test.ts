@@ -217,4 +217,31 @@ describeWith("PostgreSQL", postgresFolder() !== undefined)("migrate and check", 
       await app.end();
     }
   });
+
+  it("a database in another encoding than UTF8 is refused by migrate, and check() names it", async () => {
+    await pool.query("CREATE DATABASE latin ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0");
+    const latin = new pg.Pool({ connectionString: clients.server.url.replace(/[^/]+$/, "latin") });
+    try {
+      await expect(migrate(latin)).rejects.toMatchObject({ code: "ERR_CONFIG_INVALID", message: expect.stringMatching(/LATIN1.*GP154/) });
+      expect((await latin.query("SELECT to_regclass('gatepass_store') AS store")).rows).toEqual([{ store: null }]);
+      expect(await codes(latin)).toContain("GP154");
+    } finally {
+      await latin.end();
+    }
+  });
+
+  it("tables of the version before are brought up to date by any number of processes at once, and keep what they hold", async () => {
+    const place = { schema: "before" };
+    await migrate(pool, place);
+    await pool.query("DELETE FROM before.gatepass_migrations; INSERT INTO before.gatepass_migrations (version) VALUES (1)");
+    const board = postgresBoard(pool, place);
+    const problems = async (): Promise<string[]> => (await board.check()).map(({ code }) => code).filter((code) => code !== "GP151");
+    expect(await problems()).toEqual(["GP150"]);
+    const entry = { board: "b", player: "p", score: 1, at: 1, submission: "s", level: "claimed", flags: [], name: "n" } as const;
+    await board.submit(entry, { periods: ["all"], order: "desc", operator: "best" });
+    const versions = await Promise.all(Array.from({ length: 8 }, () => migrate(pool, place)));
+    expect(new Set(versions).size).toBe(1);
+    expect(await problems()).toEqual([]);
+    expect(await board.top({ board: "b", period: "all", limit: 10 })).toHaveLength(1);
+  });
 });

@@ -188,6 +188,17 @@ describeWith("PostgreSQL", postgresFolder() !== undefined)("postgresStore, when 
     await client.end();
   });
 
+  it("serializable transactions on a cold pool: 100 first calls at once are all admitted, and no connection is dropped", async () => {
+    const cold = clients.pool({ max: 100, options: "-c default_transaction_isolation=serializable" });
+    let dropped = 0;
+    cold.on("remove", () => {
+      dropped += 1;
+    });
+    const store = postgresStore(cold, { timeoutMs: 60_000 });
+    const all = await Promise.all(Array.from({ length: 100 }, (_, i) => store.spend([once(`cold-${i}`)])));
+    expect([all.filter(({ ok }) => ok).length, dropped]).toEqual([100, 0]);
+  });
+
   it("a pooler gives every call another connection, and leaves nothing in it", async () => {
     let statements = 0;
     const pooled = {
