@@ -44,6 +44,18 @@ export function testD1Store(real: RealD1, table: () => string, { it, expect }: T
     expect(spends.filter(({ ok }) => ok).length).toEqual(5);
   });
 
+  it("a database that was exported and imported again without its triggers goes on, and forgets nothing", async () => {
+    const name = table();
+    const quota = { key: "k", limit: 2, expiresAt: Date.now() + 60_000 };
+    const store = d1Store(real, { table: name });
+    await store.spend([quota]);
+    await real.batch([real.prepare(`DROP TRIGGER ${name}_charge`)]);
+    const after = await Promise.all(Array.from({ length: 10 }, () => store.spend([quota])));
+    expect(after.filter(({ ok }) => ok).length).toEqual(1);
+    await real.batch([real.prepare(`DROP VIEW ${name}_spend`)]);
+    expect((await store.spend([quota])).ok).toEqual(false);
+  });
+
   it("what D1 reads and writes is bounded: nothing is written for a refusal or a read, and dead rows go", async () => {
     const { client, costs } = countedD1(real);
     const name = table();
