@@ -163,8 +163,9 @@ export function createAdmission(house: Gatehouse): (visit: Visit, options: Admit
         const all = Math.max(1, cost);
         const more = rulesFor({ ...subjects, ...who }).filter(({ quota }) => !rules.some((rule) => rule.quota.key === quota.key));
         refused = await pay([{ quota: sessions.uses(solve.jti, solve.authTime, all, all) }, ...items, ...more]);
-      } else if (enforced) {
-        if (solve.code === "UNAVAILABLE") await till.undo();
+      } else if (enforced && solve) {
+        // Nobody could tell whether the token was good: the attempt does not count. The breaker limits how often Cloudflare is asked meanwhile.
+        if (solve.code === "UNAVAILABLE") await till.undo(true);
         return refuse(solve.code);
       } else {
         dryRun = true;
@@ -186,8 +187,8 @@ export function createAdmission(house: Gatehouse): (visit: Visit, options: Admit
       degraded: till.degraded || vouched?.degraded === true,
       dryRun: dryRun || vouched?.dryRun === true,
       accuracy: weaker(till.accuracy, vouched?.accuracy ?? "exact"),
-      undo: async () => {
-        await till.undo();
+      undo: async (rates = failures) => {
+        await till.undo(rates);
         await vouched?.undo();
       },
     };

@@ -25,15 +25,14 @@ export function createLimits(
         .flatMap((name) => plan(name, who, request))
         .map((layer): Item => ({ ...layer, quota: { ...layer.quota, cost }, exact: failures }));
       const { refused = items.find(({ state }) => state?.why), retryAfter } = await till.charge(items);
-      const { undo, headers } = till;
       return {
         ok: !refused,
         retryAfter,
         rule: refused?.rule?.name,
         degraded: till.degraded,
         accuracy: till.accuracy,
-        headers: headers(retryAfter),
-        undo,
+        headers: till.headers(retryAfter),
+        undo: () => till.undo(true),
       };
     },
   };

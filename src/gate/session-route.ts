@@ -35,8 +35,8 @@ export const sessionRoute: Route = {
       return respond(200, answer satisfies SessionAnswer);
     }
     if (kernel.options.mode !== "enforce") return respond(200, { dryRun: true });
-    // Nobody could tell whether the token was good: the attempt shall not count.
-    if (result.code === "UNAVAILABLE") await admission.undo();
+    // Nobody could tell whether the token was good: the attempt does not count.
+    if (result.code === "UNAVAILABLE") await admission.undo(true);
     return refuse(result.code);
   },
 };

@@ -38,8 +38,11 @@ export interface Till {
   /** Charges all items or none; a store's error is thrown on unless every rule there says what to do then. */
   charge(items: readonly Item[]): Promise<Receipt>;
   headers(retryAfter?: number): Headers;
-  /** Gives back what was charged, once. Never throws. */
-  undo(): Promise<void>;
+  /**
+   * Gives back what was charged, once. Never throws. Without `rates` only uses and one-use ids: if rates were given back as well, a client whose requests
+   * make our own work fail could repeat that work without a limit.
+   */
+  undo(rates?: boolean): Promise<void>;
 }
 
 /** What a till notices. */
@@ -64,7 +67,8 @@ export function openTill(
 ): Till {
   const { rateStore } = given;
   const charged: Item[] = [];
-  const undos: (() => Promise<unknown>)[] = [];
+  /** How to give back each charge, with or without its rates. */
+  const undos: ((rates: boolean) => Promise<unknown>)[] = [];
   /** The clock of whoever counted last: what it says is over then, is not over by ours. */
   let now: number | undefined;
 
@@ -85,6 +89,7 @@ export function openTill(
       if (!fallback) throw error;
       const { result: instead, limiter, undo } = fallback;
       till.degraded = true;
+      // Whole: while the store is down no use is charged, so that no work of ours is paid for.
       undos.push(undo);
       if (instead) till.accuracy = weaker(till.accuracy, instead.accuracy);
       if (instead?.success === false) {
@@ -102,7 +107,12 @@ export function openTill(
     }
     if (result.ok) {
       // What a looser store counted stays counted.
-      if (backend === store) undos.push(() => store.refund(quotas, result.at));
+      if (backend === store) {
+        undos.push(async (rates) => {
+          const back = quotas.filter((quota) => rates || "expiresAt" in quota);
+          if (back[0]) await store.refund(back, result.at);
+        });
+      }
       // A session that costs nothing is only read: it may be used up, but not revoked or over.
       receipt.refused = items.find(
         ({ quota, rule, code, state }) => quota.cost === 0 && !rule && !code && state?.why && state.why !== "full",
@@ -132,9 +142,9 @@ export function openTill(
     headers(retryAfter) {
       return rateHeaders(charged, now ?? clock(), retryAfter);
     },
-    async undo() {
+    async undo(rates = false) {
       // Best effort: what a failed refund costs is one use.
-      for (const undo of undos.splice(0)) await undo().catch(() => watch.down(emit));
+      for (const undo of undos.splice(0)) await undo(rates).catch(() => watch.down(emit));
     },
   };
   return till;

@@ -142,8 +142,13 @@ export interface Admitted {
   /** A check failed and `mode` let it pass. */
   dryRun: boolean;
   accuracy: Consistency;
-  /** Gives back what was charged, for when our own work failed afterwards. Once. */
-  undo(): Promise<void>;
+  /**
+   * Gives back the uses and one-use ids that were charged, for when our own work failed afterwards. Once, never throws. What limits counted stays counted
+   * (but for limits that count failures): a client whose requests make our work fail can repeat it only as often as the limits say.
+   *
+   * @param rates also what limits counted, default false: for a failure that limits itself, such as a provider behind a breaker
+   */
+  undo(rates?: boolean): Promise<void>;
 }
 
 /** A guard's word that the request may go on. */
