@@ -111,9 +111,10 @@ export function createGuard(settled: Settled, kernel: Kernel): (request: Request
       const { code } = spent;
       if (code || (claims.max_uses === 1 && reason === "clearance_used")) {
         const about = { session: claims.jti, challenge_id: claims.challenge_id };
-        await tell("app_clearance_replay_detected", { outcome: "deny", reason, code, ...about });
+        await tell("app_clearance_replay_detected", { outcome: "deny", reason, code, ...about, ...(code && { dry_run: undefined }) });
       }
-      if (code) return refuse(code, () => refusalResponse(code));
+      // A request's id is good once under every mode.
+      if (code) return { ok: false, code, response: refusalResponse(code) };
     }
     if (decision === "limit") return vouch({ limits: tight, degraded });
 

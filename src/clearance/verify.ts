@@ -57,9 +57,11 @@ export function verifyRoute({ desk, counters }: Settled, kernel: Kernel): Route 
       // Whoever overhears a challenge has not its device, and whoever steals a token has not its challenge.
       const { dev } = await desk.bind({ device: body.device_id, prefix: undefined, session: undefined, user: undefined }, challenge.key);
       if (challenge.dev !== dev || challenge.rid !== body.original_request_id) return refuse("challenge_binding");
+      // A gate that is off asks nobody and signs nothing; the client goes on without a clearance.
+      if (options.mode === "off") return ctx.respond(200, { dryRun: true });
 
       // Charged before it is known whether it is a failure, and given back when it was none: a hundred guesses at once are a hundred failures.
-      const failures = await ctx.admit({ open: true, limits: ["clearance.failures"], failures: true, subjects });
+      const failures = await ctx.admit({ open: true, limits: ["clearance.failures"], failures: true, strict: true, subjects });
       if (!failures.ok) return limited(failures);
       let passed: { extra: Pick<ClearanceClaims, "eid" | "deg"> };
       try {
@@ -103,7 +105,7 @@ export function verifyRoute({ desk, counters }: Settled, kernel: Kernel): Route 
   ): Promise<{ ok: true } | (Admission & { ok: false })> {
     const code = "SECURITY_VERIFICATION_FAILED";
     const quotas = [{ quota: { key: usesKey("iss", jti), limit: 1, expiresAt: until * 1000 }, code } as const];
-    const issued = await ctx.admit({ open: true, limits: ["clearance.issued"], subjects, quotas });
+    const issued = await ctx.admit({ open: true, limits: ["clearance.issued"], strict: true, subjects, quotas });
     return issued.ok || issued.code === code ? { ok: true } : issued;
   }
 
@@ -123,7 +125,7 @@ export function verifyRoute({ desk, counters }: Settled, kernel: Kernel): Route 
     const same = { key: usesKey("chal", jti, turnstile_token), limit: SAME, expiresAt, issuedAt };
     const code = "SECURITY_VERIFICATION_FAILED";
     const admit = (quotas: (typeof first)[]): Promise<Admission> =>
-      ctx.admit({ open: true, limits: ["clearance.attempts"], subjects, quotas: quotas.map((quota) => ({ quota, code })) });
+      ctx.admit({ open: true, limits: ["clearance.attempts"], strict: true, subjects, quotas: quotas.map((quota) => ({ quota, code })) });
     const won = await admit([first, same]);
     if (won.ok || won.code !== code) return won;
     const read = [first, same].map((quota) => ({ ...quota, cost: 0 }));

@@ -36,7 +36,6 @@ interface Spent {
 /** Decides whether a request may go on, and charges it. */
 export function createAdmission(house: Gatehouse): (visit: Visit, options: AdmitOptions) => Promise<Admission> {
   const { settings, players, sessions, watch, limits, guards } = house;
-  const enforced = settings.resolved.mode === "enforce";
 
   return async (visit, options) => {
     const spent: Spent = {};
@@ -51,7 +50,9 @@ export function createAdmission(house: Gatehouse): (visit: Visit, options: Admit
 
   async function admit(visit: Visit, options: AdmitOptions, spent: Spent): Promise<Admission> {
     checkOptions(settings, limits, options);
-    const { action, cost = 1, open = false, quotas = [], failures } = options;
+    const { action, cost = 1, open = false, quotas = [], failures, strict = false } = options;
+    // The one place where a mode relaxes an admission; see `Mode` for what it may relax.
+    const enforced = strict || settings.resolved.mode === "enforce";
     const names = [...(options.limits ?? [])];
     const { request, info, emit } = visit;
     const till = openTill(settings, watch, emit, (limiter) => limiter.limit(subjects, request));
@@ -77,8 +78,11 @@ export function createAdmission(house: Gatehouse): (visit: Visit, options: Admit
       dryRun = true;
       return undefined;
     };
+    const ruleOf = (rule: LimitRule): LimitRule => (strict ? { onStoreError: "deny", ...rule } : rule);
     const rulesFor = (who: Subjects): Item[] =>
-      names.flatMap((name) => planLimits(limits.get(name) ?? [], who, request, name)).map((layer) => ({ ...layer, exact: failures }));
+      names
+        .flatMap((name) => planLimits((limits.get(name) ?? []).map(ruleOf), who, request, name))
+        .map((layer) => ({ ...layer, exact: failures }));
     /** Charges; what the mode relaxes is left out and the rest charged again, so that a one-use id stays one under every mode. */
     const pay = async (items: readonly Item[]): Promise<Refused | undefined> => {
       for (let left = items; left.length > 0; ) {
@@ -152,8 +156,9 @@ export function createAdmission(house: Gatehouse): (visit: Visit, options: Admit
       // Two spends: the limits, so that nobody makes us ask Cloudflare without end; then, with the answer, the token's one use.
       refused = await pay(rules);
       if (refused) return refused;
-      const solve = await sessions.solve(visit, fresh, action);
-      if (solve.ok) {
+      // Over a limit that is only monitored: the request goes on, and Cloudflare is not asked for it.
+      const solve = dryRun ? undefined : await sessions.solve(visit, fresh, action);
+      if (solve?.ok) {
         level = "turnstile";
         till.degraded ||= solve.degraded;
         player = await players.of(visit, playerToken, solve.seed);

@@ -7,7 +7,13 @@ import type { Consistency, Quota, RateStore, Store } from "../store/contract.ts"
 import type { Secret, Subkeys, Tokens, VerifiedClaims } from "../tokens/types.ts";
 import type { Turnstile, TurnstileOptions } from "../turnstile/types.ts";
 
-/** What a check's failure does: refuse, report only, or not even look. */
+/**
+ * What a check's failure does: refuse, report only, or not even look.
+ *
+ * A mode changes the outcome of these checks alone: siteverify's answer, whether a session or clearance is required, limits, risk and policy.
+ * It never changes: the authentication of moderators and its limits, MACs, one-use ids, origins, the rules of bodies, fields and boards.
+ * A check that failed never yields a signed token.
+ */
 export type Mode = "enforce" | "monitor" | "off";
 
 /** Options of `createGate`. */
@@ -119,6 +125,11 @@ export interface AdmitOptions extends ProtectOptions {
   quotas?: readonly { quota: Quota; code: PublicCode; reason?: EventReason | undefined }[];
   /** The limits count failures: they stay on the exact store, also beside a looser one, so that `undo` gives a success back. */
   failures?: boolean;
+  /**
+   * The limits hold under every mode, and while the store is down unless their rules say otherwise: those of an authentication, and those before a token
+   * is signed. Default false: `monitor` and `off` let pass what is over a limit.
+   */
+  strict?: boolean;
   /** Who asks, where the request says so in its body; wins over what its headers say. */
   subjects?: Subjects;
   /** Charged and reported even though nothing is required (public reads): no session is asked for. */

@@ -56,7 +56,7 @@ export function moderationRoutes({ store, moderators }: Settled): Route[] {
 
 /** The refusal, if the bearer is none of the moderators'. Failures are counted: charged with the attempt, so that a hundred guesses at once do not slip through. */
 async function authorise(ctx: RouteContext, moderators: readonly string[]): Promise<Response | undefined> {
-  const admission = await ctx.admit({ open: true, limits: ["moderation"], failures: true });
+  const admission = await ctx.admit({ open: true, limits: ["moderation"], failures: true, strict: true });
   if (!admission.ok) return admission.response;
   const bearer = /^bearer +(.+)$/i.exec(ctx.request.headers.get("authorization") ?? "")?.[1] ?? "";
   if (await isOneOf(bearer, moderators)) {
