@@ -7,6 +7,7 @@ import {
   createCors,
   detectPlatform,
   edgeFacts,
+  jsonResponse,
   type Platform,
   Refusal,
   type RequestInfo,
@@ -167,7 +168,7 @@ export function createCore(given: GateOptions): Core {
 
   const answer = async (request: Request, platform: Platform, { route, label, methods, params }: Match): Promise<Response> => {
     if (request.method === "OPTIONS") {
-      return cors.preflight(request, methods) ?? new Response(null, { status: 204, headers: { allow: methods.join(", ") } });
+      return cors.preflight(request, methods) ?? jsonResponse(204, undefined, { allow: methods.join(", ") });
     }
     if (!route) return refusalResponse("METHOD_NOT_ALLOWED", { allow: methods });
     let rates: Iterable<[string, string]> = [];

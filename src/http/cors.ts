@@ -1,5 +1,5 @@
 import { HEADER } from "../protocol.ts";
-import { refusalResponse, withHeaders } from "./refusal.ts";
+import { jsonResponse, refusalResponse, withHeaders } from "./refusal.ts";
 
 /** Options of {@link createCors}. */
 export interface CorsOptions {
@@ -26,7 +26,9 @@ export interface Cors {
   apply(response: Response, request: Request): Response;
 }
 
-const REQUEST_HEADERS = ["authorization", "content-type", ...Object.values(HEADER), "x-app-clearance"].join(", ");
+const REQUEST_HEADERS = ["authorization", "content-type", ...Object.values(HEADER), "x-app-clearance"];
+/** Characters of `Access-Control-Request-Headers` that are read at most. A longer list is ignored: no page needs it. */
+const MAX_ASKED = 2048;
 
 /** @throws {TypeError} an origin that is none (a path, a wildcard, `null`), a bad `publicUrl` */
 export function createCors(options: CorsOptions = {}): Cors {
@@ -64,13 +66,24 @@ export function createCors(options: CorsOptions = {}): Cors {
     if (!allowed) return apply(refusalResponse("ORIGIN_NOT_ALLOWED"), request);
     const headers = {
       "access-control-allow-methods": methods.join(", "),
-      "access-control-allow-headers": REQUEST_HEADERS,
+      "access-control-allow-headers": headerNames(request.headers.get("access-control-request-headers") ?? "").join(", "),
       "access-control-max-age": "600",
+      vary: "Access-Control-Request-Headers",
     };
-    return apply(new Response(null, { status: 204, headers }), request);
+    return apply(jsonResponse(204, undefined, headers), request);
   };
 
   return { check, preflight, apply };
+}
+
+/**
+ * Our own header names, and those that an allowed page asks for: a tracing SDK adds `traceparent`, a guarded route has a header of its own.
+ * A header's name gives a page no authority. The text is a stranger's: only names of RFC 9110 come back, and never the wildcard.
+ */
+function headerNames(asked: string): string[] {
+  const names = asked.length > MAX_ASKED ? [] : asked.toLowerCase().split(",");
+  const valid = names.map((name) => name.trim()).filter((name) => /^[\w!#$%&'+.^`|~-]+$/.test(name));
+  return [...new Set([...REQUEST_HEADERS, ...valid])];
 }
 
 /** Host and port agree. TLS may end before us, so that https outside is http here; the other way round would be a page that anybody on the line wrote. */

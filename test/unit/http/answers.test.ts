@@ -119,6 +119,45 @@ describe("createCors", () => {
     expect(cors.preflight(ask("https://app.example", undefined, { method: "POST", headers }), ["GET"])).toBeNull();
   });
 
+  it("a preflight of an allowed origin echoes the header names that it asks for: a tracing SDK's, a guarded route's own", () => {
+    const asked = "authorization,baggage,sentry-trace,traceparent,X-My-Route";
+    const headers = { "access-control-request-method": "POST", "access-control-request-headers": asked };
+    const answer = cors.preflight(ask("https://app.example", undefined, { method: "OPTIONS", headers }), ["POST"]);
+    const names = answer?.headers.get("access-control-allow-headers")?.split(", ") ?? [];
+    for (const name of asked.toLowerCase().split(",")) expect(names).toContain(name);
+    expect(new Set(names).size).toBe(names.length);
+    const vary = answer?.headers.get("vary")?.toLowerCase().split(", ");
+    expect(vary).toEqual(expect.arrayContaining(["origin", "access-control-request-headers"]));
+    for (const name of ["cache-control", "cdn-cache-control"]) expect(answer?.headers.get(name)).toBe("no-store");
+  });
+
+  it.each([
+    ["a wildcard", "*"],
+    ["an injected line", "x-a: b"],
+    ["a name with a space", "x a"],
+    ["names outside ASCII", "x-ü"],
+    ["nothing between commas", ",, ,"],
+    ["quotes and brackets", 'x"a,(x),x;y,x/y'],
+    ["a list without end", Array.from({ length: 1000 }, (_, i) => `x-${i}`).join(",")],
+  ])("a preflight that asks for %s gets our own header names alone", (_what, asked) => {
+    const headers = { "access-control-request-method": "POST", "access-control-request-headers": asked };
+    const allow = (more: object): string | null | undefined =>
+      cors
+        .preflight(ask("https://app.example", undefined, { method: "OPTIONS", headers: { ...headers, ...more } }), ["POST"])
+        ?.headers.get("access-control-allow-headers");
+    expect(allow({})).toBe(allow({ "access-control-request-headers": "authorization" }));
+    expect(allow({})?.length).toBeLessThan(300);
+  });
+
+  it("a foreign origin's preflight is refused whatever it asks for, and nothing of it is echoed", () => {
+    const headers = { "access-control-request-method": "POST", "access-control-request-headers": "traceparent" };
+    for (const origin of ["https://evil.example", "null"]) {
+      const answer = cors.preflight(ask(origin, undefined, { method: "OPTIONS", headers }), ["POST"]);
+      expect([answer?.status, answer?.headers.has("access-control-allow-headers")]).toEqual([403, false]);
+      expect(answer?.headers.has("access-control-allow-origin")).toBe(false);
+    }
+  });
+
   it("varies by Origin always, and never allows a wildcard", () => {
     const plain = cors.apply(jsonResponse(200, {}), ask("https://evil.example"));
     expect([plain.headers.get("vary"), plain.headers.has("access-control-allow-origin")]).toEqual(["Origin", false]);
