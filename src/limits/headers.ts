@@ -9,7 +9,7 @@ interface Counted {
 
 /**
  * `RateLimit` and `RateLimit-Policy` of draft-ietf-httpapi-ratelimit-headers-10: one line for a rule, whichever network of an IPv6 client is the tightest.
- * `now` is in ms, `retryAfter` (seconds) the wait of a refusal: `t` is never later than it.
+ * `now` is in ms. `retryAfter` (seconds) is the wait of a refusal; it says something of the rules that refused, and of no other.
  */
 export function rateHeaders(counted: Iterable<Counted>, now: number, retryAfter?: number): Headers {
   const headers = new Headers();
@@ -19,10 +19,20 @@ export function rateHeaders(counted: Iterable<Counted>, now: number, retryAfter?
   }
   if (tightest.size === 0) return headers;
   headers.set("ratelimit-policy", [...tightest.keys()].map((rule) => `"${rule.name}";q=${rule.limit};w=${rule.window}`).join(", "));
-  const limits = [...tightest].map(([{ name }, { remaining, resetAt }]) => {
-    const wait = Math.max(0, Math.ceil((resetAt - now) / 1000));
-    return `"${name}";r=${Math.max(0, remaining)};t=${retryAfter ? Math.min(wait, retryAfter) : wait}`;
+  const limits = [...tightest].map(([{ name, window }, state]) => {
+    const t = secondsUntilMore(state, window, now, retryAfter);
+    return `"${name}";r=${Math.max(0, state.remaining)}${t === undefined ? "" : `;t=${t}`}`;
   });
   headers.set("ratelimit", limits.join(", "));
   return headers;
+}
+
+/**
+ * The parameter `t`, whole seconds: after them the rule has more to give. Never more than its window: what the store's sub-windows add to the wait (a tenth
+ * at most) is in `Retry-After`, which takes precedence. Undefined for a blocked key: a block may outlast the window, and only `Retry-After` knows it.
+ */
+function secondsUntilMore({ resetAt, why }: QuotaState, window: number, now: number, retryAfter?: number): number | undefined {
+  if (why === "blocked") return undefined;
+  const wait = Math.max(0, Math.ceil((resetAt - now) / 1000));
+  return Math.min(wait, window, why !== undefined && retryAfter ? retryAfter : wait);
 }

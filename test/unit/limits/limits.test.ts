@@ -165,6 +165,32 @@ describe("rateHeaders", () => {
     expect(rateHeaders(states, 0).get("ratelimit")).toBe('"burst";r=3;t=13');
   });
 
+  it("on a refusal cut the time of the rule that refused, and of no other", () => {
+    const at = (dailyWhy?: "full"): string | null =>
+      rateHeaders(
+        [
+          { rule: burst, state: { remaining: 0, resetAt: 60_000, why: "full" } },
+          { rule: daily, state: { remaining: dailyWhy ? 0 : 5, resetAt: 80_000_000, ...(dailyWhy && { why: dailyWhy }) } },
+        ],
+        0,
+        7,
+      ).get("ratelimit");
+    expect(at()).toBe('"burst";r=0;t=7, "daily";r=5;t=80000');
+    expect(at("full")).toBe('"burst";r=0;t=7, "daily";r=0;t=7');
+  });
+
+  it("never say a time beyond the window, though a unit may count for a tenth longer", () => {
+    for (const why of [undefined, "full" as const]) {
+      const state = { remaining: 0, resetAt: 66_000, ...(why && { why }) };
+      expect(rateHeaders([{ rule: burst, state }], 0, 66).get("ratelimit")).toBe('"burst";r=0;t=60');
+    }
+  });
+
+  it("say no time of a blocked subject: the block may outlast the window", () => {
+    const state = { remaining: 0, resetAt: 5_000, why: "blocked" as const };
+    expect(rateHeaders([{ rule: burst, state }], 0, 7200).get("ratelimit")).toBe('"burst";r=0');
+  });
+
   it("never say less than nothing, nor a time after the wait", () => {
     const headers = rateHeaders(
       [
@@ -278,19 +304,41 @@ describe("createLimiter", () => {
   });
 
   it("has the headers of an answer: what all rules have left, and when to come back", async () => {
-    const { limiter, store } = setup();
+    const { limiter, store, tick } = setup();
     const headers = Object.fromEntries((await limiter.limit(known)).headers);
     expect(headers["ratelimit-policy"]).toBe('"minute";q=3;w=60, "daily";q=200;w=86400');
-    expect(headers["ratelimit"]).toMatch(/^"minute";r=2;t=6\d, "daily";r=199;t=\d{5}$/);
+    expect(headers["ratelimit"]).toBe('"minute";r=2;t=60, "daily";r=199;t=86400');
     expect(headers["retry-after"]).toBeUndefined();
     await limiter.limit(known);
     await limiter.limit(known);
     const refused = await limiter.limit(known);
     expect(refused.headers.get("retry-after")).toBe(String(refused.retryAfter));
-    expect(refused.headers.get("ratelimit")).toMatch(new RegExp(`^"minute";r=0;t=${refused.retryAfter}, "daily";r=197;`));
-    expect(Object.fromEntries((await limiter.limit({ ip: "2001:db8::1" })).headers)["ratelimit"]).toMatch(/^"minute";r=2;t=6\d, "daily";/);
+    expect(refused.headers.get("ratelimit")).toBe('"minute";r=0;t=60, "daily";r=197;t=86400');
+    tick(30);
+    const later = await limiter.limit(known);
+    expect(later.headers.get("ratelimit")).toMatch(new RegExp(`^"minute";r=0;t=${later.retryAfter}, "daily";r=197;t=8\\d{4}$`));
+    expect(Object.fromEntries((await limiter.limit({ ip: "2001:db8::1" })).headers)["ratelimit"]).toMatch(/^"minute";r=2;t=60, "daily";/);
     store.spend = () => Promise.reject(new GatepassError("ERR_STORE_UNAVAILABLE", "Cannot spend: no connection"));
     expect(Object.fromEntries((await limiter.limit(known)).headers)).toEqual({ "retry-after": "5" });
+  });
+
+  it("its headers never promise more time than a window, and each rule's time is its own", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.integer({ min: 0, max: 40_000 }), { minLength: 1, maxLength: 30 }), async (pauses) => {
+        const { limiter, tick } = setup();
+        for (const ms of pauses) {
+          tick(ms / 1000);
+          const { headers, retryAfter } = await limiter.limit(known);
+          const [, minute = 99, daily = 0] = /^"minute";r=\d;t=(\d+), "daily";r=\d+;t=(\d+)$/.exec(headers.get("ratelimit") ?? "") ?? [];
+          expect(Number(minute)).toBeLessThanOrEqual(60);
+          expect(Number(daily)).toBeLessThanOrEqual(86_400);
+          // What was charged of the day counts for a day, whatever the minute's rule says.
+          expect(Number(daily)).toBeGreaterThan(84_000);
+          if (retryAfter > 0) expect(Number(minute)).toBeLessThanOrEqual(retryAfter);
+        }
+      }),
+      { numRuns: 30 },
+    );
   });
 
   it("gives back once what one call charged", async () => {
