@@ -36,11 +36,15 @@ export interface NodeRequest {
   body?: unknown;
   /** The bytes, where a platform keeps them beside the parsed body. */
   rawBody?: unknown;
-  rawHeaders: string[];
+  /** Names and values in turn, as they came. Empty where a platform (a Lambda's wrapper) only fills in `headers`. */
+  rawHeaders?: string[];
+  /** By lower-case name; a list where lines cannot be joined. Read only where `rawHeaders` is empty. */
+  headers?: Readonly<Record<string, string | string[] | undefined>>;
   httpVersionMajor: number;
   complete: boolean;
   destroyed: boolean;
   readableDidRead: boolean;
+  readableEnded?: boolean;
   socket: object;
   on(event: string, listener: (argument: Uint8Array) => void): unknown;
   pause(): unknown;
@@ -82,7 +86,8 @@ const LINGER_MS = 1000;
  *
  * A handler that throws is given to `next`, or printed by `console.error` and answered 500.
  *
- * The client's address is the socket's peer unless `clientIp` says otherwise.
+ * The client's address is the socket's peer unless `clientIp` says otherwise. Where the server listens on a Unix socket the peer is `unix:`, which
+ * `clientIp: { trustedProxies: ["unix:"] }` trusts.
  */
 export function toNode(
   served: NodeGate | NodeHandler,
@@ -126,7 +131,7 @@ async function serve(
     else finish(res, 400, "BODY_INVALID");
     return;
   }
-  const peer = { peer: text(req.socket, "remoteAddress") };
+  const peer = { peer: peerOf(req.socket) };
   const response = next ? await gate.handle(request, peer) : await gate.fetch(request, peer);
   if (!response) next?.();
   else await send(response, req, res);
@@ -143,12 +148,12 @@ function finish(res: NodeResponse, status: number, error: string): void {
 function toRequest(req: NodeRequest, res: NodeResponse, parsed: unknown): Request | null {
   const headers = new Headers();
   const hosts: string[] = [];
-  for (let i = 0; i + 1 < req.rawHeaders.length; i += 2) {
-    const name = req.rawHeaders[i] ?? "";
-    const value = req.rawHeaders[i + 1] ?? "";
+  for (const [name, value] of headerLines(req)) {
     if (/^(host|:authority)$/i.test(name)) hosts.push(value);
+    // A Lambda's wrapper adds the length that it counted beside the client's. On a connection Node refuses a second one.
+    if (/^content-length$/i.test(name)) headers.set(name, value);
     // Line by line: proxies that add a second X-Forwarded-For must be seen in their order.
-    if (!name.startsWith(":")) headers.append(name, value);
+    else if (!name.startsWith(":")) headers.append(name, value);
   }
   const url = urlOf(req, hosts);
   const method = req.method ?? "GET";
@@ -160,6 +165,25 @@ function toRequest(req: NodeRequest, res: NodeResponse, parsed: unknown): Reques
   const init: RequestInit & { duplex?: "half" } = { method, headers, signal: gone.signal, duplex: "half" };
   const body = bodyOf(req, headers, parsed);
   return new Request(url, body === null || method === "GET" || method === "HEAD" ? init : { ...init, body });
+}
+
+/** The header lines as they came; of a platform that keeps no lines, the headers by name. */
+function* headerLines({ rawHeaders = [], headers = {} }: NodeRequest): Generator<[name: string, value: string]> {
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) yield [rawHeaders[i] ?? "", String(rawHeaders[i + 1])];
+  if (rawHeaders.length > 0) return;
+  for (const [name, value] of Object.entries(headers)) for (const line of [value ?? []].flat()) yield [name, String(line)];
+}
+
+/**
+ * The peer's address; `unix:` where the server listens on a Unix socket (or a named pipe). That a connection has no address proves nothing: a client that
+ * hung up has none either, and must not pass for the proxy. The server knows: a Unix socket's address is a path.
+ */
+function peerOf(socket: object): string | undefined {
+  const server: unknown = Reflect.get(socket, "server");
+  const address = text(socket, "remoteAddress");
+  const listensOnPath =
+    isObject(server) && "address" in server && typeof server.address === "function" && typeof server.address() === "string";
+  return address ?? (listensOnPath ? "unix:" : undefined);
 }
 
 /**
@@ -277,7 +301,9 @@ async function pipe(body: ReadableStream<Uint8Array>, res: NodeResponse): Promis
 
 /** Takes and drops what is left of a body that nobody read, up to a bound: then the connection ends, and no upload occupies us for nothing. */
 function linger(req: NodeRequest, res: NodeResponse): void {
-  if (req.complete || req.destroyed) return;
+  // What is no connection (Fastify's inject) has no `complete`; its stream ends all the same.
+  const whole = (): boolean => req.complete || req.readableEnded === true;
+  if (whole() || req.destroyed) return;
   let left = LINGER_BYTES;
   let timer: ReturnType<typeof setTimeout> | undefined;
   req.on("data", (chunk) => {
@@ -286,7 +312,7 @@ function linger(req: NodeRequest, res: NodeResponse): void {
     else req.resume();
   });
   res.once("finish", () => {
-    if (!req.complete) timer = setTimeout(() => req.complete || req.destroy(), LINGER_MS);
+    if (!whole()) timer = setTimeout(() => whole() || req.destroy(), LINGER_MS);
   });
   req.on("close", () => clearTimeout(timer));
   req.on("error", ignore);
@@ -296,6 +322,10 @@ function linger(req: NodeRequest, res: NodeResponse): void {
 function text(from: object, name: string): string | undefined {
   const value: unknown = Reflect.get(from, name);
   return typeof value === "string" ? value : undefined;
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null;
 }
 
 function ignore(): void {}

@@ -28,6 +28,7 @@ const SYSTEM = {
   chromium: { packages: ["chromium", "fonts-dejavu-core"], installed: () => existsSync("/usr/bin/chromium") },
   redis: { packages: ["redis-server"], installed: () => existsSync("/usr/bin/redis-server") },
   postgres: { packages: ["postgresql"], installed: hasPostgres },
+  nginx: { packages: ["nginx"], installed: () => existsSync("/usr/sbin/nginx") },
 };
 
 /** Installs what is missing with apt-get where we are root; tells by name what is there at last. */

@@ -1,16 +1,5 @@
-import {
-  type Cidr,
-  CLOUDFLARE_RANGES,
-  canonicalIp,
-  type Ip,
-  inCidr,
-  ipKey,
-  ipPrefix,
-  ipPrefixText,
-  parseCidr,
-  parseHostPort,
-  parseIp,
-} from "../util/ip.ts";
+import { CLOUDFLARE_RANGES, canonicalIp, type Ip, ipKey, ipPrefix, ipPrefixText, parseHostPort, parseIp } from "../util/ip.ts";
+import { type TrustedPeers, trustedPeers } from "./trusted-peers.ts";
 import type { ClientIpOption, Platform, RequestInfo } from "./types.ts";
 
 /** Where a request comes from, every part undefined when unknown. */
@@ -96,37 +85,32 @@ function one(text: string | null): Ip | null {
   return found && parseIp(found.host);
 }
 
-/** The peer, unless it is in one of the ranges: whoever reaches us directly may write any header, so that only the word of those in it counts. */
-function behind(proxies: readonly string[], told: (request: Request, peer: Ip, isTrusted: (ip: Ip) => boolean) => Ip | null): Finder {
-  const ranges = proxies.map(cidr);
-  const isTrusted = (ip: Ip): boolean => ranges.some((range) => inCidr(ip, range));
+/** The peer, unless it is trusted: whoever reaches us directly may write any header, so that only the word of a trusted peer counts. */
+function behind(proxies: readonly string[], told: (request: Request, peer: Ip | null, trusted: TrustedPeers) => Ip | null): Finder {
+  const trusted = trustedPeers("clientIp.trustedProxies", proxies);
   return (request, platform) => {
     const peer = peerOf(request, platform);
-    return peer && isTrusted(peer) ? told(request, peer, isTrusted) : peer;
+    return trusted.trusts(platform.peer) ? told(request, peer, trusted) : peer;
   };
 }
 
 function proxied(proxies: readonly string[], source: string = "x-forwarded-for"): Finder {
   if (!Array.isArray(proxies) || proxies.length === 0) throw invalid('"trustedProxies" is a list of CIDRs');
   if (source !== "x-forwarded-for" && source !== "forwarded") throw invalid('"source" is "x-forwarded-for" or "forwarded"');
-  return behind(proxies, (request, peer, isTrusted) => {
+  return behind(proxies, (request, peer, trusted) => {
     const header = request.headers.get(source);
     let client: Ip | null = peer;
     // From the right: what our own proxies appended comes last, what the client made up comes first. A malformed entry was
     // appended by a trusted hop that does not know its client either: unknown, never the next (forgeable) entry.
     for (const entry of header === null ? [] : splitFromRight(header)) {
-      client = one(source === "forwarded" ? forwardedFor(entry) : entry);
-      if (!client || !isTrusted(client)) break;
+      const hop = source === "forwarded" ? forwardedFor(entry) : entry;
+      client = one(hop);
+      // A proxy whose own peer is a Unix socket (nginx behind nginx) appends "unix:". It is trusted like a peer of ours that is one.
+      const goOn = client ? trusted.has(client) : trusted.trusts(hop?.trim());
+      if (!goOn) break;
     }
     return client;
   });
-}
-
-function cidr(text: string): Cidr {
-  const range = parseCidr(String(text));
-  if (!range) throw invalid(`"${text}" is no CIDR`);
-  if (range.bits === 0) throw invalid(`"${text}" trusts everybody, and with it every header`);
-  return range;
 }
 
 function invalid(why: string): TypeError {

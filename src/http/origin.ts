@@ -1,18 +1,20 @@
 import { assertKeys, assertString } from "../util/assertions.ts";
 import { timingSafeEqual, utf8 } from "../util/bytes.ts";
-import { CLOUDFLARE_RANGES, inCidr, parseCidr, parseIp } from "../util/ip.ts";
+import { CLOUDFLARE_RANGES } from "../util/ip.ts";
+import { trustedPeers } from "./trusted-peers.ts";
 import type { OriginGuard } from "./types.ts";
 
 /** Options of {@link requireCloudflare}; with several, one that holds is enough. */
 export interface RequireCloudflareOptions {
   /**
    * The peer is in one of these CIDRs. Default, when nothing else is given: Cloudflare's published ranges. They prove that a request came through
-   * Cloudflare, not through your zone: anybody's zone can point at your address. A tunnel, `secret` or `mtls` prove more.
+   * Cloudflare, not through your zone: anybody's zone can point at your address. A tunnel, `secret` or `mtls` prove more. `unix:` is the Unix socket
+   * that the server listens on, which only your tunnel may open.
    */
   ranges?: readonly string[] | "cloudflare";
   /** A header that a Transform Rule of your zone sets, and its value, at least 32 characters; several while it is changed. */
   secret?: { header: string; value: string | readonly string[] };
-  /** A header in which your own proxy says that Cloudflare's client certificate was verified, believed of peers in `proxies` (CIDRs) alone. */
+  /** A header in which your own proxy says that Cloudflare's client certificate was verified, believed of peers in `proxies` (CIDRs, `unix:`) alone. */
   mtls?: { header: string; value: string; proxies: readonly string[] };
 }
 
@@ -34,38 +36,28 @@ export function requireCloudflare(options: RequireCloudflareOptions = {}): Origi
   assertKeys("requireCloudflare", options, ["ranges", "secret", "mtls"]);
   const { secret, mtls } = options;
   const given = options.ranges ?? (secret || mtls ? [] : "cloudflare");
-  const ranges = cidrs("ranges", given === "cloudflare" ? CLOUDFLARE_RANGES : given);
+  const list = given === "cloudflare" ? CLOUDFLARE_RANGES : given;
+  const ranges = trustedPeers("ranges", list);
   const secrets = secret ? [secret.value].flat().map((value) => textOf("secret.value", value, 32)) : [];
   if (secret) assertHeader("secret.header", secret.header);
   if (mtls) assertHeader("mtls.header", mtls.header);
   const expected = mtls && textOf("mtls.value", mtls.value, 1);
-  const proxies = cidrs("mtls.proxies", mtls?.proxies ?? []);
-  if (mtls && proxies.length === 0) throw new TypeError('Invalid "mtls.proxies": without them anybody could write the header');
+  const proxies = trustedPeers("mtls.proxies", mtls?.proxies ?? []);
+  if (mtls && mtls.proxies.length === 0) throw new TypeError('Invalid "mtls.proxies": without them anybody could write the header');
   if (secret && secrets.length === 0) throw new TypeError('Invalid "secret.value": expected one secret or more');
   // Nobody would get in, which is seen only when it is deployed.
-  if (!secret && !mtls && ranges.length === 0) throw new TypeError('Invalid "ranges": an empty list lets nobody in');
+  if (!secret && !mtls && list.length === 0) throw new TypeError('Invalid "ranges": an empty list lets nobody in');
 
-  return ({ headers }, { kind, peer = "" }) => {
+  return ({ headers }, { kind, peer }) => {
     if (kind === "workers") return true;
-    const ip = parseIp(peer);
-    const isIn = (list: typeof ranges): boolean => ip !== null && list.some((range) => inCidr(ip, range));
-    if (isIn(ranges)) return true;
+    if (ranges.trusts(peer)) return true;
     // Every secret is compared, and in constant time: the time tells neither which nor how much of it was right.
     let right = false;
     const told = secret && utf8(headers.get(secret.header) ?? "");
     if (told) for (const value of secrets) right = timingSafeEqual(told, value) || right;
-    const verified = mtls && expected && isIn(proxies) && timingSafeEqual(utf8(headers.get(mtls.header) ?? ""), expected);
+    const verified = mtls && expected && proxies.trusts(peer) && timingSafeEqual(utf8(headers.get(mtls.header) ?? ""), expected);
     return right || verified === true;
   };
-}
-
-function cidrs(name: string, list: readonly string[]): NonNullable<ReturnType<typeof parseCidr>>[] {
-  if (!Array.isArray(list)) throw new TypeError(`Invalid "${name}": expected a list of CIDRs`);
-  return list.map((text) => {
-    const range = parseCidr(String(text));
-    if (!range || range.bits === 0) throw new TypeError(`Invalid "${name}": "${text}" is no CIDR, or is everybody`);
-    return range;
-  });
 }
 
 function textOf(name: string, value: unknown, min: number): Uint8Array {

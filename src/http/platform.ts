@@ -1,3 +1,4 @@
+import { UNIX_PEER } from "./trusted-peers.ts";
 import type { Platform } from "./types.ts";
 
 /**
@@ -15,10 +16,20 @@ export function detectPlatform(request: Request, second?: unknown, third?: unkno
   };
   const of = (kind: Platform["kind"], peer?: string, env?: unknown): Platform => ({ kind, env, peer, waitUntil });
   if (onWorkers(request)) return of("workers", request.headers.get("cf-connecting-ip") ?? undefined, second);
-  if (hasMethod(second, "requestIP")) return of("bun", field(second.requestIP(request), "address"));
-  if (isObject(second) && "remoteAddr" in second) return of("deno", field(second.remoteAddr, "hostname"));
+  if (hasMethod(second, "requestIP")) return of("bun", bunPeer(second, second.requestIP(request)));
+  if (isObject(second) && "remoteAddr" in second) return of("deno", denoPeer(second.remoteAddr));
   if (isObject(second) && "peer" in second && third === undefined) return of("node", field(second, "peer"));
   return of("unknown", undefined, second);
+}
+
+/** A Bun server on a Unix socket has its path for an address. `requestIP` alone is null for a connection that is over, too. */
+function bunPeer(server: object, remote: unknown): string | undefined {
+  return field(remote, "address") ?? (field(server, "address") === undefined ? undefined : UNIX_PEER);
+}
+
+/** Deno says itself that a connection came through a Unix socket, and has no hostname then. */
+function denoPeer(remote: unknown): string | undefined {
+  return field(remote, "transport") === "unix" ? UNIX_PEER : field(remote, "hostname");
 }
 
 function onWorkers(request: Request): boolean {

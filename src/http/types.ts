@@ -19,7 +19,7 @@ export type HeaderFields = ConstructorParameters<typeof Headers>[0];
 
 /** What an address function of the application sees. */
 export interface PeerInfo {
-  /** The socket's peer, as text, where the platform tells. */
+  /** The socket's peer, as text, where the platform tells: an address, or `unix:` where the server listens on a Unix socket. */
   peer: string | undefined;
 }
 
@@ -28,7 +28,8 @@ export interface PeerInfo {
  *
  * - `"socket"`: the peer; no header counts
  * - `"cloudflare"`: `CF-Connecting-IP`, on Workers, or where the peer is in Cloudflare's ranges; else the peer
- * - `{ trustedProxies }`: CIDRs; the rightmost untrusted entry of `source` (default `X-Forwarded-For`), where the peer is trusted; else the peer
+ * - `{ trustedProxies }`: CIDRs, and `unix:` for the Unix socket that the server listens on; the rightmost untrusted entry of `source` (default
+ *   `X-Forwarded-For`), where the peer is trusted; else the peer
  * - `{ header }`: one address in a header that your proxy always overwrites (behind a tunnel: `cf-connecting-ip`)
  * - a function: the address as text; what is not an address is unknown
  */

@@ -168,6 +168,52 @@ describe("a header or a function of the application's", () => {
   });
 });
 
+describe("a Unix socket", () => {
+  const option: ClientIpOption = { trustedProxies: ["unix:", "10.0.0.0/8"] };
+  const spoofed = { "x-forwarded-for": "192.0.2.99, 203.0.113.7" };
+
+  it("is trusted only where it is named, and only where the platform says that the peer is one", () => {
+    expect(find(option, "unix:", spoofed)).toBe("203.0.113.7");
+    expect(find({ trustedProxies: ["10.0.0.0/8"] }, "unix:", spoofed)).toBeUndefined();
+    for (const other of [undefined, "socket", "cloudflare"] as const) expect(find(other, "unix:", spoofed)).toBeUndefined();
+    // No address is not a Unix socket: a client that hung up has none either.
+    for (const peer of [undefined, "", "unix", "unix:/run/app.sock", "UNIX:", "unknown"])
+      expect(find(option, peer, spoofed)).toBeUndefined();
+    expect(find(option, "198.51.100.1", spoofed)).toBe("198.51.100.1");
+  });
+
+  it("a proxy behind another proxy's Unix socket appends unix:, which is passed over from the right", () => {
+    const from = (header: string, trustedProxies = ["unix:"]): string | undefined =>
+      find({ trustedProxies }, "unix:", { "x-forwarded-for": header });
+    expect(from("192.0.2.99, 203.0.113.7, unix:")).toBe("203.0.113.7");
+    expect(from("192.0.2.99, 203.0.113.7, unix:, 10.1.2.3", ["unix:", "10.0.0.0/8"])).toBe("203.0.113.7");
+    expect(from("unix:, 203.0.113.7")).toBe("203.0.113.7");
+    for (const header of ["unix:", "unix:, unix:", "203.0.113.7, unknown", "203.0.113.7, unix:/x", ""])
+      expect(from(header)).toBeUndefined();
+    // Where it is not trusted nothing is passed over.
+    expect(find({ trustedProxies: ["10.0.0.0/8"] }, "10.0.0.1", { "x-forwarded-for": "192.0.2.99, unix:" })).toBeUndefined();
+    expect(find({ trustedProxies: ["unix:"], source: "forwarded" }, "unix:", { forwarded: 'for=192.0.2.99, for="203.0.113.7:4711"' })).toBe(
+      "203.0.113.7",
+    );
+  });
+
+  it("is unknown where the proxy sent no header", () => {
+    expect(find(option, "unix:")).toBeUndefined();
+  });
+
+  it("is told to a function of the application", () => {
+    expect(
+      find((incoming, { peer }) => (peer === "unix:" ? (incoming.headers.get("x-real-ip") ?? "") : peer), "unix:", {
+        "x-real-ip": "203.0.113.7",
+      }),
+    ).toBe("203.0.113.7");
+  });
+
+  it.each([["unix"], ["unix:/run/app.sock"], ["UNIX:"], [" unix:"]])("is written unix: and nothing else: %j is refused", (entry) => {
+    expect(() => clientAddress({ trustedProxies: [entry] })).toThrow(/"clientIp.trustedProxies": ".*" is no CIDR, nor "unix:"/);
+  });
+});
+
 describe("detectPlatform", () => {
   it("reads Bun's server, Deno's info and the node adapter", () => {
     const incoming = request();
@@ -178,7 +224,11 @@ describe("detectPlatform", () => {
       kind: "deno",
       peer: "203.0.113.7",
     });
-    expect(detectPlatform(incoming, { remoteAddr: { transport: "unix", path: "/x" } })).toMatchObject({ kind: "deno", peer: undefined });
+    // A Unix socket is said to be one by the runtime itself, never guessed from a missing address.
+    expect(detectPlatform(incoming, { remoteAddr: { transport: "unix", path: "/x" } })).toMatchObject({ kind: "deno", peer: "unix:" });
+    expect(detectPlatform(incoming, { remoteAddr: { transport: "tcp" } })).toMatchObject({ kind: "deno", peer: undefined });
+    expect(detectPlatform(request(), { ...server, address: "/run/app.sock" })).toMatchObject({ kind: "bun", peer: "unix:" });
+    expect(detectPlatform(request(), { ...server, address: { address: "::", port: 80 } })).toMatchObject({ kind: "bun", peer: undefined });
     expect(detectPlatform(incoming, { peer: "203.0.113.7" })).toMatchObject({ kind: "node", peer: "203.0.113.7" });
     expect(detectPlatform(incoming, { peer: undefined })).toMatchObject({ kind: "node", peer: undefined });
     for (const second of [undefined, null, 7, "x", {}])

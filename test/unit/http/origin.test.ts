@@ -57,6 +57,19 @@ describe("requireCloudflare", () => {
   ])("refuses %j", (options) => {
     expect(() => requireCloudflare(options)).toThrow(/Invalid/);
   });
+
+  it("a proxy on a Unix socket may say that the certificate was verified, where the socket is named", () => {
+    const unix = { kind: "node", env: undefined, peer: "unix:", waitUntil: () => undefined } as const;
+    const verified = request({ "x-verified": "SUCCESS" });
+    const mtls = (proxies: string[]): ReturnType<typeof requireCloudflare> =>
+      requireCloudflare({ mtls: { header: "x-verified", value: "SUCCESS", proxies } });
+    expect(mtls(["unix:"])(verified, unix)).toBe(true);
+    expect(mtls(["unix:"])(request(), unix)).toBe(false);
+    expect(mtls(["127.0.0.1"])(verified, unix)).toBe(false);
+    expect(mtls(["unix:"])(verified, { ...unix, peer: undefined })).toBe(false);
+    expect(requireCloudflare({ ranges: ["unix:"] })(request(), unix)).toBe(true);
+    expect(requireCloudflare()(request(), unix)).toBe(false);
+  });
 });
 
 describe("createGate({ origin })", () => {
