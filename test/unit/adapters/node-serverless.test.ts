@@ -1,5 +1,6 @@
 import { createServer } from "node:http";
-import serverlessExpress from "@codegenie/serverless-express";
+import { configure } from "@codegenie/serverless-express";
+import express from "express";
 import Fastify from "fastify";
 import inject from "light-my-request";
 import serverless from "serverless-http";
@@ -70,10 +71,22 @@ const PLATFORMS: [string, Platform][] = [
     [
       `@codegenie/serverless-express, event ${version}`,
       (gate) => {
-        // It calls what has `handle` as Express's application.
-        const handler = serverlessExpress({ app: { handle: toNode(gate) } as never });
-        return async (call) =>
-          answerOf(await (handler as unknown as (event: unknown, context: object) => Promise<unknown>)(event(version, call), {}));
+        const handler = configure({ app: toNode(gate) });
+        return async (call) => answerOf(await handler(event(version, call), {}, () => undefined));
+      },
+    ],
+    [
+      `Express under serverless-http, event ${version}`,
+      (gate) => {
+        const handler = serverless(express().use(toNode(gate)));
+        return async (call) => answerOf(await handler(event(version, call), {}));
+      },
+    ],
+    [
+      `Express with a body parser under @codegenie/serverless-express, event ${version}`,
+      (gate) => {
+        const handler = configure({ app: express().use(express.json(), toNode(gate)) });
+        return async (call) => answerOf(await handler(event(version, call), {}, () => undefined));
       },
     ],
   ]),
