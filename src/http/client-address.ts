@@ -1,5 +1,6 @@
+import { assertOneOf } from "../util/assertions.ts";
 import { CLOUDFLARE_RANGES, canonicalIp, type Ip, ipKey, ipPrefix, ipPrefixText, parseHostPort, parseIp } from "../util/ip.ts";
-import { type TrustedPeers, trustedPeers } from "./trusted-peers.ts";
+import { type Trusts, trustedPeers } from "./trusted-peers.ts";
 import type { ClientIpOption, Platform, RequestInfo } from "./types.ts";
 
 /** Where a request comes from, every part undefined when unknown. */
@@ -86,18 +87,18 @@ function one(text: string | null): Ip | null {
 }
 
 /** The peer, unless it is trusted: whoever reaches us directly may write any header, so that only the word of a trusted peer counts. */
-function behind(proxies: readonly string[], told: (request: Request, peer: Ip | null, trusted: TrustedPeers) => Ip | null): Finder {
-  const trusted = trustedPeers("clientIp.trustedProxies", proxies);
+function behind(proxies: readonly string[], told: (request: Request, peer: Ip | null, trusts: Trusts) => Ip | null): Finder {
+  const trusts = trustedPeers("clientIp.trustedProxies", proxies);
   return (request, platform) => {
     const peer = peerOf(request, platform);
-    return trusted.trusts(platform.peer) ? told(request, peer, trusted) : peer;
+    return trusts(platform.peer) ? told(request, peer, trusts) : peer;
   };
 }
 
 function proxied(proxies: readonly string[], source: string = "x-forwarded-for"): Finder {
-  if (!Array.isArray(proxies) || proxies.length === 0) throw invalid('"trustedProxies" is a list of CIDRs');
-  if (source !== "x-forwarded-for" && source !== "forwarded") throw invalid('"source" is "x-forwarded-for" or "forwarded"');
-  return behind(proxies, (request, peer, trusted) => {
+  if (proxies?.length === 0) throw invalid('"trustedProxies" is empty');
+  assertOneOf("clientIp.source", source, ["x-forwarded-for", "forwarded"]);
+  return behind(proxies, (request, peer, trusts) => {
     const header = request.headers.get(source);
     let client: Ip | null = peer;
     // From the right: what our own proxies appended comes last, what the client made up comes first. A malformed entry was
@@ -106,8 +107,7 @@ function proxied(proxies: readonly string[], source: string = "x-forwarded-for")
       const hop = source === "forwarded" ? forwardedFor(entry) : entry;
       client = one(hop);
       // A proxy whose own peer is a Unix socket (nginx behind nginx) appends "unix:". It is trusted like a peer of ours that is one.
-      const goOn = client ? trusted.has(client) : trusted.trusts(hop?.trim());
-      if (!goOn) break;
+      if (!trusts(client ?? hop?.trim())) break;
     }
     return client;
   });

@@ -37,12 +37,12 @@ export function requireCloudflare(options: RequireCloudflareOptions = {}): Origi
   const { secret, mtls } = options;
   const given = options.ranges ?? (secret || mtls ? [] : "cloudflare");
   const list = given === "cloudflare" ? CLOUDFLARE_RANGES : given;
-  const ranges = trustedPeers("ranges", list);
+  const inRanges = trustedPeers("ranges", list);
   const secrets = secret ? [secret.value].flat().map((value) => textOf("secret.value", value, 32)) : [];
   if (secret) assertHeader("secret.header", secret.header);
   if (mtls) assertHeader("mtls.header", mtls.header);
   const expected = mtls && textOf("mtls.value", mtls.value, 1);
-  const proxies = trustedPeers("mtls.proxies", mtls?.proxies ?? []);
+  const isProxy = trustedPeers("mtls.proxies", mtls?.proxies ?? []);
   if (mtls && mtls.proxies.length === 0) throw new TypeError('Invalid "mtls.proxies": without them anybody could write the header');
   if (secret && secrets.length === 0) throw new TypeError('Invalid "secret.value": expected one secret or more');
   // Nobody would get in, which is seen only when it is deployed.
@@ -50,12 +50,12 @@ export function requireCloudflare(options: RequireCloudflareOptions = {}): Origi
 
   return ({ headers }, { kind, peer }) => {
     if (kind === "workers") return true;
-    if (ranges.trusts(peer)) return true;
+    if (inRanges(peer)) return true;
     // Every secret is compared, and in constant time: the time tells neither which nor how much of it was right.
     let right = false;
     const told = secret && utf8(headers.get(secret.header) ?? "");
     if (told) for (const value of secrets) right = timingSafeEqual(told, value) || right;
-    const verified = mtls && expected && proxies.trusts(peer) && timingSafeEqual(utf8(headers.get(mtls.header) ?? ""), expected);
+    const verified = mtls && expected && isProxy(peer) && timingSafeEqual(utf8(headers.get(mtls.header) ?? ""), expected);
     return right || verified === true;
   };
 }

@@ -24,7 +24,7 @@ export function detectPlatform(request: Request, second?: unknown, third?: unkno
 
 /** A Bun server on a Unix socket has its path for an address. `requestIP` alone is null for a connection that is over, too. */
 function bunPeer(server: object, remote: unknown): string | undefined {
-  return field(remote, "address") ?? (field(server, "address") === undefined ? undefined : UNIX_PEER);
+  return field(remote, "address") ?? (field(server, "address") && UNIX_PEER);
 }
 
 /** Deno says itself that a connection came through a Unix socket, and has no hostname then. */

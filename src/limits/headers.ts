@@ -19,9 +19,9 @@ export function rateHeaders(counted: Iterable<Counted>, now: number, retryAfter?
   }
   if (tightest.size === 0) return headers;
   headers.set("ratelimit-policy", [...tightest.keys()].map((rule) => `"${rule.name}";q=${rule.limit};w=${rule.window}`).join(", "));
-  const limits = [...tightest].map(([{ name, window }, state]) => {
-    const t = secondsUntilMore(state, window, now, retryAfter);
-    return `"${name}";r=${Math.max(0, state.remaining)}${t === undefined ? "" : `;t=${t}`}`;
+  const limits = [...tightest].map(([rule, state]) => {
+    const t = secondsUntilMore(state, rule.window, now, retryAfter);
+    return `"${rule.name}";r=${Math.max(0, state.remaining)}${t === undefined ? "" : `;t=${t}`}`;
   });
   headers.set("ratelimit", limits.join(", "));
   return headers;
@@ -31,8 +31,8 @@ export function rateHeaders(counted: Iterable<Counted>, now: number, retryAfter?
  * The parameter `t`, whole seconds: after them the rule has more to give. Never more than its window: what the store's sub-windows add to the wait (a tenth
  * at most) is in `Retry-After`, which takes precedence. Undefined for a blocked key: a block may outlast the window, and only `Retry-After` knows it.
  */
-function secondsUntilMore({ resetAt, why }: QuotaState, window: number, now: number, retryAfter?: number): number | undefined {
+function secondsUntilMore({ resetAt, why }: QuotaState, longest: number, now: number, retryAfter?: number): number | undefined {
   if (why === "blocked") return undefined;
   const wait = Math.max(0, Math.ceil((resetAt - now) / 1000));
-  return Math.min(wait, window, why !== undefined && retryAfter ? retryAfter : wait);
+  return Math.min(wait, longest, why !== undefined && retryAfter ? retryAfter : wait);
 }
