@@ -17,13 +17,14 @@ export function detectPlatform(request: Request, second?: unknown, third?: unkno
   const of = (kind: Platform["kind"], peer?: string, env?: unknown): Platform => ({ kind, env, peer, waitUntil });
   if (onWorkers(request)) return of("workers", request.headers.get("cf-connecting-ip") ?? undefined, second);
   if (hasMethod(second, "requestIP")) return of("bun", bunPeer(second, second.requestIP(request)));
-  if (isObject(second) && "remoteAddr" in second) return of("deno", denoPeer(second.remoteAddr));
-  if (isObject(second) && "peer" in second && third === undefined) return of("node", field(second, "peer"));
+  const given: { remoteAddr?: unknown; peer?: unknown } = Object(second);
+  if ("remoteAddr" in given) return of("deno", denoPeer(given.remoteAddr));
+  if ("peer" in given && third === undefined) return of("node", field(given, "peer"));
   return of("unknown", undefined, second);
 }
 
 /** A Bun server on a Unix socket has its path for an address. `requestIP` alone is null for a connection that is over, too. */
-function bunPeer(server: object, remote: unknown): string | undefined {
+function bunPeer(server: unknown, remote: unknown): string | undefined {
   return field(remote, "address") ?? (field(server, "address") && UNIX_PEER);
 }
 
@@ -33,19 +34,15 @@ function denoPeer(remote: unknown): string | undefined {
 }
 
 function onWorkers(request: Request): boolean {
-  const agent = field(Reflect.get(globalThis, "navigator"), "userAgent");
-  return agent === "Cloudflare-Workers" || ("cf" in request && isObject(request.cf));
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === "object" && value !== null;
+  const { cf }: { cf?: unknown } = Object(request);
+  return field(Reflect.get(globalThis, "navigator"), "userAgent") === "Cloudflare-Workers" || (cf !== null && typeof cf === "object");
 }
 
 function hasMethod<Name extends string>(value: unknown, name: Name): value is Record<Name, (argument: unknown) => unknown> {
-  return isObject(value) && typeof Reflect.get(value, name) === "function";
+  return typeof Reflect.get(Object(value), name) === "function";
 }
 
 function field(value: unknown, name: string): string | undefined {
-  const text = isObject(value) ? Reflect.get(value, name) : undefined;
+  const text: unknown = Reflect.get(Object(value), name);
   return typeof text === "string" ? text : undefined;
 }
