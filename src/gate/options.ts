@@ -1,3 +1,4 @@
+import { createRefusals, type Refusals } from "../limits/index.ts";
 import { BASE_PATH, SCORE_ACTION } from "../protocol.ts";
 import type { Store } from "../store/contract.ts";
 import { memoryStore } from "../store/index.ts";
@@ -21,6 +22,8 @@ export interface Settings {
   store: Store;
   clock: () => number;
   random: (bytes: number) => Uint8Array;
+  /** What is known to be full on the store, and on the looser one. */
+  refusals: { readonly store: Refusals; readonly rateStore: Refusals };
 }
 
 const KEYS =
@@ -80,6 +83,7 @@ export function settle(given: GateOptions): Settings {
     store,
     clock,
     random,
+    refusals: { store: createRefusals(clock), rateStore: createRefusals(clock) },
   };
 }
 

@@ -1,6 +1,6 @@
 import { isGatepassError } from "../errors.ts";
 import type { EventReason, Events } from "../events/types.ts";
-import { fallBack, rateHeaders } from "../limits/index.ts";
+import { fallBack, type KnownRefusal, rateHeaders } from "../limits/index.ts";
 import type { Limiter, LimitLayer, LimitResult } from "../limits/types.ts";
 import type { PublicCode } from "../protocol.ts";
 import type { Consistency, Quota, QuotaState, SpendResult } from "../store/contract.ts";
@@ -60,7 +60,7 @@ interface Backend {
 
 /** @param ask a limiter that counts while the store is down, for whom this till charges */
 export function openTill(
-  { given, resolved, store, clock }: Settings,
+  { given, resolved, store, clock, refusals }: Settings,
   watch: Watch,
   emit: Events["emit"],
   ask: (limiter: Limiter) => Promise<LimitResult>,
@@ -75,9 +75,16 @@ export function openTill(
   const spend = async (backend: Backend, items: readonly Item[]): Promise<Receipt> => {
     const receipt: Receipt = { refused: undefined, paid: true, retryAfter: 0 };
     const quotas = items.map(({ quota }) => quota);
+    // A store in this process answers as fast as a memory of it, and failures are given back all the time.
+    const memory =
+      backend.consistency === "local" || items.some(({ exact }) => exact) ? undefined : refusals[backend === store ? "store" : "rateStore"];
+    const known = memory?.find(quotas);
+    if (known) return refuseAgain(items, known, backend);
     let result: SpendResult;
     try {
+      const since = clock();
       result = await backend.spend(quotas);
+      memory?.learn(quotas, result, since);
     } catch (error) {
       if (!isGatepassError(error)) throw error;
       watch.down(emit, error);
@@ -110,7 +117,7 @@ export function openTill(
       if (backend === store) {
         undos.push(async (rates) => {
           const back = quotas.filter((quota) => rates || "expiresAt" in quota);
-          if (back[0]) await store.refund(back, result.at);
+          if (back[0]) await giveBack(back, result.at);
         });
       }
       // A session that costs nothing is only read: it may be used up, but not revoked or over.
@@ -123,6 +130,22 @@ export function openTill(
       receipt.retryAfter = result.retryAfter;
     }
     return receipt;
+  };
+
+  const giveBack = async (quotas: readonly Quota[], at: number): Promise<void> => {
+    await store.refund(quotas, at);
+    refusals.store.forget(quotas.map(({ key }) => key));
+  };
+
+  /** A rate that the store said is full, and has not been asked about since. */
+  const refuseAgain = (items: readonly Item[], { index, state, retryAfter }: KnownRefusal, backend: Backend): Receipt => {
+    till.accuracy = weaker(till.accuracy, backend.consistency);
+    const refused = items[index];
+    if (refused?.rule) {
+      refused.state = state;
+      if (!charged.includes(refused)) charged.push(refused);
+    }
+    return { refused, paid: false, retryAfter };
   };
 
   const till: Till = {

@@ -1,8 +1,9 @@
 import { isGatepassError } from "../errors.ts";
-import type { RateStore, Store } from "../store/contract.ts";
+import type { Consistency, Quota, RateStore, Store } from "../store/contract.ts";
 import { assertFunction, assertKeys, assertOneOf } from "../util/assertions.ts";
 import { fallBack } from "./fallback.ts";
-import { limitResult, planLimits } from "./plan.ts";
+import { limitOf, limitResult, planLimits } from "./plan.ts";
+import { createRefusals, type KnownRefusal } from "./refusals.ts";
 import { canonicalSubjects } from "./subjects.ts";
 import type { Limiter, LimitLayer, LimitResult, LimitRule, Subjects } from "./types.ts";
 import { validateRules } from "./validate.ts";
@@ -22,7 +23,8 @@ export interface LimiterOptions {
 }
 
 /**
- * A layered rate limit: all rules are charged in one atomic spend, or none.
+ * A layered rate limit: all rules are charged in one atomic spend, or none. On a shared store a refusal is remembered by this process: for the rest of
+ * the wait the store is asked at most once a second, so that a refund or a lifted block of another process may be noticed a second late.
  *
  * @throws {TypeError} an unknown option; bad rules, see `LimitRule`; a rule on text that the caller chooses (device, email, ...) without one by `ip-prefix`
  * @throws {RangeError} `limit` or `window` not an integer from 1; more than 16 quotas
@@ -62,6 +64,7 @@ export function createLimiter(options: LimiterOptions): Limiter {
   assertOneOf("onStoreError", onStoreError, ["deny", "allow"]);
   assertFunction("clock", clock);
   validateRules("limiter", rules);
+  const memory = store.consistency === "local" ? undefined : createRefusals(clock);
   /** How to give back what a result charged. */
   const charged = new WeakMap<LimitResult, () => Promise<void>>();
 
@@ -73,17 +76,26 @@ export function createLimiter(options: LimiterOptions): Limiter {
   const plan = (who: Subjects | Request, subjects: Subjects, request = new Request("http://localhost/")): LimitLayer[] =>
     planLimits(rules, subjects, who instanceof Request ? who : request);
 
+  const giveBack = async (quotas: readonly Quota[], at: number): Promise<void> => {
+    await whole(store).refund(quotas, at);
+    memory?.forget(quotas.map(({ key }) => key));
+  };
+
   const spend = async (who: Subjects | Request, cost: 0 | 1, request?: Request): Promise<LimitResult> => {
     const subjects = await subjectsOf(who);
     const layers = plan(who, subjects, request);
     const quotas = layers.map(({ quota }) => ({ ...quota, cost }));
     try {
       const nothing = { ok: true, at: clock(), refused: null, retryAfter: 0, states: [] };
+      const known = memory?.find(quotas);
+      if (known) return refusedAgain(layers, known, clock(), store.consistency);
+      const since = clock();
       const spent = quotas.length > 0 ? await store.spend(quotas) : nothing;
+      memory?.learn(quotas, spent, since);
       // At cost 0 nothing is refused, but `why` says what would be.
       const full = spent.states.some((state) => state.why !== undefined);
       const result = limitResult(layers, full ? { ...spent, ok: false } : spent, 0, store.consistency);
-      if (spent.ok && cost === 1) charged.set(result, () => whole(store).refund(quotas, spent.at));
+      if (spent.ok && cost === 1) charged.set(result, () => giveBack(quotas, spent.at));
       return result;
     } catch (error) {
       if (!isStoreError(error)) throw error;
@@ -94,7 +106,7 @@ export function createLimiter(options: LimiterOptions): Limiter {
       const rule = denying ?? used[0];
       const result: LimitResult = {
         success: fallback !== undefined,
-        limit: rule?.limit ?? Number.POSITIVE_INFINITY,
+        limit: rule ? limitOf(rule, subjects) : Number.POSITIVE_INFINITY,
         remaining: 0,
         reset: clock(),
         retryAfter: fallback ? 0 : 5,
@@ -125,9 +137,17 @@ export function createLimiter(options: LimiterOptions): Limiter {
       // The bucket of unknown addresses is everybody's: one offender must not close it.
       if (!layer || layer.shared) return false;
       await whole(store).block(layer.quota.key, expiresAt);
+      memory?.forget([layer.quota.key]);
       return true;
     },
   };
+}
+
+/** What the store said of these layers within the last second. */
+function refusedAgain(layers: readonly LimitLayer[], known: KnownRefusal, now: number, accuracy: Consistency): LimitResult {
+  const { index, state, retryAfter } = known;
+  const spent = { ok: false, at: now, refused: 0, retryAfter, states: [state] };
+  return limitResult(layers.slice(index, index + 1), spent, 0, accuracy);
 }
 
 /** Only a backend that fails is a reason to degrade; anything else is a mistake that must show. */

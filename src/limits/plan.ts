@@ -2,7 +2,7 @@ import type { Consistency, SpendResult } from "../store/contract.ts";
 import { rateKey } from "../store/keys.ts";
 import { rateHeaders } from "./headers.ts";
 import type { LimitLayer, LimitResult, LimitRule, Subjects } from "./types.ts";
-import { subjectsOf } from "./validate.ts";
+import { isLimit, MAX_LIMIT, subjectsOf } from "./validate.ts";
 
 /**
  * What the rules charge whoever asks, in the order of the rules. A rule by `ip` or `ip-prefix` of an unknown address: one shared bucket with a tenth
@@ -13,7 +13,8 @@ import { subjectsOf } from "./validate.ts";
  * @param limitName keeps counters of equally named rules of two limits apart
  */
 export function planLimits(rules: readonly LimitRule[], subjects: Subjects, request: Request, limitName = ""): LimitLayer[] {
-  return rules.flatMap((rule): LimitLayer[] => {
+  return rules.flatMap((given): LimitLayer[] => {
+    const rule = inForce(given, subjects);
     const { limit } = rule;
     const by = subjectsOf(rule);
     const layer = (times: number, who: readonly unknown[], network = ""): LimitLayer => {
@@ -33,6 +34,23 @@ export function planLimits(rules: readonly LimitRule[], subjects: Subjects, requ
     const network = (digits: number, times: number): LimitLayer => layer(times, around, `.${ip.slice(12, digits)}`);
     return [network(16, 1), { ...network(14, 4), prefix: 56 }, { ...network(12, 16), prefix: 48 }];
   });
+}
+
+/** The limit in force. @throws {RangeError} a function that gives no limit: "as many as you like" is never meant */
+export function limitOf({ name, limit }: LimitRule, subjects: Subjects): number {
+  if (typeof limit === "number") return limit;
+  const own: unknown = limit(subjects);
+  if (!isLimit(own))
+    throw new RangeError(`Invalid limit of the rule "${name}": expected an integer from 1 to ${MAX_LIMIT}, got ${String(own)}`);
+  return own;
+}
+
+function inForce(rule: LimitRule, subjects: Subjects): LimitRule & { limit: number } {
+  return isFixed(rule) ? rule : { ...rule, limit: limitOf(rule, subjects) };
+}
+
+function isFixed(rule: LimitRule): rule is LimitRule & { limit: number } {
+  return typeof rule.limit === "number";
 }
 
 /** The outcome of layers that were charged from index `offset` on of a spend: of the refusing, else the tightest one. */

@@ -30,8 +30,11 @@ export type Subject = SubjectName | ((request: Request, subjects: Subjects) => s
 export interface LimitRule {
   /** Names the policy in the rate headers and the store's key. */
   name: string;
-  /** Units per window, an integer from 1. */
-  limit: number;
+  /**
+   * Units per window, an integer from 1. A function gives each caller a limit of its own, by plan say: it is asked with the subjects at every request,
+   * and must answer at once. Callers of one key should get one number. Another answer than such an integer is a `RangeError`, and nothing is admitted.
+   */
+  limit: number | ((subjects: Subjects) => number);
   /** Seconds, an integer from 1. */
   window: number;
   /** What is counted; several are counted together (their combination). */
@@ -52,7 +55,7 @@ export interface LimitRule {
 export interface LimitLayer {
   quota: RateQuota;
   /** With the limit in force. */
-  rule: LimitRule;
+  rule: LimitRule & { limit: number };
   /** Bits of the IPv6 network that is counted here, where it is more than the client's own /64. */
   prefix?: 56 | 48;
   /** The bucket of all whose address is unknown. */

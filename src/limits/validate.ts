@@ -6,6 +6,13 @@ import type { LimitRule, Subject, SubjectName } from "./types.ts";
 const CHOSEN: readonly Subject[] = ["device", "user", "email", "phone", "account"];
 const SUBJECTS: readonly SubjectName[] = ["device", "user", "email", "phone", "account", "ip", "ip-prefix", "session", "player", "route"];
 
+/** Units of a window that a rule may have. */
+export const MAX_LIMIT: number = 2 ** 48;
+
+export function isLimit(value: unknown): value is number {
+  return typeof value === "number" && Number.isInteger(value) && value >= 1 && value <= MAX_LIMIT;
+}
+
 /** The subjects of a rule as a list. */
 export function subjectsOf(rule: LimitRule): readonly Subject[] {
   return typeof rule.by === "object" ? rule.by : [rule.by];
@@ -35,7 +42,7 @@ export function validateRules(name: string, rules: readonly LimitRule[], room: n
     check(typeof rule.name === "string" && /^[\w.-]{1,40}$/.test(rule.name), "a rule's name is 1 to 40 of A-Z a-z 0-9 . _ -");
     check(!seen.has(rule.name), `two rules are named "${rule.name}"`);
     seen.add(rule.name);
-    assertInteger(`${label}: limit`, rule.limit, 1, 2 ** 48);
+    if (typeof rule.limit !== "function") assertInteger(`${label}: limit`, rule.limit, 1, MAX_LIMIT);
     assertInteger(`${label}: window`, rule.window, 1, 31_536_000);
     const { onStoreError = "deny" } = rule;
     if (typeof onStoreError === "object") assertFunction(`${label}: onStoreError`, onStoreError?.limit);

@@ -438,3 +438,35 @@ describe("createLimiter", () => {
     expect(store.size).toBe(0);
   });
 });
+
+describe("a limit that depends on who asks", () => {
+  const plans: Record<string, number> = { free: 2, pro: 5 };
+  const rules: LimitRule[] = [
+    { name: "plan", limit: ({ account = "" }) => plans[account.split(":")[0] ?? ""] ?? 1, window: 60, by: ["account", "ip-prefix"] },
+    { name: "network", limit: 100, window: 60, by: "ip-prefix" },
+  ];
+  const limiterOf = (): ReturnType<typeof createLimiter> => createLimiter({ store: memoryStore(), rules });
+  const admitted = async (account: string): Promise<number> => {
+    const limiter = limiterOf();
+    let count = 0;
+    for (let i = 0; i < 10; i++) if ((await limiter.limit({ ...known, account })).success) count += 1;
+    return count;
+  };
+
+  it("admits as many as the plan of each caller says, and tells that number in the headers", async () => {
+    expect([await admitted("free:1"), await admitted("pro:1"), await admitted("nobody")]).toEqual([2, 5, 1]);
+    const result = await limiterOf().limit({ ...known, account: "pro:1" });
+    expect([result.limit, result.headers.get("ratelimit-policy")]).toEqual([5, '"plan";q=5;w=60, "network";q=100;w=60']);
+  });
+
+  it.each([0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, "5", null, undefined, Promise.resolve(5)])(
+    "a function that gives %s admits nothing: a plan that is not found must not be a plan without limit",
+    async (limit) => {
+      const make = (): ReturnType<typeof createLimiter> =>
+        Reflect.apply(createLimiter, undefined, [
+          { store: memoryStore(), rules: [{ name: "plan", limit: () => limit, window: 60, by: "ip" }] },
+        ]);
+      await expect(make().limit(known)).rejects.toThrow(RangeError);
+    },
+  );
+});
