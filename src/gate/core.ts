@@ -49,7 +49,7 @@ export interface Core {
 /** Puts a kernel and its features together. Nothing here asks for time, randomness or a network: Workers forbid it at module scope. */
 export function createCore(given: GateOptions): Core {
   const settings = settle(given);
-  const { resolved, clock, random, store, secrets, verifierSecrets } = settings;
+  const { resolved, clock, random, store, secrets, verifierSecrets, warned } = settings;
   const keys = createKeys(settings);
   const addressOf = clientAddress(given.clientIp);
   const isSingle = watchSingleAddress(clock, resolved.publicUrl !== undefined);
@@ -59,7 +59,6 @@ export function createCore(given: GateOptions): Core {
   // Whoever listens is known when the features are made, and they are made with it.
   let sink: Events | undefined;
   const events: Events = { emit: (type, fields) => sink?.emit(type, fields) };
-  const warned = new Set<string>();
   const warn = (reason: EventReason, detail: string = reason): void => {
     if (!warned.has(detail)) events.emit("config_warning", { outcome: "info", reason, detail });
     warned.add(detail);
@@ -136,7 +135,8 @@ export function createCore(given: GateOptions): Core {
     if (!warned.has("")) for (const { reason, code, option } of inspect(settings)) warn(reason, `${code}: ${option}`);
     warned.add("");
     const info: RequestInfo = { ...find(request, platform), edge: platform.kind === "workers", waitUntil: platform.waitUntil };
-    if (info.ip === undefined) warn("client_address_unknown");
+    if (info.ip) warned.add("ip");
+    else warn("client_address_unknown");
     const about = { route, ip_prefix: info.ipPrefixText };
     const emit: Events["emit"] = (type, fields) => {
       events.emit(type, { ...about, ...edgeFacts(request, info), ...fields });

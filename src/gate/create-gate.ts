@@ -117,7 +117,7 @@ function gateOf<Env>(coreOf: (platform: Platform) => Core, coreFor: (env: unknow
       const { settings, parts } = here();
       // Only who asks loads the words.
       const { findProblems } = await import("./doctor.ts");
-      return findProblems(inspect(settings), settings.store, parts.features);
+      return findProblems(inspect(settings), settings, parts.features);
     },
   };
 }

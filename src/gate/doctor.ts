@@ -1,6 +1,6 @@
 import type { ConfigProblem } from "../errors.ts";
-import type { Store } from "../store/contract.ts";
 import type { Finding } from "./check.ts";
+import type { Settings } from "./options.ts";
 import type { Feature } from "./types.ts";
 
 /** What `inspect` finds, in words. */
@@ -19,14 +19,30 @@ const MESSAGES: Readonly<Record<string, string>> = {
   GP112: "Solves of any localhost are accepted",
 };
 
-/** All that can be found out: `findings` of the options, the store's and every feature's own check. A check that fails is a finding too. */
-export async function findProblems(findings: readonly Finding[], store: Store, features: readonly Feature[]): Promise<ConfigProblem[]> {
+/**
+ * All that can be found out: `findings` of the options, what the requests so far showed, the store's and every feature's own check.
+ * A check that fails is a finding too.
+ */
+export async function findProblems(
+  findings: readonly Finding[],
+  { store, warned }: Pick<Settings, "store" | "warned">,
+  features: readonly Feature[],
+): Promise<ConfigProblem[]> {
   const problems: ConfigProblem[] = findings.map(({ code, severity, option }) => ({
     code,
     severity,
     message: MESSAGES[code] ?? code,
     fix: `Change "${option}"`,
   }));
+  // One request without an address may be a health check. When none had one, the gate does not learn addresses at all.
+  if (warned.has("client_address_unknown") && !warned.has("ip")) {
+    problems.push({
+      code: "GP113",
+      severity: "error",
+      message: "No request had a client address: all visitors share one bucket with a tenth of each limit",
+      fix: 'Pass the platform\'s further arguments to the gate, or set "clientIp" (Next.js: { header: "x-vercel-forwarded-for" } on Vercel, else a header that your proxy sets)',
+    });
+  }
   for (const part of [store, ...features]) {
     try {
       problems.push(...((await part.check?.()) ?? []));

@@ -24,6 +24,8 @@ export interface Settings {
   random: (bytes: number) => Uint8Array;
   /** What is known to be full on the store, and on the looser one. */
   refusals: { readonly store: Refusals; readonly rateStore: Refusals };
+  /** What the requests so far showed: the details that were warned of, each once, and `ip` as soon as one had a client address. */
+  warned: Set<string>;
 }
 
 const KEYS =
@@ -84,6 +86,7 @@ export function settle(given: GateOptions): Settings {
     clock,
     random,
     refusals: { store: createRefusals(clock), rateStore: createRefusals(clock) },
+    warned: new Set(),
   };
 }
 

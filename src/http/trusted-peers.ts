@@ -12,18 +12,15 @@ export type Trusts = (peer: Ip | string | undefined) => boolean;
  */
 export function trustedPeers(option: string, list: readonly string[]): Trusts {
   if (!Array.isArray(list)) throw new TypeError(`Invalid "${option}": expected a list of CIDRs`);
-  const unix = list.includes(UNIX_PEER);
-  const ranges = list
-    .filter((entry) => entry !== UNIX_PEER)
-    .map((entry) => {
-      const range = parseCidr(String(entry));
-      // A range of no bits is everybody: with it every header would count.
-      if (!range?.bits) throw new TypeError(`Invalid "${option}": "${entry}" is no CIDR (nor "unix:"), or is everybody`);
-      return range;
-    });
+  const trusted = list.map((entry) => {
+    if (entry === UNIX_PEER) return UNIX_PEER;
+    const range = parseCidr(String(entry));
+    // A range of no bits is everybody: with it every header would count.
+    if (!range?.bits) throw new TypeError(`Invalid "${option}": "${entry}" is no CIDR (nor "unix:"), or is everybody`);
+    return range;
+  });
   return (peer = "") => {
-    if (peer === UNIX_PEER) return unix;
     const ip = typeof peer === "string" ? parseIp(peer) : peer;
-    return ip !== null && ranges.some((range) => inCidr(ip, range));
+    return trusted.some((one) => (one === UNIX_PEER ? peer === one : ip && inCidr(ip, one)));
   };
 }

@@ -116,6 +116,33 @@ describe("check", () => {
     }
   });
 
+  it("says that no request had a client address, once requests came; one address is enough to be silent", async () => {
+    const at = kit({ clientIp: (request) => request.headers.get("x-real-ip") ?? undefined });
+    const problem = async (): Promise<ConfigProblem | undefined> => (await at.gate.check()).find(({ code }) => code === "GP113");
+    const read = (headers: Record<string, string> = {}): Promise<Response> =>
+      at.gate.fetch(new Request(`${ORIGIN}/api/read/1`, { headers }));
+    expect(await problem()).toBeUndefined();
+    for (let i = 0; i < 3; i++) await read({ "x-forwarded-for": "203.0.113.9" });
+    expect(await problem()).toMatchObject({
+      severity: "error",
+      message: expect.stringContaining("one bucket"),
+      fix: expect.stringMatching(/clientIp.*Next\.js/),
+    });
+    await at.gate.protect(new Request(ORIGIN, { method: "POST" }));
+    expect(await problem()).toBeDefined();
+    await read({ "x-real-ip": "203.0.113.9" });
+    expect(await problem()).toBeUndefined();
+    await read();
+    expect(await problem()).toBeUndefined();
+  });
+
+  it("says so of a gate under Next.js without clientIp: its second argument names no peer", async () => {
+    const at = kit({ clientIp: "socket" });
+    const request = new Request(`${ORIGIN}/api/read/1`, { headers: { "x-forwarded-for": "203.0.113.9", "x-real-ip": "203.0.113.9" } });
+    await at.gate.fetch(request, { params: Promise.resolve({ gate: ["read", "1"] }) });
+    expect((await at.gate.check()).map(({ code }) => code)).toContain("GP113");
+  });
+
   it("tells once what store and board say alike", async () => {
     const problem = (): ConfigProblem[] => [{ code: "GP151", severity: "warning", message: "The database may forget", fix: "Let it not" }];
     const board: FeatureFactory = () => ({ name: "board", check: problem });
