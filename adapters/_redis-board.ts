@@ -1,4 +1,4 @@
-import type { ConfigProblem } from "../src/errors.ts";
+import { type ConfigProblem, GatepassError } from "../src/errors.ts";
 import { LEVELS } from "../src/protocol.ts";
 import type { ScoreBoard, ScoreRow, SubmitResult } from "../src/scores/board.ts";
 import { assertEntry, assertLimit, levelNumber, scoreRange, withRanks } from "../src/scores/ranking.ts";
@@ -31,6 +31,14 @@ const MESSAGES: Record<string, string> = {
   GP140: "Redis is too old",
   GP141: "Redis may evict keys when its memory is full: scores, bans and known submissions would be lost",
   GP142: "Redis keeps nothing on disk: after a restart the board is empty",
+};
+
+/** node-redis gives Buffers where it was given a type mapping for texts: scores and names would have to be decoded a second time, differently for each client. */
+const BUFFERS: ConfigProblem = {
+  code: "GP144",
+  severity: "error",
+  message: "The client gives Buffers in place of texts (a type mapping of node-redis): every call of the board fails",
+  fix: "Give redisBoard a client without a type mapping for texts, e.g. client.withTypeMapping({})",
 };
 
 const STATUSES = ["stored", "kept", "repeated", "banned"] as const;
@@ -67,6 +75,7 @@ export function redisBoard(client: RedisClient, options: RedisBoardOptions = {})
     call(async () => {
       const serial = randomId(random);
       const answer = await evaluate(BOARD_SCRIPT, [`{${prefix}}:`], [action, ...values.map(String), serial]);
+      if (Array.isArray(answer) && answer[0] instanceof Uint8Array) throw new BuffersError();
       // Drivers match answers to calls by their order alone: one that slipped is another call's.
       if (!Array.isArray(answer) || answer[0] !== serial) throw new Error("The answer is none of this script's");
       return read(answer[1]);
@@ -138,9 +147,19 @@ export function redisBoard(client: RedisClient, options: RedisBoardOptions = {})
 
     async check() {
       const problems = await call(() => checkRedis(driver, 0));
-      return problems.map((problem) => ({ ...problem, message: MESSAGES[problem.code] ?? problem.message }));
+      const buffers = await run(() => false, "find", "none").catch((error: unknown) => error instanceof BuffersError);
+      return [
+        ...problems.map((problem) => ({ ...problem, message: MESSAGES[problem.code] ?? problem.message })),
+        ...(buffers ? [BUFFERS] : []),
+      ];
     },
   };
+}
+
+class BuffersError extends GatepassError {
+  constructor() {
+    super("ERR_BOARD_UNAVAILABLE", `${BUFFERS.message}. ${BUFFERS.fix}`);
+  }
 }
 
 const playerKey = (player: string): string => usesKey("p", player);

@@ -59,11 +59,13 @@ function readInfo(answer: unknown): Map<string, string> {
 /** The save points; undefined where we may not ask, as with most that are hosted. */
 async function savePoints(send: Send): Promise<string | undefined> {
   const answer: unknown = await send("config", ["GET", "save"]).catch(() => undefined);
-  if (Array.isArray(answer)) return typeof answer[1] === "string" ? answer[1] : undefined;
+  if (Array.isArray(answer)) return textOrUndefined(answer[1]);
   if (answer instanceof Map) return textOrUndefined(answer.get("save"));
   return typeof answer === "object" && answer !== null ? textOrUndefined(Reflect.get(answer, "save")) : undefined;
 }
 
+/** Clients can be told to give Buffers. */
 function textOrUndefined(value: unknown): string | undefined {
+  if (value instanceof Uint8Array) return new TextDecoder().decode(value);
   return typeof value === "string" ? value : undefined;
 }

@@ -1,7 +1,7 @@
 import { Cluster, Redis } from "ioredis";
-import { createClient, createCluster } from "redis";
+import { createClient, createCluster, RESP_TYPES } from "redis";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type RedisClient, redisBoard } from "../../../adapters/redis.ts";
+import { type RedisClient, redisBoard, redisStore } from "../../../adapters/redis.ts";
 import { testBoard } from "../../../src/testing/board.ts";
 import { describeWith, hasRedis } from "../../helpers/backends.ts";
 import { type RedisCluster, type RedisServer, startCluster, startRedis } from "../../helpers/redis.ts";
@@ -53,6 +53,47 @@ describeWith("redis-server", hasRedis())("redisBoard on one Redis", () => {
     const client = await createClient({ url: server.url }).connect();
     try {
       await expectOrderOf(server.url, redisBoard(client));
+    } finally {
+      client.destroy();
+    }
+  });
+});
+
+describeWith("redis-server", hasRedis())("a client of redis with a type mapping to Buffers", () => {
+  let server: RedisServer;
+  beforeAll(async () => {
+    server = await startRedis();
+  });
+  afterAll(() => server.dispose());
+  const typeMapping = { [RESP_TYPES.BLOB_STRING]: Buffer };
+
+  it.each([2, 3] as const)("the board says why it cannot work, its check too, and the fix that it names works (RESP %i)", async (RESP) => {
+    const client = await createClient({ url: server.url, RESP, commandOptions: { typeMapping } }).connect();
+    try {
+      const board = redisBoard(client, { prefix: `mapped-${RESP}` });
+      for (const call of [board.top({ board: "main", period: "all", limit: 3 }), board.find("row"), board.ban("player", true)]) {
+        await expect(call).rejects.toMatchObject({
+          code: "ERR_BOARD_UNAVAILABLE",
+          message: expect.stringMatching(/Buffers.*withTypeMapping/),
+        });
+      }
+      const codes = async (of: { check(): Promise<{ code: string }[]> }): Promise<string[]> => (await of.check()).map(({ code }) => code);
+      expect(await codes(board)).toEqual(["GP142", "GP144"]);
+      const fixed = redisBoard(client.withTypeMapping({}), { prefix: `mapped-${RESP}` });
+      expect(await codes(fixed)).toEqual(["GP142"]);
+      expect(await fixed.top({ board: "main", period: "all", limit: 3 })).toEqual([]);
+    } finally {
+      client.destroy();
+    }
+  });
+
+  it("the store works all the same: its answers are numbers", async () => {
+    const client = await createClient({ url: server.url, commandOptions: { typeMapping } }).connect();
+    try {
+      const store = redisStore(client, { prefix: "mapped:" });
+      const spend = (): Promise<{ ok: boolean }> => store.spend([{ key: "a|b", limit: 2, window: 60 }]);
+      expect([await spend(), await spend(), await spend()].map(({ ok }) => ok)).toEqual([true, true, false]);
+      expect((await store.check?.())?.map(({ code }) => code)).toEqual(["GP142"]);
     } finally {
       client.destroy();
     }
