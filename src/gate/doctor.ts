@@ -40,7 +40,7 @@ export async function findProblems(
       code: "GP113",
       severity: "error",
       message: "No request had a client address: all visitors share one bucket with a tenth of each limit",
-      fix: 'Pass the platform\'s further arguments to the gate, or set "clientIp" (Next.js: { header: "x-vercel-forwarded-for" } on Vercel, else a header that your proxy sets)',
+      fix: 'Pass the platform\'s further arguments to the gate, or set "clientIp" (Next.js: { header: "x-real-ip" }, which Vercel sets, and elsewhere your proxy must)',
     });
   }
   for (const part of [store, ...features]) {
