@@ -320,7 +320,10 @@ describe("the README's tables", () => {
       onUnavailable: "degraded",
     } as const;
     const broken = (): Feature => ({ name: "broken", check: () => Promise.reject(new Error("down")) });
+    const unknown = createGate({ mode: "off" });
+    await unknown.protect(new Request("https://game.example/"));
     const found = await Promise.all([
+      unknown.check(),
       createGate({ mode: "off", onStoreError: "allow", publicUrl: "http://game.example" }).check(),
       createGate({ mode: "monitor", secrets: "a".repeat(40), turnstile, store, features: [broken] }).check(),
     ]);
