@@ -107,10 +107,12 @@ export function testStoreTime(test: StoreTest, { expect }: TestKit): void {
     expect([at - now >= 250, under.advance ? at - now : 250]).toEqual([true, 250]);
   });
 
-  test("guarantee 9: a backend that hangs is ERR_STORE_UNAVAILABLE in time, and works again after", async (store, { now, under }) => {
+  test("guarantee 9: a backend that hangs is ERR_STORE_UNAVAILABLE in time, and works again after", async (patient, { now, under }) => {
     if (!under.hang) return;
     const quota = { key: "k", limit: 1, expiresAt: now + 600_000 };
-    await store.spend([{ ...quota, key: "warm" }]);
+    const store = (await under.impatient?.()) ?? patient;
+    // Until it is connected: the first call of a busy machine may take longer than an impatient store waits.
+    for (let left = 100; left > 0 && (await errorOf(store.spend([{ ...quota, key: "warm", cost: 0 }]))) !== undefined; left--);
     const release = await under.hang();
     const start = performance.now();
     const calls = [store.spend([quota]), store.spend([quota]), store.refund([quota], now), store.block("b", now + 60_000)];
@@ -120,7 +122,7 @@ export function testStoreTime(test: StoreTest, { expect }: TestKit): void {
     expect(errors.map((error) => error?.code)).toEqual(calls.map(() => "ERR_STORE_UNAVAILABLE"));
     // Timers are late on a busy machine, for a moment; what hangs is late for good.
     expect([took, took <= (under.timeoutMs ?? 2000) + 500]).toEqual([took, true]);
-    expect((await store.spend([quota])).ok).toEqual(true);
+    expect((await patient.spend([quota])).ok).toEqual(true);
   });
 
   test("guarantee 11: of two expiries for one key the later is kept", async (store, { now, pass }) => {

@@ -14,7 +14,12 @@ export interface StoreUnderTest {
   another?(): Store | Promise<Store>;
   /** Makes the backend stop answering, and gives the function that makes it answer again. */
   hang?(): (() => void | Promise<void>) | Promise<() => void | Promise<void>>;
-  /** Milliseconds: the store's `timeoutMs`, for `hang`. Default 2000. */
+  /**
+   * A further store over the same backend, with a short `timeoutMs`: what `hang` is tested with. Give `store` itself a long one, so that a busy machine
+   * fails no other test. Default: `store`.
+   */
+  impatient?(): Store | Promise<Store>;
+  /** Milliseconds: the `timeoutMs` of the store that `hang` is tested with. Default 2000. */
   timeoutMs?: number;
   /** A fresh store that holds `maxKeys` keys at most, for bounded stores. */
   bounded?(maxKeys: number): Store;

@@ -3,5 +3,5 @@ import { defineConfig } from "vitest/config";
 
 export default defineConfig({
   root: fileURLToPath(new URL("../..", import.meta.url)),
-  test: { testTimeout: 120_000, pool: "forks", maxWorkers: 2, include: ["test/package/**/*.test.ts"] },
+  test: { testTimeout: 600_000, hookTimeout: 600_000, pool: "forks", maxWorkers: 2, include: ["test/package/**/*.test.ts"] },
 });

@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect, it } from "vitest";
 
-it("the contract suite passes under Bun, in memory and on bun:sqlite", { timeout: 60_000 }, async () => {
+it("the contract suite passes under Bun, in memory and on bun:sqlite", { timeout: 240_000 }, async () => {
   const path = (to: string): string => fileURLToPath(new URL(to, import.meta.url));
   const { stdout } = await promisify(execFile)(path("../../../node_modules/.bin/bun"), [path("bun/suite.mjs")]);
   const report: { passed: number; failures: string[] } = JSON.parse(stdout);

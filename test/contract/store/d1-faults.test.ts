@@ -150,7 +150,7 @@ describe("many requests at once, each with a handle of its own", async () => {
   });
 });
 
-it("what was spent stays spent when workerd is started anew", { timeout: 60_000 }, async () => {
+it("what was spent stays spent when workerd is started anew", { timeout: 240_000 }, async () => {
   const persist = mkdtempSync(join(tmpdir(), "gatepass-d1-"));
   const worker = await startWorkerd({ entry: "test/contract/workers/d1.ts", d1: ["DB"], persist });
   const spend = async (quotas: Quota[]): Promise<unknown> =>

@@ -19,19 +19,19 @@ async function run(script: string): Promise<PlainReport> {
 }
 
 describe("denoKvStore", () => {
-  it("passes the contract suite under Deno, in memory and on a file", { timeout: 60_000 }, async () => {
+  it("passes the contract suite under Deno, in memory and on a file", { timeout: 240_000 }, async () => {
     const { passed, failures } = await run("suite.ts");
     expect(failures).toEqual([]);
     expect(passed).toBeGreaterThan(50);
   });
 
-  it("fails as it should, under Deno", { timeout: 60_000 }, async () => {
+  it("fails as it should, under Deno", { timeout: 240_000 }, async () => {
     const { passed, failures } = await run("faults.ts");
     expect(failures).toEqual([]);
     expect(passed).toBeGreaterThan(9);
   });
 
-  it("takes a Deno.Kv as it is, by Deno's own types", { timeout: 60_000 }, async () => {
+  it("takes a Deno.Kv as it is, by Deno's own types", { timeout: 240_000 }, async () => {
     const script = join(folder, "types.ts");
     const adapter = JSON.stringify(new URL("../../../adapters/deno-kv.ts", import.meta.url).href);
     const check = (code: string): Promise<unknown> => {

@@ -231,7 +231,7 @@ describe("gatepassObject outside workerd", () => {
     ["Node", process.execPath, ["--no-warnings"]],
     ["Bun", bin("bun"), []],
     ["Deno", bin("deno"), ["run", "--no-check", "--no-lock", "--quiet"]],
-  ] as const)("loads in %s, where a stranger is answered 404", { timeout: 30_000 }, async (_, file, args) => {
+  ] as const)("loads in %s, where a stranger is answered 404", { timeout: 240_000 }, async (_, file, args) => {
     const { stdout } = await promisify(execFile)(file, [...args, here("durable-object/anywhere.ts")]);
     expect(JSON.parse(stdout)).toEqual({ status: 404, ok: true });
   });

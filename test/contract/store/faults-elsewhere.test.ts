@@ -35,7 +35,7 @@ describeWith("PostgreSQL", postgresFolder() !== undefined)("PostgreSQL that cann
   }
 
   it("out of space: typed, nothing admitted uncharged, nothing forgotten, and on it goes when there is room", {
-    timeout: 60_000,
+    timeout: 240_000,
   }, async () => {
     const { server, pool, store, load } = await start();
     try {
@@ -77,7 +77,7 @@ describeWith("PostgreSQL", postgresFolder() !== undefined)("PostgreSQL that cann
     }
   });
 
-  it("read-only, as a standby or a database that is being moved: nobody is admitted; then it goes on", { timeout: 60_000 }, async () => {
+  it("read-only, as a standby or a database that is being moved: nobody is admitted; then it goes on", { timeout: 240_000 }, async () => {
     const { server, pool, store, load } = await start();
     const admin = new pg.Client({ connectionString: server.url, options: "-c default_transaction_read_only=off" });
     try {
@@ -103,7 +103,7 @@ describeWith("PostgreSQL", postgresFolder() !== undefined)("PostgreSQL that cann
   });
 
   it("every process of it stands still (SIGSTOP) under load: calls reject in time, and none is charged when it goes on", {
-    timeout: 60_000,
+    timeout: 240_000,
   }, async () => {
     const { server, pool } = await start();
     try {
@@ -132,7 +132,7 @@ describe("workerd ended and started again under load", () => {
     "a D1 database": { entry: "test/storm/d1.worker.ts", d1: ["DB"] },
     "Durable Objects": { entry: "test/contract/store/durable-object/worker.ts", durableObjects: { REAL: "Real" } },
   })) {
-    it(`${name}: what was admitted is not forgotten, nothing is admitted twice`, { timeout: 60_000 }, async () => {
+    it(`${name}: what was admitted is not forgotten, nothing is admitted twice`, { timeout: 240_000 }, async () => {
       const worker = await startWorkerd(options);
       try {
         const { store } = remoteStore(worker.send("/?class=REAL&shards=4&prefix=faults&timeoutMs=20000"));
@@ -163,7 +163,7 @@ const way = (["tmpfs", "limit"] as const).find((kind) => {
 const DENO = ["run", "-A", "--no-check", "--unstable-kv", "--no-lock", "--quiet"];
 
 describeWith("a small disk", way !== undefined)("Deno KV on a disk that is full", () => {
-  it("rejects typed, forgets nobody who was told ok, and goes on when there is room", { timeout: 60_000 }, async () => {
+  it("rejects typed, forgets nobody who was told ok, and goes on when there is room", { timeout: 240_000 }, async () => {
     const disk = join(folder, "disk");
     mkdirSync(disk);
     const [file, ...args] = WAYS[way ?? "limit"](disk);
@@ -175,7 +175,7 @@ describeWith("a small disk", way !== undefined)("Deno KV on a disk that is full"
 });
 
 it("processes with one Deno KV file are killed (kill -9) one after the other: the others go on, no token is admitted twice", {
-  timeout: 60_000,
+  timeout: 240_000,
 }, async () => {
   const file = join(folder, "killed.db");
   const given: string[][] = [];

@@ -130,7 +130,7 @@ describeWith("redis-server", hasRedis())("a Redis that says something else", () 
   }
 
   for (const driver of Object.keys(open)) {
-    it(`garbage of every kind admits nobody, and is over when it is over (${driver})`, { timeout: 60_000 }, async () => {
+    it(`garbage of every kind admits nobody, and is over when it is over (${driver})`, { timeout: 240_000 }, async () => {
       const store = await storeAt(driver, proxy.port);
       await recovers(store, once());
       for (const [name, answer] of Object.entries(ANSWERS)) {
@@ -227,7 +227,7 @@ describeWith("redis-server", hasRedis())("a Redis that says something else", () 
       }
     });
 
-    it(`a server that is still loading its data admits nobody, and forgets nothing (${driver})`, { timeout: 60_000 }, async () => {
+    it(`a server that is still loading its data admits nobody, and forgets nothing (${driver})`, { timeout: 240_000 }, async () => {
       // A tenth of a millisecond for each key: loading takes a second or more.
       const slow = await startRedis({ config: { appendonly: "no", save: "3600 1", "key-load-delay": "100" } });
       try {

@@ -68,7 +68,7 @@ describeWith("redis-server", hasRedis())("a Cluster under load, while something 
     });
   }
 
-  it("kill -9 of a client between the steps of a spend costs a unit at most, and grants none", { timeout: 60_000 }, async () => {
+  it("kill -9 of a client between the steps of a spend costs a unit at most, and grants none", { timeout: 240_000 }, async () => {
     const [store = unreachable()] = patient;
     // Two rates in two slots, then two uses in two more: three steps, four scripts.
     const quotas = (i: number): Quota[] => [
@@ -119,7 +119,7 @@ describeWith("redis-server", hasRedis())("a Cluster under load, while something 
     expect(await resultOf(load, store)).toMatchObject({ twice: 0, forgotten: 0, late: 0, said: [] });
   });
 
-  it("SCRIPT FLUSH on every node, again and again, while several processes spend", { timeout: 60_000 }, async () => {
+  it("SCRIPT FLUSH on every node, again and again, while several processes spend", { timeout: 240_000 }, async () => {
     let running = true;
     const flushing = (async (): Promise<number> => {
       let times = 0;
@@ -134,7 +134,7 @@ describeWith("redis-server", hasRedis())("a Cluster under load, while something 
   });
 
   for (const name of ["node-redis", "ioredis"]) {
-    it(`one of three masters hangs (SIGSTOP): the others serve on, its keys reject in time (${name})`, { timeout: 60_000 }, async () => {
+    it(`one of three masters hangs (SIGSTOP): the others serve on, its keys reject in time (${name})`, { timeout: 240_000 }, async () => {
       const store = storeOf(name);
       const on = (master: number, what: string): string => keyOn(master, `hang-${name}-${what}`);
       // One load on the keys of all three; what is on the stopped one rejects, and the two others are admitted all the while.

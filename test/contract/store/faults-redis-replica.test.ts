@@ -82,7 +82,7 @@ describeWith("redis-server", hasRedis())(
 
 describeWith("redis-server", hasRedis())("a connection that breaks while it waits for a replica", () => {
   for (const driver of ["node-redis", "ioredis"]) {
-    it(`the spend that waited is not admitted, though it cost a use (${driver})`, { timeout: 60_000 }, async () => {
+    it(`the spend that waited is not admitted, though it cost a use (${driver})`, { timeout: 240_000 }, async () => {
       const { master, replica } = await pair();
       const io = new Redis(master.port, "127.0.0.1", { retryStrategy: () => 10 });
       io.on("error", () => undefined);
@@ -109,7 +109,7 @@ describeWith("redis-server", hasRedis())("a connection that breaks while it wait
     });
   }
 
-  it("a new connection has written nothing, and its WAIT says yes at once: nobody is admitted by that", { timeout: 60_000 }, async () => {
+  it("a new connection has written nothing, and its WAIT says yes at once: nobody is admitted by that", { timeout: 240_000 }, async () => {
     const { master, replica } = await pair();
     const [first, second] = [createClient({ url: master.url }), createClient({ url: master.url })];
     for (const client of [first, second]) {

@@ -117,7 +117,7 @@ const way = (["tmpfs", "limit"] as const).find((kind) => {
 describeWith("a small disk", way !== undefined)("SQLite on a disk that is full", () => {
   it.skipIf(way === undefined)(
     "rejects typed, forgets nobody who was told ok, and goes on when there is room",
-    { timeout: 60_000 },
+    { timeout: 240_000 },
     async () => {
       const disk = join(folder, "disk");
       mkdirSync(disk);

@@ -9,7 +9,7 @@ describeWith("PostgreSQL", postgresFolder() !== undefined)("Bun.SQL", () => {
   it("passes the contract suites of the store and of the board", { timeout: 120_000 }, async () => {
     const server = await startPostgres();
     try {
-      const args = ["test", "--timeout=60000", "./test/contract/store/bun/postgres.mjs"];
+      const args = ["test", "--timeout=240000", "./test/contract/store/bun/postgres.mjs"];
       const env = { ...process.env, POSTGRES_URL: server.url };
       const { stderr } = await promisify(execFile)(`${root}node_modules/.bin/bun`, args, { cwd: root, env });
       expect(stderr).toMatch(/\b58 pass\n\s*0 fail/);

@@ -39,7 +39,7 @@ describeWith("PostgreSQL", postgresFolder() !== undefined)("the functions in Pos
   });
   afterAll(() => clients.close());
 
-  it("decide as the store in memory does, to the last field, over random schedules", { timeout: 60_000 }, async () => {
+  it("decide as the store in memory does, to the last field, over random schedules", { timeout: 240_000 }, async () => {
     let run = 0;
     // Also at the beginning of time, where a division that rounds to zero is another one.
     await fc.assert(

@@ -25,7 +25,7 @@ describeWith("redis-server", hasRedis())("redisStore and redisBoard under Bun", 
   });
 });
 
-it("what Bun calls a client of Redis, PostgreSQL or SQLite is one to us, by its types", { timeout: 60_000 }, async () => {
+it("what Bun calls a client of Redis, PostgreSQL or SQLite is one to us, by its types", { timeout: 240_000 }, async () => {
   const folder = mkdtempSync(join(tmpdir(), "gatepass-bun-types-"));
   try {
     writeFileSync(

@@ -10,7 +10,7 @@ it("the published JSON Schema is the one of the sources", async () => {
   expect(Object.keys(published.properties).sort()).toEqual(["$schema", ...Object.keys(examplePolicy)].sort());
 });
 
-it("the script of the WebView page is the one of the sources", { timeout: 30_000 }, async () => {
+it("the script of the WebView page is the one of the sources", { timeout: 240_000 }, async () => {
   const { generate }: { generate(): Promise<string> } = await import(`${root}src/clearance/page/build.mjs`);
   expect(readFileSync(`${root}src/clearance/mobile.gen.ts`, "utf8")).toBe(await generate());
 });

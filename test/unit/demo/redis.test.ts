@@ -24,7 +24,7 @@ describe("STORE", () => {
     expect(place({ STORE: "rediss://user:word@cache.example:6380/2" }).redis?.host).toBe("cache.example:6380");
   });
 
-  it("is said to be wrong at start, and on Deno not to be used", { timeout: 30_000 }, async () => {
+  it("is said to be wrong at start, and on Deno not to be used", { timeout: 240_000 }, async () => {
     const start = (runtime: "node" | "deno", STORE: string): Promise<string> => startDemo(runtime, { STORE }).then(() => "started", String);
     const [wrong, deno] = await Promise.all([start("node", `http://x:${PASSWORD}@127.0.0.1`), start("deno", "redis://127.0.0.1")]);
     expect(wrong).toContain('TypeError: Cannot read "STORE": expected redis://host:port');
@@ -47,7 +47,7 @@ describeWith("Redis", hasRedis())("the demo with STORE=redis://", () => {
   // A file that must stay unused.
   const env = (): Record<string, string> => ({ STORE: redis.url, DEMO_DB: `${folder}/none/board.sqlite` });
 
-  it("keeps store and board through a restart, for Node and Bun alike", { timeout: 60_000 }, async () => {
+  it("keeps store and board through a restart, for Node and Bun alike", { timeout: 240_000 }, async () => {
     const first = await startDemo("node", env());
     expect((await writeScore(through(first), 4210, "Wren")).statuses).toEqual([200, 200, 200, 201]);
     expect(await readBoard(through(first))).toEqual(["Wren 4210"]);
@@ -63,7 +63,7 @@ describeWith("Redis", hasRedis())("the demo with STORE=redis://", () => {
     expect(() => rmSync(`${folder}/none`, { recursive: true })).toThrow("ENOENT");
   });
 
-  it("says once that Redis is away, serves the page, writes nothing, and goes on when it is back", { timeout: 60_000 }, async () => {
+  it("says once that Redis is away, serves the page, writes nothing, and goes on when it is back", { timeout: 240_000 }, async () => {
     await redis.stop();
     const demo = await startDemo("node", env());
     const send = through(demo);
@@ -84,14 +84,14 @@ describeWith("Redis", hasRedis())("the demo with STORE=redis://", () => {
     expect(demo.said().split("Cannot reach").length).toBe(3);
   });
 
-  it("a Redis that does not let us in is said to be so", { timeout: 60_000 }, async () => {
+  it("a Redis that does not let us in is said to be so", { timeout: 240_000 }, async () => {
     const demo = await startDemo("node", { ...env(), STORE: redis.url.replace(PASSWORD, "wrong") });
     expect(demo.said()).toMatch(/Cannot reach Redis at .*WRONGPASS/);
     await refusing(through(demo));
     await demo.stop();
   });
 
-  it("an address where nothing listens is named, too", { timeout: 60_000 }, async () => {
+  it("an address where nothing listens is named, too", { timeout: 240_000 }, async () => {
     const demo = await startDemo("node", { ...env(), STORE: `redis://localhost:${await freePort()}` });
     expect(demo.said()).toMatch(/Cannot reach Redis at localhost:\d+: .*ECONNREFUSED/);
     await demo.stop();
