@@ -1,5 +1,6 @@
 import { GatepassError } from "../errors.ts";
-import { assertFunction, assertInteger, assertKeys } from "../util/assertions.ts";
+import { assertInteger } from "../util/assertions.ts";
+import { assertOptions, integer, type Rules } from "../util/options.ts";
 import { isUsesQuota, type Quota, type SpendResult, type Store } from "./contract.ts";
 import { charge, createRecords, decide, giveBack, USES } from "./ledger.ts";
 import { Table } from "./table.ts";
@@ -45,10 +46,9 @@ export interface MemoryStore extends Store {
  * ```
  */
 export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
-  assertKeys("memoryStore", options, ["maxKeys", "clock"]);
+  const rules: Rules<MemoryStoreOptions> = { maxKeys: integer(1, 16_000_000), clock: "function" };
+  assertOptions("memoryStore", options, rules);
   const { maxKeys = 200_000, clock = Date.now } = options;
-  assertInteger("maxKeys", maxKeys, 1, 16_000_000);
-  assertFunction("clock", clock);
   const uses = new Table(USES);
   const rates = new Table(RING, true);
   const blocks = new Table(1);

@@ -1,4 +1,5 @@
 import type { ConfigProblem } from "../errors.ts";
+import { assertKeys } from "../util/assertions.ts";
 import { decodeUtf8, utf8 } from "../util/bytes.ts";
 import { type HmacKey, importHmacKey } from "../util/hmac.ts";
 import type { Secret } from "./types.ts";
@@ -68,6 +69,7 @@ function isList(secrets: Secret | readonly Secret[]): secrets is readonly Secret
 
 function parseSecret(given: Secret): RingKey {
   const named = typeof given === "object" && given !== null && "secret" in given;
+  if (named) assertKeys("secrets", given, ["kid", "secret"]);
   const kid = named ? given.kid : undefined;
   if (named && (typeof kid !== "string" || kid === "" || kid.length > MAX_KID)) {
     throw new RangeError(`Invalid "kid": expected 1 to ${MAX_KID} characters`);

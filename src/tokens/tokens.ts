@@ -1,7 +1,8 @@
 import { CompactSign, compactVerify } from "jose";
 import { GatepassError } from "../errors.ts";
-import { assertFunction, assertInteger, assertKeys, assertString } from "../util/assertions.ts";
+import { assertInteger, assertKeys, assertString } from "../util/assertions.ts";
 import { utf8 } from "../util/bytes.ts";
+import { any, assertOptions, integer, type Rules } from "../util/options.ts";
 import { randomId } from "../util/random.ts";
 import { checkClaims, MAX_JTI } from "./claims.ts";
 import { ALG, type Header, MAX_TOKEN, openEnvelope, openJson, sameType } from "./envelope.ts";
@@ -12,7 +13,6 @@ import type { Claims, Tokens, TokensOptions } from "./types.ts";
 const MAX_KNOWN = 64;
 /** Claims that only `sign` sets. */
 const OURS = ["v", "iat", "exp", "iss", "aud", "key"];
-const OPTIONS = ["secrets", "issuer", "audience", "clockTolerance", "maxTtl", "clock", "random"];
 
 /**
  * Signs and verifies tokens under a ring of secrets.
@@ -31,14 +31,17 @@ const OPTIONS = ["secrets", "issuer", "audience", "clockTolerance", "maxTtl", "c
  * ```
  */
 export function createTokens(options: TokensOptions): Tokens {
-  assertKeys("options", options, OPTIONS);
+  const rules: Rules<TokensOptions> = {
+    secrets: any,
+    issuer: assertString,
+    audience: assertString,
+    clockTolerance: integer(0, 600),
+    maxTtl: integer(1),
+    clock: "function",
+    random: "function",
+  };
+  assertOptions("createTokens", options, rules);
   const { issuer, audience, clockTolerance = 5, maxTtl = 86_400, clock = Date.now, random } = options;
-  if (issuer !== undefined) assertString("issuer", issuer);
-  if (audience !== undefined) assertString("audience", audience);
-  assertInteger("clockTolerance", clockTolerance, 0, 600);
-  assertInteger("maxTtl", maxTtl, 1);
-  assertFunction("clock", clock);
-  if (random !== undefined) assertFunction("random", random);
   const ring = parseRing(options.secrets);
   const [first] = ring;
   // Headers of tokens that verified, by their text: strangers cannot fill it, and few are in use.
@@ -46,8 +49,10 @@ export function createTokens(options: TokensOptions): Tokens {
   const expected = { issuer, audience, clockTolerance, maxTtl };
 
   return {
-    async sign(typ, claims, { ttl }) {
+    async sign(typ, claims, life) {
       assertType(typ);
+      assertKeys("sign", life, ["ttl"]);
+      const { ttl } = life;
       assertInteger("ttl", ttl, 1, maxTtl);
       const taken = OURS.find((name) => claims[name] !== undefined);
       if (taken) throw new TypeError(`Cannot sign: claim "${taken}" is not the caller's`);

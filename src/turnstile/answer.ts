@@ -1,4 +1,3 @@
-import { isJsonObject } from "../util/json.ts";
 import type { TurnstileExpectation, TurnstileReason } from "./types.ts";
 
 /** What an answer must be. */
@@ -35,7 +34,7 @@ export function reasonOf(codes: readonly string[]): TurnstileReason {
 
 /** Looks at all that `success: true` does not say; the reason of a refusal, else what was found. */
 export function judge(answer: Record<string, unknown>, { expected, hostnames, allowTestKeys, oldest }: Checks): Accepted | TurnstileReason {
-  const metadata = isJsonObject(answer["metadata"]) ? answer["metadata"] : {};
+  const metadata = Object(answer["metadata"]);
   const testKey = metadata["result_with_testing_key"] === true;
   if ((testKey || metadata["emulator"] === true) && !allowTestKeys) return "test_key";
 

@@ -1,4 +1,4 @@
-import { assertInteger } from "../util/assertions.ts";
+import { assertOptions, integer, methods, type Rules } from "../util/options.ts";
 import type { Turnstile } from "./types.ts";
 
 /** Options of `withBreaker`. */
@@ -17,7 +17,7 @@ export interface BreakerOptions {
  *
  * Per instance and in memory: on a platform with many instances each opens for itself.
  *
- * @throws {RangeError} `failures` or `openFor` is not a positive integer
+ * @throws {TypeError} an unknown option, no Turnstile @throws {RangeError} `failures` or `openFor` is not a positive integer
  *
  * @example
  * ```ts
@@ -29,9 +29,10 @@ export interface BreakerOptions {
  * ```
  */
 export function withBreaker(turnstile: Turnstile, options: BreakerOptions = {}): Turnstile {
+  methods("verify")("turnstile", turnstile);
+  const rules: Rules<BreakerOptions> = { failures: integer(1, 1_000_000), openFor: integer(1, 86_400), clock: "function" };
+  assertOptions("withBreaker", options, rules);
   const { failures = 5, openFor = 30, clock = Date.now } = options;
-  assertInteger("failures", failures, 1, 1_000_000);
-  assertInteger("openFor", openFor, 1, 86_400);
   let failed = 0;
   let until = 0;
   return {

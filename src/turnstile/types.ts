@@ -79,5 +79,6 @@ export type TurnstileResult =
 
 /** Checks Turnstile tokens with siteverify. */
 export interface Turnstile {
+  /** Never throws at a token. @throws {TypeError} an unknown member of `expected`, or one of the wrong type */
   verify(token: string, expected: TurnstileExpectation): Promise<TurnstileResult>;
 }

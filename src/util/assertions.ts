@@ -1,14 +1,13 @@
 /** @throws {TypeError} not a number @throws {RangeError} not an integer from `min` to `max` */
 export function assertInteger(name: string, value: unknown, min: number, max: number = Number.MAX_SAFE_INTEGER): asserts value is number {
-  if (typeof value !== "number") throw wrongType(name, "an integer", value);
-  if (!Number.isInteger(value) || value < min || value > max) {
-    throw new RangeError(`Invalid "${name}": expected an integer from ${min} to ${max}, got ${value}`);
+  if (typeof value !== "number" || !Number.isInteger(value) || value < min || value > max) {
+    throw invalid(name, `an integer from ${min} to ${max}`, value, typeof value === "number" ? RangeError : TypeError);
   }
 }
 
 /** @throws {TypeError} not a string @throws {RangeError} its length is not from `min` to `max`. The value is never quoted: it may be a secret. */
 export function assertString(name: string, value: unknown, min = 1, max: number = Number.MAX_SAFE_INTEGER): asserts value is string {
-  if (typeof value !== "string") throw wrongType(name, "a string", value);
+  if (typeof value !== "string") throw invalid(name, "a string", value);
   if (value.length < min || value.length > max) {
     throw new RangeError(`Invalid "${name}": expected ${min} to ${max} characters, got ${value.length}`);
   }
@@ -16,23 +15,36 @@ export function assertString(name: string, value: unknown, min = 1, max: number 
 
 /** @throws {TypeError} not a function */
 export function assertFunction(name: string, value: unknown): void {
-  if (typeof value !== "function") throw wrongType(name, "a function", value);
+  if (typeof value !== "function") throw invalid(name, "a function", value);
 }
 
 /** @throws {TypeError} not one of `allowed` */
 export function assertOneOf<T extends string>(name: string, value: unknown, allowed: readonly T[]): asserts value is T {
-  if (!allowed.some((one) => one === value)) {
-    throw new TypeError(`Invalid "${name}": expected one of ${allowed.map((one) => JSON.stringify(one)).join(", ")}`);
+  if (!allowed.some((one) => one === value)) throw invalid(name, `one of "${allowed.join('", "')}"`, value);
+}
+
+/**
+ * Checks the names in a bag of options. A misspelt option that is ignored leaves a door open that its writer believes to be shut.
+ *
+ * @throws {TypeError} not an object with named members, or a member that is not in `known`
+ */
+export function assertKeys(name: string, value: unknown, known: readonly string[]): void {
+  // A promise, a Map or an array would pass for options without a member.
+  if (!/^.object (Object|Module)/.test({}.toString.call(value))) throw invalid(name, "an object", value);
+  // Inherited members too: they are read like own ones.
+  for (const key in Object(value)) {
+    if (known.includes(key)) continue;
+    const near = known.find((one) => 3 * (extra(one, key) + extra(key, one)) <= key.length);
+    throw new TypeError(`Invalid "${name}": unknown member "${key}"${near ? `, did you mean "${near}"?` : ""}`);
   }
 }
 
-/** @throws {TypeError} not an object, or a member that is not in `known`: a misspelt option must not be ignored */
-export function assertKeys(name: string, value: unknown, known: readonly string[]): void {
-  if (typeof value !== "object" || value === null) throw wrongType(name, "an object", value);
-  const unknown = Object.keys(value).find((key) => !known.includes(key));
-  if (unknown !== undefined) throw new TypeError(`Invalid "${name}": unknown member ${JSON.stringify(unknown)}`);
+/** How many letters of `a` are not in `b`. */
+function extra(a: string, b: string): number {
+  return [...b].reduce((rest, letter) => rest.replace(letter, ""), a).length;
 }
 
-function wrongType(name: string, expected: string, value: unknown): TypeError {
-  return new TypeError(`Invalid "${name}": expected ${expected}, got ${value === null ? "null" : typeof value}`);
+/** The error for a value that cannot be. The value is told, unless its name says that it is a secret. */
+export function invalid(name: string, expected: unknown, value: unknown, Failure: new (message: string) => Error = TypeError): Error {
+  return new Failure(`Invalid "${name}": expected ${expected}, got ${/secret|token|key/i.test(name) ? typeof value : value}`);
 }

@@ -29,10 +29,8 @@ export function randomId(random: (bytes: number) => Uint8Array = pooledBytes): s
 
 /** The first 16 bytes in the shape of a version 4 UUID (RFC 9562): what Cloudflare takes as idempotency key. */
 export function uuidFromBytes(bytes: Uint8Array): string {
-  if (bytes.length < 16) throw new RangeError(`Cannot make a UUID of ${bytes.length} bytes: 16 are needed`);
+  if (bytes.length < 16) throw new RangeError("Cannot make a UUID of so few bytes");
   // The version is a 4; of the variant's digit two bits are fixed.
-  return hex(bytes.subarray(0, 16)).replace(
-    /^(.{8})(.{4}).(.{3})(.)(.{3})/,
-    (_all, a, b, c, digit, d) => `${a}-${b}-4${c}-${"89ab"[Number.parseInt(digit, 16) & 3]}${d}-`,
-  );
+  const fixed = bytes.slice(0, 16).map((byte, i) => (i === 6 ? (byte & 15) | 64 : i === 8 ? (byte & 63) | 128 : byte));
+  return hex(fixed).replace(/(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
 }

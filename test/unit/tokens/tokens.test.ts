@@ -106,6 +106,12 @@ describe("createTokens", () => {
     }
   });
 
+  it("refuses unknown members of a secret and of sign's options: a misspelt kid would name no key", async () => {
+    expect(() => Reflect.apply(createTokens, undefined, [{ secrets: { kid: "a", secret: SECRET, alg: "none" } }])).toThrow(/"alg"/);
+    const { sign } = createTokens({ secrets: SECRET });
+    await expect(Reflect.apply(sign, undefined, [TYP, {}, { ttl: 60, exp: 1 }])).rejects.toThrow(/"exp"/);
+  });
+
   it("imports a key once, not extractable", async () => {
     const spy = vi.spyOn(crypto.subtle, "importKey");
     const fresh = createTokens({ secrets: [SECRET, "o".repeat(40)], clock });

@@ -344,6 +344,29 @@ describe("creation", () => {
     expect(() => createTurnstile({ ...base, ...wrong })).toThrow(TypeError);
   });
 
+  it.each<[string, object, RegExp]>([
+    ["a misspelt option", { maxage: 5 }, /"maxage": unknown/],
+    ["an option of the gate's", { onUnavailable: "deny" }, /"onUnavailable": unknown/],
+    ["a sitekey as the secret, which would refuse everybody", { secret: "0x4AAAAAAAC3DHQFLr1GavRN" }, /"secret".*no sitekey/],
+    ["the sitekey of a test as the secret", { secret: "1x00000000000000000000AA", allowTestKeys: true }, /"secret".*no sitekey/],
+    ["one key as both", { secret: "0x4AAAAAAA_key", sitekey: "0x4AAAAAAA_key" }, /"secret".*no sitekey/],
+    ["a text that says false, and is true", { allowTestKeys: "false" }, /"allowTestKeys".*true or false/],
+    ["a clock that is none", { clock: 5 }, /"clock"/],
+    ["a fetch that is none", { fetch: "https://proxy.example" }, /"fetch"/],
+    ["random numbers for bytes", { random: 4 }, /"random"/],
+    ["a hostname that is no list: parts of it would be hostnames", { allowedHostnames: "game.example" }, /"allowedHostnames"/],
+  ])("%s is refused, and named", (_, wrong, message) => {
+    expect(() => Reflect.apply(createTurnstile, undefined, [{ ...base, ...wrong }])).toThrow(message);
+    expect(() => Reflect.apply(createTurnstile, undefined, [{ ...base, ...wrong }])).toThrow(TypeError);
+  });
+
+  it("an expectation that is misspelt is refused: it would accept tokens of any action", async () => {
+    const { turnstile, asked } = setup([good]);
+    await expect(Reflect.apply(turnstile.verify, undefined, [TOKEN, { acton: "login" }])).rejects.toThrow(/"acton": unknown/);
+    await expect(Reflect.apply(turnstile.verify, undefined, [TOKEN, "login"])).rejects.toThrow(TypeError);
+    expect(asked).toEqual([]);
+  });
+
   it("secrets never stand in a message", () => {
     for (const secret of ["1x0000000000000000000000000000000AA", "our secret with space"]) {
       expect(() => createTurnstile({ ...base, secret })).toThrow(expect.not.objectContaining({ message: expect.stringContaining(secret) }));
