@@ -1,4 +1,5 @@
 import { GatepassError } from "../src/errors.ts";
+import { GRACE } from "../src/store/clocks.ts";
 import { USES } from "../src/store/ledger.ts";
 import { RING } from "../src/store/window.ts";
 import { createCall } from "./_call.ts";
@@ -37,7 +38,10 @@ export const USES_BASE = 1;
 export const RATE_BASE: number = USES_BASE + USES;
 const CELLS = RATE_BASE + RING;
 
-/** A key's value as it was read; what is dead in it is zeros. Whoever writes into `cells` sets `changed`. */
+/**
+ * A key's value as it was read. A record in it lives while its first number is after now; one that has been dead for long is zeros.
+ * Whoever writes into `cells` sets `changed`.
+ */
 export interface Entry {
   cells: Float64Array;
   changed: boolean;
@@ -112,7 +116,9 @@ export function openDenoKv(kv: DenoKvClient, options: { prefix: string; timeoutM
     if (changed.length === 0) return true;
     let atomic = kv.atomic().check(...[...entries].map(([key, { versionstamp }]) => ({ key: [prefix, key], versionstamp })));
     for (const [key, { cells }] of changed) {
-      const life = Math.max(cells[BLOCK] ?? 0, cells[USES_BASE] ?? 0, cells[RATE_BASE] ?? 0) - now;
+      // To a process whose clock is behind, uses and blocks live on.
+      const last = Math.max(cells[BLOCK] ?? 0, cells[USES_BASE] ?? 0);
+      const life = Math.max(last > 0 ? last + GRACE : 0, cells[RATE_BASE] ?? 0) - now;
       atomic =
         life > 0 ? atomic.set([prefix, key], cells, { expireIn: Math.ceil(Math.min(life, MAX_EXPIRY)) }) : atomic.delete([prefix, key]);
     }
@@ -241,9 +247,8 @@ function entryOf(found: DenoKvEntry | undefined, now: number): Found {
     throw new GatepassError(CODE, "Cannot read an entry: it was not written by this store");
   }
   const cells = value.slice();
-  // Deno deletes late, by minutes where little happens: what is dead by our own clock is not there.
-  if ((cells[BLOCK] ?? 0) <= now) cells[BLOCK] = 0;
-  if ((cells[USES_BASE] ?? 0) <= now) cells.fill(0, USES_BASE, RATE_BASE);
+  if ((cells[BLOCK] ?? 0) + GRACE <= now) cells[BLOCK] = 0;
+  if ((cells[USES_BASE] ?? 0) + GRACE <= now) cells.fill(0, USES_BASE, RATE_BASE);
   if ((cells[RATE_BASE] ?? 0) <= now) cells.fill(0, RATE_BASE);
   return { versionstamp, cells, changed: false };
 }

@@ -18,7 +18,7 @@ export interface DenoKvStoreOptions {
   prefix?: string;
   /** Milliseconds until a call that got no answer, or lost every race for its keys, rejects: 1..60000, default 2000. */
   timeoutMs?: number;
-  /** Milliseconds since the epoch; all processes that share the database must agree. Default `Date.now`. */
+  /** Milliseconds since the epoch; the clocks of all processes that share the database must be right to two hours. Default `Date.now`. */
   clock?: () => number;
 }
 
@@ -30,8 +30,10 @@ const MAX_KEY = 512;
  *
  * A spend reads its keys, decides, and commits only if none of them was changed meanwhile: two round trips, one when it is refused. Calls of this
  * process that share a key take turns, and those that wait are committed together; against other processes a call tries again, with jitter, until `timeoutMs`.
- * What has expired counts no more from that very millisecond; Deno deletes it by itself, some time later (a file: at the latest a minute after, or when
- * it is next opened), so there is nothing to sweep. A self-hosted denokv takes at most 10 checks in a commit: there a spend may have 10 quotas, not 16.
+ * What has expired counts no more from that very millisecond. Deno deletes it by itself, some time later (a file: at the latest a minute after, or when
+ * it is next opened), so there is nothing to sweep. Each process goes by its own clock: uses and blocks stay for four hours beyond their life, so that
+ * clocks which are up to two hours wrong give no token more uses than it has.
+ * A self-hosted denokv takes at most 10 checks in a commit: there a spend may have 10 quotas, not 16.
  *
  * @throws {TypeError} an unknown option @throws {RangeError} an invalid `prefix` or `timeoutMs`
  *
@@ -57,12 +59,12 @@ export function denoKvStore(kv: DenoKvClient, options: DenoKvStoreOptions = {}):
   const database = openDenoKv(kv, { prefix, timeoutMs, clock });
 
   /** Tells the ledger where the records are. It looks at them at once, before any other call can. */
-  function place(quotas: readonly Quota[], entries: readonly Entry[]): void {
+  function place(quotas: readonly Quota[], entries: readonly Entry[], now: number): void {
     quotas.forEach((quota, i) => {
       const { cells } = entries[i] ?? { cells: new Float64Array(0) };
       const base = baseOf(quota);
       records.cells[i] = cells;
-      records.base[i] = cells[base] ? base : -1;
+      records.base[i] = (cells[base] ?? 0) > now ? base : -1;
       records.blocked[i] = cells[BLOCK] ?? 0;
     });
   }
@@ -74,12 +76,13 @@ export function denoKvStore(kv: DenoKvClient, options: DenoKvStoreOptions = {}):
       const keys = keysOf(quotas);
       const reads = quotas.every(({ cost }) => cost === 0);
       return database[reads ? "read" : "write"](keys, (entries, now) => {
-        place(quotas, entries);
+        place(quotas, entries, now);
         const result = decide(quotas, records, now);
         if (!result.ok || reads) return result;
         quotas.forEach((quota, i) => {
           const [entry, state] = [entries[i], result.states[i]];
           if (entry === undefined || state === undefined || quota.cost === 0) return;
+          if (records.base[i] === -1) clear(entry.cells, baseOf(quota));
           charge(quota, entry.cells, baseOf(quota), now, state);
           entry.changed = true;
         });
@@ -93,9 +96,9 @@ export function denoKvStore(kv: DenoKvClient, options: DenoKvStoreOptions = {}):
         quotas.forEach((quota, i) => {
           const entry = entries[i];
           const base = baseOf(quota);
-          if (!entry?.cells[base]) return;
+          if (!entry || (entry.cells[base] ?? 0) <= now) return;
           const left = giveBack(quota, entry.cells, base, now, at);
-          if (left === "none") entry.cells.fill(0, base, base === USES_BASE ? RATE_BASE : undefined);
+          if (left === "none") clear(entry.cells, base);
           if (left !== "same") entry.changed = true;
         });
       });
@@ -124,6 +127,11 @@ function keysOf(quotas: readonly Quota[]): string[] {
 
 function assertLength(key: string): void {
   if (key.length > MAX_KEY) throw new RangeError(`Invalid "key": expected at most ${MAX_KEY} characters, got ${key.length}`);
+}
+
+/** Takes away the record that starts at `base`. */
+function clear(cells: Float64Array, base: number): void {
+  cells.fill(0, base, base === USES_BASE ? RATE_BASE : undefined);
 }
 
 function baseOf(quota: Quota): number {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { GRACE } from "../src/store/clocks.ts";
 import type { Store } from "../src/store/contract.ts";
 import { assertInstant, assertQuotas } from "../src/store/validate.ts";
 import { assertFunction, assertInteger, assertKeys } from "../src/util/assertions.ts";
@@ -20,21 +21,19 @@ export interface SqliteStoreOptions {
   table?: string;
   /** Milliseconds until a call that cannot have the lock rejects, 1..60000, default 2000. */
   timeoutMs?: number;
-  /** Milliseconds since the epoch; all processes that share the file must agree. Default `Date.now`. */
+  /** Milliseconds since the epoch; the clocks of all processes that share the file must be right to two hours. Default `Date.now`. */
   clock?: () => number;
 }
 
 /** Dead rows that an admitted spend takes away, so that the table does not grow even where nobody calls `sweep`. */
 const LAZY_SWEEP = 8;
-/**
- * Milliseconds that a row has to be dead before a spend takes it away: to a process whose clock is behind it is alive, and a token that was forgotten
- * by the clock of another could be spent again. `sweep` has no such patience: call it where the clocks agree.
- */
-const GRACE = 2 * 3_600_000;
 
 /**
  * A store in a SQLite database. The client stays yours: open it before, close it after. The first call sets WAL mode and a busy timeout of
  * 25 ms on it and makes the table; `synchronous` is left as you set it (with `NORMAL` a power cut may forget the last spends, no crash of a process does).
+ *
+ * Each process goes by its own clock. Rows stay for four hours beyond their life, so that clocks which are up to two hours wrong give no token
+ * more uses than it has. Spends remove them after that, and so does `sweep`; `sweep(max, 0)` removes them at once: for one process alone.
  *
  * @throws {TypeError} an unknown option @throws {RangeError} an invalid `table` or `timeoutMs`
  *
@@ -51,7 +50,7 @@ const GRACE = 2 * 3_600_000;
 export function sqliteStore(
   client: SqliteClient,
   options: SqliteStoreOptions = {},
-): Store & { sweep(max?: number): Promise<number>; close(): Promise<void> } {
+): Store & { sweep(max?: number, deadFor?: number): Promise<number>; close(): Promise<void> } {
   assertKeys("sqliteStore", options, ["table", "timeoutMs", "clock"]);
   const { table = "gatepass_store", clock = Date.now, timeoutMs } = options;
   assertTable(table);
@@ -86,10 +85,11 @@ export function sqliteStore(
       assertInstant("expiresAt", expiresAt);
       await database.write((session) => ledger.block(session, key, expiresAt, clock()));
     },
-    async sweep(max = 1000) {
+    async sweep(max = 1000, deadFor = GRACE) {
       assertInteger("max", max, 1);
+      assertInteger("deadFor", deadFor, 0);
       return database.write((session) => {
-        session.run(SWEEP, clock(), max);
+        session.run(SWEEP, clock() - deadFor, max);
         return numberIn(session.get("SELECT changes() AS swept") ?? {}, "swept");
       });
     },

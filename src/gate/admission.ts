@@ -150,7 +150,7 @@ export function createAdmission(house: Gatehouse): (visit: Visit, options: Admit
       till.degraded = claims.deg === true;
       once = claims.uses === 1;
       if (cost > claims.uses) refused = await fail("SESSION_EXHAUSTED", "full");
-      else items.unshift({ quota: sessions.uses(claims.jti, claims.auth_time, claims.uses, cost) });
+      else items.unshift({ quota: sessions.uses(claims, claims.uses, cost) });
       refused ??= await pay([...items, ...rules]);
     } else if (bySession && fresh) {
       // Two spends: the limits, so that nobody makes us ask Cloudflare without end; then, with the answer, the token's one use.
@@ -167,7 +167,7 @@ export function createAdmission(house: Gatehouse): (visit: Visit, options: Admit
         // All of its counter: neither a second write nor a session is to be had beside it for the price of one.
         const all = Math.max(1, cost);
         const more = rulesFor({ ...subjects, ...who }).filter(({ quota }) => !rules.some((rule) => rule.quota.key === quota.key));
-        refused = await pay([{ quota: sessions.uses(solve.jti, solve.authTime, all, all) }, ...items, ...more]);
+        refused = await pay([{ quota: sessions.uses(solve, all, all) }, ...items, ...more]);
       } else if (enforced && solve) {
         // Nobody could tell whether the token was good: the attempt does not count. The breaker limits how often Cloudflare is asked meanwhile.
         if (solve.code === "UNAVAILABLE") await till.undo(true);

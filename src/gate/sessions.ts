@@ -1,6 +1,7 @@
 import { GatepassError } from "../errors.ts";
 import type { EventReason } from "../events/types.ts";
 import { MAX_TURNSTILE_TOKEN, type PublicCode, TYP } from "../protocol.ts";
+import { MAX_OFFSET } from "../store/clocks.ts";
 import type { UsesQuota } from "../store/contract.ts";
 import { usesKey } from "../store/index.ts";
 import type { VerifiedClaims } from "../tokens/types.ts";
@@ -27,8 +28,10 @@ const DEGRADED_USES = 2;
 export interface Solve {
   ok: true;
   jti: string;
-  /** Seconds since the epoch. */
-  authTime: number;
+  /** Seconds since the epoch: when the challenge was solved, by the provider's clock (of a degraded solve, which has none, by ours). */
+  auth_time: number;
+  /** Seconds since the epoch, by our clock: now. */
+  iat: number;
   scope: string[];
   eid: string | undefined;
   degraded: boolean;
@@ -51,7 +54,7 @@ export interface SessionDesk {
   /** HMAC of what sessions are bound to, as this client has it; undefined where they are bound to nothing. `key`: of which secret. */
   binding(visit: Visit, key?: number): Promise<string | undefined>;
   /** The one counter of a solve, whichever token of it is presented. */
-  uses(jti: string, authTime: number, limit: number, cost: number): UsesQuota;
+  uses(solve: Pick<SessionClaims, "jti" | "auth_time" | "iat">, limit: number, cost: number): UsesQuota;
   revoke(jti: string): Promise<void>;
 }
 
@@ -121,8 +124,8 @@ export function createSessions(
     return {
       ok: true,
       jti: constant ? randomId(random) : await idOf(token),
-      // Never ahead of us: a store that began after this would take it for one that it knows all of.
-      authTime: Math.floor(Math.min(result.ok ? result.challengeAt : Number.POSITIVE_INFINITY, clock()) / 1000),
+      auth_time: Math.floor((result.ok ? result.challengeAt : clock()) / 1000),
+      iat: Math.floor(clock() / 1000),
       scope: result.ok && !constant ? [result.action.toLowerCase()] : actions,
       eid,
       degraded: !result.ok,
@@ -160,7 +163,7 @@ export function createSessions(
         visit.emit("session_rejected", { outcome: "deny", code, reason, dry_run });
         return { ok: false, code };
       }
-      const { jti, authTime: auth_time, scope, eid, degraded } = solved;
+      const { jti, auth_time, scope, eid, degraded } = solved;
       const sub = await players.of(visit, playerToken, solved.seed);
       const acc = sub === (await players.account(visit)) || undefined;
       const uses = degraded ? Math.min(DEGRADED_USES, sessionUses) : sessionUses;
@@ -172,16 +175,19 @@ export function createSessions(
       visit.emit("session_issued", { outcome: "allow", session: jti, player: sub, action, ephemeral_id: eid, degraded: claims.deg });
       return { ok: true, sessionToken, expiresIn: ttl, uses, playerToken: renewed, claims: await verify(sessionToken) };
     },
-    uses: (jti, authTime, limit, cost) => ({
+    uses: ({ jti, auth_time, iat }, limit, cost) => ({
       key: usesKey("jti", jti),
       limit,
       cost,
-      expiresAt: (authTime + counted) * 1000,
-      // To the second, as the claim has it: a store that began within this one has forgotten nothing of it.
-      issuedAt: authTime * 1000 + 999,
+      // By the provider's clock alone: every process gives the counter of a solve the same end, however wrong its own clock is.
+      // By ours, a process that is behind would let it end while another one still takes sessions of this solve, and count them anew.
+      expiresAt: (auth_time + counted) * 1000,
+      // Never ahead of us: a store that began after this would take the solve for one that it knows all of.
+      // To the second, as the claims have it: a store that began within this one has forgotten nothing of it.
+      issuedAt: Math.min(auth_time, iat) * 1000 + 999,
     }),
-    // The solve was before now (by a clock that may be ahead): this outlives every token of it.
-    revoke: (jti) => store.block(usesKey("jti", jti), clock() + (counted + resolved.clockTolerance) * 1000),
+    // The solve was before now. Our clock may be behind: this must outlive every token of it all the same.
+    revoke: (jti) => store.block(usesKey("jti", jti), clock() + (counted + resolved.clockTolerance) * 1000 + MAX_OFFSET),
   };
 }
 

@@ -87,8 +87,12 @@ export interface Store extends RateStore {
   refund(quotas: readonly Quota[], at: number): Promise<void>;
   /** Makes every later spend of `key` fail until `expiresAt` (ms); the later of two wins; `expiresAt <= now` lifts it. */
   block(key: string, expiresAt: number): Promise<void>;
-  /** Removes at most `max` dead entries and tells how many; for backends without native expiry. */
-  sweep?(max?: number): Promise<number>;
+  /**
+   * Removes at most `max` dead entries and tells how many; for backends without native expiry.
+   *
+   * @param deadFor milliseconds that an entry must have been dead, where each process goes by its own clock. Default the store's own; others ignore it
+   */
+  sweep?(max?: number, deadFor?: number): Promise<number>;
   /** What is wrong with the backend's configuration. */
   check?(): Promise<ConfigProblem[]>;
   /** Ends what the adapter itself opened. */

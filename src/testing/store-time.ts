@@ -65,7 +65,7 @@ export function testStoreTime(test: StoreTest, { expect }: TestKit): void {
     await store.spend([...uses, ...rates].map((quota) => ({ ...quota, cost: 0 })));
     await pass(1101);
     expect((await store.spend([{ key: "blocked", limit: 1, cost: 0, window: 1 }])).states[0]?.why).toEqual(undefined);
-    if (store.sweep) while ((await store.sweep(2)) > 0);
+    if (store.sweep) while ((await store.sweep(2, 0)) > 0);
     expect(await keys()).toEqual([]);
     expect((await store.spend([...rates])).states.map(({ remaining }) => remaining)).toEqual([1, 1]);
   });
@@ -79,7 +79,7 @@ export function testStoreTime(test: StoreTest, { expect }: TestKit): void {
     ]);
     await store.block("block", now + 60_000);
     await pass(501);
-    while ((await store.sweep()) > 0);
+    while ((await store.sweep(1000, 0)) > 0);
     const left = await keys();
     if (left.length > 0) expect(left).toEqual(["block", "long", "rate"]);
     const { states } = await store.spend([
