@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { type DenoKvAtomic, type DenoKvClient, denoKvStore } from "../../../../adapters/deno-kv.ts";
 import { isGatepassError } from "../../../../src/errors.ts";
+import { GRACE } from "../../../../src/store/clocks.ts";
 import type { RateQuota, SpendResult, UsesQuota } from "../../../../src/store/index.ts";
 import { plainKit } from "../../../helpers/plain-kit.ts";
 import { expectNoAdmissionByWrongShape } from "../../../helpers/wrong-shapes.ts";
@@ -36,7 +37,12 @@ const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 /** `before` and `after` every read and every commit of a real database; what they throw, it throws. */
 function watched(
   kv: Kv,
-  hooks: { read?(keys: string[]): unknown; readDone?(keys: string[]): unknown; commit?(keys: string[]): unknown },
+  hooks: {
+    read?(keys: string[]): unknown;
+    readDone?(keys: string[]): unknown;
+    set?(expireIn: number): unknown;
+    commit?(keys: string[]): unknown;
+  },
 ): DenoKvClient {
   return {
     async getMany(keys, options) {
@@ -56,6 +62,7 @@ function watched(
           return outer;
         },
         set: (key, value, options) => {
+          hooks.set?.(options?.expireIn ?? Number.POSITIVE_INFINITY);
           inner.set(key, value, options);
           return outer;
         },
@@ -129,6 +136,32 @@ test("a read of many keys is not of one instant, and admits nothing on that acco
   const { ok, refused } = await store.spend(batch);
   kit.expect([raced, ok, refused]).toEqual([true, false, 0]);
   kit.expect((await store.spend(batch.map(read))).states.map(({ remaining }) => remaining)).toEqual([0, ...Array(15).fill(1)]);
+});
+
+test("what is over to a process whose clock is ahead is still there for one that is behind, and Deno is told to keep it", async (kv) => {
+  const lives: number[] = [];
+  const told = watched(kv, { set: (expireIn) => void lives.push(expireIn) });
+  const HOUR = 3_600_000;
+  const at = (hours: number): ReturnType<typeof denoKvStore> => denoKvStore(told, { clock: () => Date.now() + hours * HOUR });
+  const [ahead, behind] = [at(2), at(-2)];
+  // Nearly over by the clock that is ahead: the one that is behind takes it for four hours more.
+  const once = uses("once", 1, 2 * HOUR + 1000);
+  kit.expect((await ahead.spend([once])).ok).toEqual(true);
+  kit.expect(lives.every((life) => life >= 4 * HOUR)).toEqual(true);
+  await pause(1100);
+  // Over by now, to the first; whatever it writes under the same key leaves the use alone.
+  kit.expect((await ahead.spend([once])).states[0]?.why).toEqual("expired");
+  await ahead.block("once", Date.now() + 2 * HOUR + 60_000);
+  await ahead.block("once", 0);
+  kit.expect((await behind.spend([once])).states[0]?.why).toEqual("full");
+  // A block as well: what one revoked in time stays so for the other.
+  await ahead.block("gone", Date.now() + 2 * HOUR + 1000);
+  kit.expect((lives.at(-1) ?? 0) >= 4 * HOUR).toEqual(true);
+  // Rates need no such patience: they would only lie there.
+  await ahead.spend([{ key: "rate", limit: 1, window: 60 }]);
+  kit.expect((lives.at(-1) ?? HOUR) < HOUR).toEqual(true);
+  // And a key that is over anew begins anew.
+  kit.expect((await ahead.spend([uses("once", 1, 3 * HOUR)])).ok).toEqual(true);
 });
 
 test("reads and refusals commit nothing", async (kv) => {
@@ -296,7 +329,8 @@ kit.it("Deno is told when an entry dies, and never to let it die before", async 
     await store.refund([gone], at);
     const rows = new DatabaseSync(path).prepare("SELECT expiration_ms AS dies FROM kv ORDER BY k").all();
     const [far = 0, ...others] = rows.map((row) => Number(row["dies"]));
-    const wanted = [now + 90_000, states[1]?.resetAt, used.expiresAt];
+    // Four hours more where another process's clock may be behind, but not for rates.
+    const wanted = [now + 90_000 + GRACE, states[1]?.resetAt, used.expiresAt + GRACE];
     const off = others.map((dies, i) => dies - (wanted[i] ?? 0));
     kit.expect([off.length, off, off.every((ms) => ms >= 0 && ms < 500)]).toEqual([3, off, true]);
     kit.expect(far > now + 9e12).toEqual(true);
