@@ -84,7 +84,7 @@ const LINGER_MS = 1000;
  * The body is streamed. Where a parser has read it before (Express's `json()` mounted first, Fastify), `rawBody`, else `body` is used:
  * mount the gate first when you can, so that its own caps apply.
  *
- * A handler that throws is given to `next`, or printed by `console.error` and answered 500.
+ * A handler that throws is given to `next`, or printed by `console.error` and answered 500; an `AbortError` after the client went away is neither.
  *
  * The client's address is the socket's peer unless `clientIp` says otherwise. Where the server listens on a Unix socket the peer is `unix:`, which
  * `clientIp: { trustedProxies: ["unix:"] }` trusts.
@@ -102,6 +102,8 @@ export function toNode(
     const res = "raw" in response ? response.raw : response;
     if ("raw" in response) response.hijack?.();
     serve(gate, req, res, request.body, next).catch((error: unknown) => {
+      // The client went away, and the handler's work for it was aborted by the request's signal: no error, and nobody to answer.
+      if (res.destroyed && !res.writableEnded && isAbort(error)) return;
       if (next && !res.headersSent) {
         next(error);
         return;
@@ -317,6 +319,10 @@ function linger(req: NodeRequest, res: NodeResponse): void {
   req.on("close", () => clearTimeout(timer));
   req.on("error", ignore);
   req.resume();
+}
+
+function isAbort(error: unknown): boolean {
+  return isObject(error) && "name" in error && error.name === "AbortError";
 }
 
 function text(from: object, name: string): string | undefined {

@@ -26,7 +26,9 @@ export async function challenge(request: Request, state: EmulatorState): Promise
   if (ask === null) return new Response(null, { status: 400 });
   state.counts.challenges += ask["ticked"] === true ? 0 : 1;
   const fault = ask["ticked"] === true ? undefined : state.faults.challenge(String(ask["sitekey"]));
-  if (fault?.kind === "slow") await pause(fault.ms, request.signal);
+  // A frame that went away in the meantime is no error of the server's: nobody waits for the answer.
+  const gone = fault?.kind === "slow" && (await pause(fault.ms, request.signal).catch(() => true));
+  if (gone === true) return new Response(null, { status: 408 });
   return Response.json(decide(ask, fault, state));
 }
 

@@ -23,7 +23,7 @@
  */
 import { assertKeys } from "../util/assertions.ts";
 import { randomBytes } from "../util/random.ts";
-import { API_SCRIPT, FRAME_SCRIPT } from "./api.gen.ts";
+import { API_SCRIPT, API_VERSION, FRAME_SCRIPT } from "./api.gen.ts";
 import { challenge } from "./challenge.ts";
 import { createControl, overHttp } from "./control.ts";
 import { createFaults } from "./faults.ts";
@@ -37,7 +37,7 @@ export type * from "./types.ts";
 export { EMULATOR_SECRET, EMULATOR_SITEKEY, EMULATOR_WIDGETS } from "./widgets.ts";
 
 /**
- * An emulator. It serves `/turnstile/v0/api.js`, `/turnstile/v0/siteverify` and `/turnstile/control/<name>`; a page embeds the script from it,
+ * An emulator. It serves `/turnstile/v0/api.js` (a redirect to the script's version on the same host), `/turnstile/v0/siteverify` and `/turnstile/control/<name>`; a page embeds the script from it,
  * a server passes `fetch` (or the URL as `siteverifyUrl`) to its Turnstile. Its answers carry `metadata.emulator: true`, which a gate accepts
  * only with `allowTestKeys`.
  *
@@ -64,10 +64,12 @@ export function createTurnstileEmulator(options: EmulatorOptions = {}): Turnstil
     async fetch(input, init) {
       // Servers pass something of their own as second argument; callers of `fetch` pass a request's parts, and no Request.
       const request = input instanceof Request ? input : new Request(input, typeof init === "object" && init !== null ? init : {});
-      const { pathname, searchParams } = new URL(request.url);
+      const { pathname, search, searchParams } = new URL(request.url);
       switch (pathname) {
         case "/turnstile/v0/api.js":
-          return script(state);
+          return script(state, search);
+        case `/turnstile/v0/g/${API_VERSION}/api.js`:
+          return javascript(API_SCRIPT);
         case "/turnstile/v0/siteverify":
           return uncached(await siteverify(request, state));
         case "/turnstile/v0/accept":
@@ -91,10 +93,12 @@ export function createTurnstileEmulator(options: EmulatorOptions = {}): Turnstil
   };
 }
 
-function script(state: EmulatorState): Response {
+/** Redirects to the path of this version on the same host, as the real one does. */
+function script(state: EmulatorState, query: string): Response {
   state.counts.scripts += 1;
   const fault = state.faults.load("block-script");
-  return fault?.kind === "block-script" ? new Response(null, { status: fault.status ?? 503 }) : javascript(API_SCRIPT);
+  if (fault?.kind === "block-script") return new Response(null, { status: fault.status ?? 503 });
+  return embeddable(new Response(null, { status: 302, headers: { location: `/turnstile/v0/g/${API_VERSION}/api.js${query}` } }));
 }
 
 function frame(state: EmulatorState, sitekey: string): Response {
@@ -104,10 +108,12 @@ function frame(state: EmulatorState, sitekey: string): Response {
   const html = `<!doctype html><html lang="en" data-mode="${widget?.mode ?? "managed"}"><meta charset="utf-8"><title>Turnstile emulator</title><body><script src="frame.js"></script></body></html>`;
   const headers = {
     "content-type": "text/html; charset=utf-8",
+    // A page with Cross-Origin-Embedder-Policy shows only frames that have one, too.
+    "cross-origin-embedder-policy": "require-corp",
     "content-security-policy": "default-src 'none'; script-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'",
     ...(blocked ? { "x-frame-options": "DENY" } : {}),
   };
-  return uncached(new Response(html, { headers }));
+  return embeddable(new Response(html, { headers }));
 }
 
 /** Tokens are handed to the emulator's own frame only: a page that asks by itself would skip the challenge it wants to test. */
@@ -117,11 +123,13 @@ function ownFrame(request: Request): boolean {
 }
 
 function javascript(text: string): Response {
-  return uncached(
-    new Response(text, {
-      headers: { "content-type": "text/javascript; charset=utf-8", "cross-origin-resource-policy": "cross-origin" },
-    }),
-  );
+  return embeddable(new Response(text, { headers: { "content-type": "text/javascript; charset=utf-8" } }));
+}
+
+/** For pages of every origin, isolated ones too. */
+function embeddable(response: Response): Response {
+  response.headers.set("cross-origin-resource-policy", "cross-origin");
+  return uncached(response);
 }
 
 function uncached(response: Response): Response {

@@ -79,7 +79,10 @@ async function readFields(request: Request): Promise<Fields | null> {
     const form = await new Response(bytes, { headers: { "content-type": type } }).formData().catch(() => null);
     values = form === null ? null : Object.fromEntries(form.entries());
   }
-  return isFields(values) ? values : null;
+  // As in most JSON, null stands for what is not there: callers that do not know the address send "remoteip": null.
+  const given = Object.entries(values ?? {}).filter(([, value]) => value !== null);
+  const fields: Record<string, unknown> | null = values && Object.fromEntries(given);
+  return isFields(fields) ? fields : null;
 }
 
 function isFields(values: unknown): values is Fields {

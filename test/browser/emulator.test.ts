@@ -66,13 +66,6 @@ describeBrowser("the emulator's api.js", () => {
       await plain.called("ready");
     });
 
-    it("an element with the id turnstile, a property of window too, is no copy of the script", async () => {
-      const site = await visit({ head: "", query: "?render=explicit&onload=loaded", tag: "async", body: '<div id="turnstile"></div>' });
-      await expect.poll(() => site.page.evaluate("typeof window.turnstile?.render")).toBe("function");
-      await site.render({}, "#turnstile");
-      await site.called("callback");
-    });
-
     it("page and emulator may share one origin, as in development", async () => {
       const site = await visit({ sameOrigin: true });
       await site.render();
@@ -143,8 +136,8 @@ describeBrowser("the emulator's api.js", () => {
     });
 
     it.each([
-      ["a selector that is none", "[", 3585],
-      ["a selector that matches nothing", "#nobody", 3586],
+      ["a selector that is none", "[", 3586],
+      ["a selector that matches nothing", "#nobody", 3585],
       ["no element", 5, 3587],
       ["nothing", null, 3587],
     ])("%s: %j throws %i", async (_, container, code) => {
@@ -182,7 +175,8 @@ describeBrowser("the emulator's api.js", () => {
       ["sitekey", "ab", 3589],
       ["sitekey", "with space", 3589],
       ["sitekey", "a".repeat(101), 3589],
-      ["size", "invisible", 3590],
+      ["size", "huge", 3590],
+      ["size", "", 3590],
       ["theme", "blue", 3591],
       ["retry", "sometimes", 3592],
       ["appearance", "hidden", 3600],
@@ -195,14 +189,18 @@ describeBrowser("the emulator's api.js", () => {
       ["action", "a".repeat(33), 3604],
       ["action", "score submit", 3604],
       ["action", 5, 3604],
+      ["action", null, 3604],
       ["cData", "a".repeat(256), 3605],
       ["cData", "a b", 3605],
+      ["cData", null, 3605],
+      ["expiry-interval", 0, 3602],
+      ["expiry-interval", 360_000, 3602],
     ])("parameter %s: %j throws %i", async (name, value, code) => {
       const site = await once();
       expect(await site.call("render", "#a", { sitekey: "0x4EMULATORINVISIBLE", [name]: value })).toBe(code);
     });
 
-    it("parameters at their limits are fine; a bad language or tabindex or callback only warns", async () => {
+    it("parameters at their limits are fine; a bad language or tabindex only warns", async () => {
       const site = await visit();
       const fine = {
         action: "A-z_9".padEnd(32, "x"),
@@ -215,8 +213,8 @@ describeBrowser("the emulator's api.js", () => {
       await site.render({ ...fine, "feedback-enabled": false });
       await site.called("callback");
       expect(site.said).toEqual([]);
-      await site.render({ language: "klingon", tabindex: "x", "timeout-callback": 5 }, "#b");
-      for (const part of ["language", "tabindex", "timeout-callback"]) expect(site.warned(part), part).toBe(true);
+      await site.render({ language: "klingon", tabindex: "x" }, "#b");
+      for (const part of ["language", "tabindex"]) expect(site.warned(part), part).toBe(true);
     });
 
     it.each([
@@ -345,10 +343,10 @@ describeBrowser("the emulator's api.js", () => {
       expect((await site.calls()).length).toBe(1);
     });
 
-    it("unknown widgets: reset throws 3329/3331, getResponse and isExpired throw 43778, remove only warns", async () => {
+    it("unknown widgets: reset throws 3329, getResponse and isExpired throw 43778, remove only warns", async () => {
       const site = await visit();
       expect(await site.call("reset", "#nobody")).toBe(3329);
-      expect(await site.call("reset", "cf-chl-widget-aaaaa")).toBe(3331);
+      expect(await site.call("reset", "cf-chl-widget-aaaaa")).toBe(3329);
       expect(await site.call("getResponse", "#nobody")).toBe(43778);
       expect(await site.call("isExpired", "cf-chl-widget-aaaaa")).toBe(43778);
       expect(await site.call("getResponse")).toBe(43778);

@@ -12,45 +12,8 @@ export function warn(message: string): void {
   console.warn(`[Turnstile emulator] ${message}`);
 }
 
-type Callback = (...values: unknown[]) => unknown;
 /** Parameters as a page gives them. */
 export type Given = Record<string, unknown>;
-
-export interface Callbacks {
-  callback?: Callback;
-  "error-callback"?: Callback;
-  "expired-callback"?: Callback;
-  "timeout-callback"?: Callback;
-  "before-interactive-callback"?: Callback;
-  "after-interactive-callback"?: Callback;
-  "unsupported-callback"?: Callback;
-}
-
-/** What cannot be changed between render and execute. */
-export interface Fixed {
-  sitekey: string;
-  execution: string;
-  appearance: string;
-  theme: string;
-  language: string;
-  tabindex: number;
-  size: string;
-  retry: string;
-  retryInterval: number;
-  refreshExpired: string;
-  refreshTimeout: string;
-  responseField: boolean;
-  responseFieldName: string;
-  feedback: boolean;
-}
-
-/** Checked parameters, with their defaults. */
-export interface Params {
-  fixed: Fixed;
-  action: string;
-  cdata: string;
-  callbacks: Callbacks;
-}
 
 const CALLBACKS = [
   "callback",
@@ -62,64 +25,171 @@ const CALLBACKS = [
   "unsupported-callback",
 ] as const;
 
-/** The parameters of a widget: those given win over the element's `data-*`. @throws {TurnstileError} */
+/** What the page gave, functions or not: what is none fails when it is called. */
+export type Callbacks = { [name in (typeof CALLBACKS)[number]]?: unknown };
+
+/** What cannot be changed between render and execute. */
+export interface Fixed {
+  sitekey: string;
+  execution: string;
+  appearance: string;
+  theme: string;
+  language: string;
+  tabindex: number;
+  size: string;
+  retry: string;
+  /** Milliseconds. */
+  retryInterval: number;
+  /** Milliseconds after which a token counts as expired on the page. */
+  expiryInterval: number;
+  refreshExpired: string;
+  refreshTimeout: string;
+  responseField: boolean;
+  responseFieldName: string;
+}
+
+/** Checked parameters, with their defaults. */
+export interface Params {
+  fixed: Fixed;
+  /** As given by the page and the element, for a later comparison. */
+  raw: Given;
+  action: string;
+  cdata: string;
+  callbacks: Callbacks;
+}
+
+/** Parameters with a closed list of values: the list, the default first, and the error of another value. */
+const LISTS: Record<string, [values: readonly string[], code: number]> = {
+  size: [["normal", "compact", "invisible", "flexible"], 3590],
+  theme: [["auto", "dark", "light"], 3591],
+  retry: [["auto", "never"], 3592],
+  appearance: [["always", "execute", "interaction-only"], 3600],
+  execution: [["render", "execute"], 3601],
+  "refresh-expired": [["auto", "manual", "never"], 3603],
+  "refresh-timeout": [["auto", "manual", "never"], 3603],
+};
+/** Parameters in milliseconds: the default, and the first value that is too much. */
+const INTERVALS: Record<string, [standard: number, limit: number]> = {
+  "retry-interval": [8000, 900_000],
+  "expiry-interval": [290_000, 360_000],
+};
+/** What `execute` and a second `render` must not change. */
+const FIXED = [
+  ...Object.keys(LISTS),
+  "retry-interval",
+  "sitekey",
+  "tabindex",
+  "language",
+  "response-field",
+  "response-field-name",
+  "feedback-enabled",
+];
+const LANGUAGE = /^(auto|[a-z]{2,3}([-_][a-z]{2})?)$/i;
+
+/** The parameters of a widget: those given win over the element's `data-*`, undefined ones too. @throws {TurnstileError} */
 export function readParams(element: Element, given: Given): Params {
-  const read = (name: string): unknown => given[name] ?? element.getAttribute(`data-${name.toLowerCase()}`) ?? undefined;
-  const oneOf = (name: string, allowed: readonly string[], code: number): string => {
-    const value = read(name) ?? allowed[0];
-    const found = allowed.find((one) => one === value);
-    if (found === undefined) throw invalid(name, value, `one of ${allowed.join(", ")}`, code);
-    return found;
-  };
-  const text = (name: string, pattern: RegExp, code: number): string => {
-    const value = read(name) ?? "";
-    if (typeof value !== "string" || !pattern.test(value)) throw invalid(name, value, String(pattern), code);
-    return value;
-  };
-  const sitekey = read("sitekey");
+  const raw: Given = { ...readElement(element), ...given };
+  const { sitekey } = raw;
   if (typeof sitekey !== "string") throw invalid("sitekey", sitekey, "a string", 3588);
   if (!/^[0-9A-Za-z_-]{3,100}$/.test(sitekey)) throw invalid("sitekey", sitekey, "a sitekey", 3589);
-  const retryInterval = Number(read("retry-interval") ?? 8000);
-  if (!(retryInterval > 0 && retryInterval < 900_000)) throw invalid("retry-interval", retryInterval, "milliseconds below 900000", 3602);
+  for (const [name, [[standard], code]] of Object.entries(LISTS)) {
+    raw[name] ??= standard;
+    if (!listed(name, raw[name])) throw invalid(name, raw[name], `one of ${LISTS[name]?.[0].join(", ")}`, code);
+  }
+  for (const [name, [standard, limit]] of Object.entries(INTERVALS)) {
+    raw[name] = Number(raw[name] ?? standard);
+    if (!inside(name, raw[name])) throw invalid(name, raw[name], `milliseconds below ${limit}`, 3602);
+  }
+  raw["language"] = language(raw["language"]);
+  const text = (name: string): string => String(raw[name]);
   const fixed: Fixed = {
     sitekey,
-    size: oneOf("size", ["normal", "flexible", "compact"], 3590),
-    theme: oneOf("theme", ["auto", "light", "dark"], 3591),
-    retry: oneOf("retry", ["auto", "never"], 3592),
-    appearance: oneOf("appearance", ["always", "execute", "interaction-only"], 3600),
-    execution: oneOf("execution", ["render", "execute"], 3601),
-    retryInterval,
-    refreshExpired: oneOf("refresh-expired", ["auto", "manual", "never"], 3603),
-    refreshTimeout: oneOf("refresh-timeout", ["auto", "manual", "never"], 3603),
-    language: language(read("language") ?? "auto"),
-    tabindex: tabindex(read("tabindex") ?? 0),
-    responseField: flag(read("response-field")),
-    responseFieldName: String(read("response-field-name") ?? "cf-turnstile-response"),
-    feedback: flag(read("feedback-enabled")),
+    size: text("size"),
+    theme: text("theme"),
+    retry: text("retry"),
+    appearance: text("appearance"),
+    execution: text("execution"),
+    retryInterval: Number(raw["retry-interval"]),
+    expiryInterval: Number(raw["expiry-interval"]),
+    refreshExpired: text("refresh-expired"),
+    refreshTimeout: text("refresh-timeout"),
+    language: text("language"),
+    tabindex: tabindex(raw["tabindex"] ?? 0),
+    responseField: Boolean(raw["response-field"] ?? true),
+    responseFieldName: String(raw["response-field-name"] ?? "cf-turnstile-response"),
   };
-  const action = text("action", /^[a-z0-9_-]{0,32}$/i, 3604);
-  const cdata = text("cData", /^[a-z0-9_=-]{0,255}$/i, 3605);
-  return { fixed, action, cdata, callbacks: readCallbacks(read) };
-}
-
-function readCallbacks(read: (name: string) => unknown): Callbacks {
   const callbacks: Callbacks = {};
-  for (const name of CALLBACKS) {
-    const value = read(name);
-    // An element can only name a function of the page.
-    const found = typeof value === "string" ? Reflect.get(window, value) : value;
-    if (isCallback(found)) callbacks[name] = found;
-    else if (value !== undefined) warn(`Parameter "${name}" is not a function: it is never called.`);
-  }
-  return callbacks;
+  for (const name of CALLBACKS) if (raw[name] !== undefined) callbacks[name] = raw[name];
+  return { fixed, raw, action: action(raw["action"]), cdata: cdata(raw["cData"]), callbacks };
 }
 
-function isCallback(value: unknown): value is Callback {
-  return typeof value === "function";
+/** Gives a rendered widget new callbacks, action and cData. @throws {TurnstileError} 3618: another parameter differs from that of render */
+export function changeParams(params: Params, given: Given): void {
+  const differs = FIXED.find((name) => given[name] !== undefined && given[name] !== params.raw[name]);
+  if (differs !== undefined) throw new TurnstileError(`Cannot change the parameter "${differs}" of a widget after render`, 3618);
+  if (given["action"] !== undefined && given["action"] !== "") params.action = action(given["action"]);
+  if (given["cData"] !== undefined && given["cData"] !== "") params.cdata = cdata(given["cData"]);
+  for (const name of CALLBACKS) if (given[name] !== undefined) params.callbacks[name] = given[name];
+}
+
+/** Calls what a page gave for a callback. @throws {TypeError} it is no function */
+export function callBack(callback: unknown, ...values: unknown[]): unknown {
+  if (callback === undefined || callback === null) return undefined;
+  if (typeof callback !== "function") throw new TypeError(`[Turnstile emulator] A callback is not a function but a ${typeof callback}`);
+  return callback(...values);
+}
+
+/** The `data-*` of an element. What is wrong there only warns, and what is empty counts as absent. */
+function readElement(element: Element): Given {
+  const read = (name: string): string | undefined => element.getAttribute(`data-${name}`) ?? undefined;
+  const data: Given = { sitekey: read("sitekey"), action: read("action"), cData: read("cdata") };
+  const keep = (name: string, usable: (value: string) => unknown): void => {
+    const value = read(name) || undefined;
+    const kept = value === undefined ? undefined : usable(value);
+    if (kept !== undefined) data[name] = kept;
+    else if (value !== undefined) warn(`Unknown value of data-${name}: "${value}". It is ignored.`);
+  };
+  for (const name of Object.keys(LISTS)) keep(name, (value) => (listed(name, value) ? value : undefined));
+  for (const name of Object.keys(INTERVALS)) {
+    keep(name, (value) => (inside(name, Number.parseInt(value, 10)) ? Number.parseInt(value, 10) : undefined));
+  }
+  keep("language", (value) => (LANGUAGE.test(value) ? value : undefined));
+  keep("tabindex", (value) => Number.parseInt(value, 10));
+  keep("response-field-name", (value) => value);
+  for (const name of ["response-field", "feedback-enabled"]) {
+    keep(name, (value) => (value === "true" || value === "false" ? value === "true" : undefined));
+    data[name] ??= true;
+  }
+  // An element can only name a function of the page.
+  for (const name of CALLBACKS) {
+    keep(name, (value) => (typeof Reflect.get(window, value) === "function" ? Reflect.get(window, value) : undefined));
+  }
+  return data;
+}
+
+function listed(name: string, value: unknown): boolean {
+  return LISTS[name]?.[0].some((one) => one === value) ?? false;
+}
+
+function inside(name: string, value: unknown): boolean {
+  return typeof value === "number" && value > 0 && value < (INTERVALS[name]?.[1] ?? 0);
+}
+
+function action(value: unknown): string {
+  if (value === undefined) return "";
+  if (typeof value !== "string" || !/^[a-z0-9_-]{0,32}$/i.test(value)) throw invalid("action", value, "32 of [a-z0-9_-]", 3604);
+  return value;
+}
+
+function cdata(value: unknown): string {
+  if (value === undefined) return "";
+  if (typeof value !== "string" || !/^[a-z0-9_=-]{0,255}$/i.test(value)) throw invalid("cData", value, "255 of [a-z0-9_=-]", 3605);
+  return value;
 }
 
 function language(value: unknown): string {
-  if (typeof value === "string" && /^(auto|[a-z]{2,3}(-[a-z]{2})?)$/i.test(value)) return value;
+  if (value === undefined || value === "") return "auto";
+  if (typeof value === "string" && LANGUAGE.test(value)) return value;
   warn(`Parameter "language" is not "auto" or like "en" or "en-US": using "auto".`);
   return "auto";
 }
@@ -130,10 +200,7 @@ function tabindex(value: unknown): number {
   return 0;
 }
 
-function flag(value: unknown): boolean {
-  return value !== false && value !== "false";
-}
-
 function invalid(name: string, value: unknown, expected: string, code: number): TurnstileError {
-  return new TurnstileError(`Invalid parameter "${name}": expected ${expected}, got ${typeof value}`, code);
+  const got = typeof value === "string" && name !== "sitekey" ? JSON.stringify(value) : value === null ? "null" : typeof value;
+  return new TurnstileError(`Invalid parameter "${name}": expected ${expected}, got ${got}`, code);
 }

@@ -1,5 +1,5 @@
 import { type FromFrame, MARK, type ToFrame } from "./messages.ts";
-import { type Params, TurnstileError, warn } from "./params.ts";
+import { callBack, type Params, TurnstileError, warn } from "./params.ts";
 
 /** Milliseconds after which a silent frame is asked for a sign of life, and after which it counts as dead. */
 const QUIET = 5_000;
@@ -8,6 +8,8 @@ const DEAD = 40_000;
 const RETRY_EXTRA = 2_000;
 /** The family of errors after which no retry is ever scheduled: the visitor's clock is wrong. */
 const NEVER_RETRIED = 200_100;
+/** A frame that hung or crashed: tried again at once, also where `retry` is `never`. */
+const CRASHED = [300_030, 300_031];
 
 const SIZES: Record<string, [width: string, height: string]> = {
   normal: ["300px", "65px"],
@@ -36,18 +38,30 @@ export interface Widget {
   owns(source: unknown): boolean;
 }
 
-export function createWidget(id: string, container: Element, params: Params, base: URL): Widget {
+/** What a widget is made of. */
+export interface WidgetParts {
+  id: string;
+  container: Element;
+  params: Params;
+  /** Of the script: the frame is beside it. */
+  base: URL;
+  /** There is a field under reCAPTCHA's name, too. */
+  compat: boolean;
+}
+
+export function createWidget({ id, container, params, base, compat }: WidgetParts): Widget {
   const { fixed, callbacks } = params;
   const wrapper = document.createElement("div");
   const host = document.createElement("div");
   const iframe = document.createElement("iframe");
-  const field = fixed.responseField ? document.createElement("input") : undefined;
+  const fields: HTMLInputElement[] = [];
   let run = 0;
   let ready = false;
   let executing = false;
   let interactive = false;
   let expired = false;
-  let mode = "managed";
+  /** Known from the frame's first word on. */
+  let mode: string | undefined;
   let token: string | undefined;
   let heard = 0;
   let asked = 0;
@@ -56,16 +70,21 @@ export function createWidget(id: string, container: Element, params: Params, bas
   iframe.title = "Turnstile emulator";
   iframe.tabIndex = fixed.tabindex;
   iframe.style.border = "0";
+  // A page that is isolated (COOP and COEP) may have a frame that is, too.
+  iframe.allow = "cross-origin-isolated; fullscreen";
   host.attachShadow({ mode: "closed" }).append(iframe);
   wrapper.append(host);
-  if (field !== undefined) {
-    field.type = "hidden";
-    field.name = fixed.responseFieldName;
-    field.id = `${id}_response`;
-    wrapper.append(field);
-  }
+  if (fixed.responseField) addField(fixed.responseFieldName, `${id}_response`);
+  if (compat) addField("g-recaptcha-response", `${id}_g_response`);
   load();
   container.append(wrapper);
+
+  function addField(name: string, fieldId: string): void {
+    const field = document.createElement("input");
+    Object.assign(field, { type: "hidden", name, id: fieldId });
+    fields.push(field);
+    wrapper.append(field);
+  }
 
   /** A fresh frame; what the one before still says is ignored. */
   function load(): void {
@@ -76,13 +95,15 @@ export function createWidget(id: string, container: Element, params: Params, bas
     asked = 0;
     stop();
     const query = new URLSearchParams({ sitekey: fixed.sitekey, id, run: String(run), theme: fixed.theme, lang: fixed.language });
-    iframe.src = `${new URL("frame", base)}?${query}`;
+    iframe.src = `${new URL("/turnstile/v0/frame", base)}?${query}`;
     show();
   }
 
   function show(): void {
     const wanted = fixed.appearance === "always" || (fixed.appearance === "execute" && (executing || token !== undefined)) || interactive;
-    const visible = wanted && mode !== "invisible";
+    const visible = wanted && mode !== undefined && mode !== "invisible";
+    // The page learns what mode a widget has from its frame: only then the size can be wrong for it.
+    if (visible && fixed.size === "invisible") throw new TurnstileError(`Invalid parameter "size": the widget is ${mode}`, 2817);
     const [width, height] = (visible ? SIZES[fixed.size] : undefined) ?? ["1px", "1px"];
     // Set property by property: a style attribute would need 'unsafe-inline' in the page's policy.
     Object.assign(iframe.style, { width, height });
@@ -112,7 +133,11 @@ export function createWidget(id: string, container: Element, params: Params, bas
 
   function keep(value: string | undefined): void {
     token = value;
-    if (field !== undefined) field.value = value ?? "";
+    fill(value ?? "");
+  }
+
+  function fill(value: string): void {
+    for (const field of fields) field.value = value;
   }
 
   function restart(): void {
@@ -135,26 +160,36 @@ export function createWidget(id: string, container: Element, params: Params, bas
     keep(value);
     expired = false;
     show();
-    later(life, () => {
+    later(Math.min(life, fixed.expiryInterval), () => {
       expired = true;
       const current = run;
-      callbacks["expired-callback"]?.(value);
+      callBack(callbacks["expired-callback"], value);
       if (fixed.refreshExpired === "auto" && run === current && wrapper.isConnected) reset();
     });
-    callbacks.callback?.(value, false);
+    callBack(callbacks.callback, value, false);
   }
 
   function fail(code: number): void {
     executing = false;
     interactive = false;
     show();
-    if (fixed.retry === "auto" && code !== NEVER_RETRIED) {
+    fill("");
+    const crashed = CRASHED.includes(code);
+    const again = (): void => {
       stop();
-      later(fixed.retryInterval + RETRY_EXTRA, restart);
-    }
+      later(crashed ? 0 : fixed.retryInterval + RETRY_EXTRA, restart);
+    };
+    const { retry } = fixed;
+    if (retry === "auto" && code !== NEVER_RETRIED) again();
     const callback = callbacks["error-callback"];
-    if (callback === undefined) throw new TurnstileError(`Challenge failed with error ${code}, and nobody listens`, 3076);
-    if (callback(String(code)) !== true) console.error(`[Turnstile emulator] Challenge failed with error ${code}.`);
+    if (callback === undefined) {
+      if (retry !== "auto" && crashed) again();
+      throw new TurnstileError(`Challenge failed with error ${code}, and nobody listens`, 3076);
+    }
+    const current = run;
+    if (callBack(callback, String(code)) === true) return;
+    if (retry !== "auto" && crashed && run === current) again();
+    console.error(`[Turnstile emulator] Challenge failed with error ${code}.`);
   }
 
   const self: Widget = {
@@ -178,7 +213,7 @@ export function createWidget(id: string, container: Element, params: Params, bas
       go();
       show();
     },
-    repeat: () => callbacks.callback?.(token, false),
+    repeat: () => void callBack(callbacks.callback, token, false),
     reset,
     remove() {
       run = -1;
@@ -210,12 +245,12 @@ export function createWidget(id: string, container: Element, params: Params, bas
         case "ask":
           interactive = true;
           show();
-          callbacks["before-interactive-callback"]?.();
+          callBack(callbacks["before-interactive-callback"]);
           break;
         case "ticked":
           interactive = false;
           show();
-          callbacks["after-interactive-callback"]?.();
+          callBack(callbacks["after-interactive-callback"]);
           break;
         case "token":
           succeed(message.token, message.life);
@@ -225,14 +260,16 @@ export function createWidget(id: string, container: Element, params: Params, bas
           interactive = false;
           keep(undefined);
           show();
-          callbacks["timeout-callback"]?.();
-          if (message.run === run && fixed.refreshTimeout === "auto") reset();
+          callBack(callbacks["timeout-callback"]);
+          if (message.run !== run || fixed.refreshTimeout !== "auto") break;
+          callBack(callbacks["after-interactive-callback"]);
+          if (message.run === run) reset();
           break;
         case "unsupported":
           if (callbacks["unsupported-callback"] === undefined) fail(110_500);
           else {
             executing = false;
-            callbacks["unsupported-callback"]();
+            callBack(callbacks["unsupported-callback"]);
           }
       }
       if (message.event === "error") fail(message.code);

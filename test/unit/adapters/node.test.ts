@@ -192,6 +192,33 @@ describe("toNode", () => {
     printed.mockRestore();
   });
 
+  it("prints nothing, and tells no next handler, when a client went away and the work for it was aborted", async () => {
+    const printed = vi.spyOn(console, "error").mockImplementation(() => undefined);
+    let called = 0;
+    const next = vi.fn();
+    const handle = toNode(
+      answerWith(async (request) => {
+        called += 1;
+        // As a fetch to a backend that was given the request's signal.
+        return new Promise((_resolve, reject) => request.signal.addEventListener("abort", () => reject(request.signal.reason)));
+      }),
+    );
+    for (const more of [[], [next]]) {
+      const { port } = await listen((req, res) => handle(req, res, ...more));
+      const before = called;
+      const socket = connect(port, "127.0.0.1", () => socket.write("GET /api/x HTTP/1.1\r\nHost: x\r\n\r\n"));
+      socket.on("error", () => undefined);
+      await expect.poll(() => called).toBe(before + 1);
+      socket.destroy();
+    }
+    // An abort that is not the client's is the handler's own error.
+    const { url } = await listen(toNode(answerWith(() => Promise.reject(new DOMException("theirs", "AbortError")))));
+    expect((await fetch(`${url}/api/x`)).status).toBe(500);
+    expect(printed.mock.calls.map(([error]) => String(error))).toEqual(["AbortError: theirs"]);
+    expect(next).not.toHaveBeenCalled();
+    printed.mockRestore();
+  });
+
   it("ends the connection when a stream of ours breaks in the middle: half an answer must not look whole", async () => {
     const { url } = await listen(
       toNode(

@@ -256,6 +256,23 @@ describe("control", () => {
   });
 });
 
+describe("fields that are null", () => {
+  it("count as absent: callers that do not know the address send remoteip: null", async () => {
+    const { fetch, control } = setup();
+    const ask = async (body: unknown): Promise<Record<string, unknown>> => {
+      const headers = { "content-type": "application/json" };
+      return (await fetch("http://127.0.0.1/turnstile/v0/siteverify", { method: "POST", headers, body: JSON.stringify(body) })).json();
+    };
+    const response = control.mint();
+    expect(await ask({ secret: EMULATOR_SECRET, response, remoteip: null, idempotency_key: null })).toMatchObject({ success: true });
+    expect(await ask({ secret: EMULATOR_SECRET, response: null })).toMatchObject({ "error-codes": ["missing-input-response"] });
+    expect(await ask({ secret: null, response })).toMatchObject({ "error-codes": ["missing-input-secret"] });
+    for (const remoteip of [5, {}, ["203.0.113.9"], true]) {
+      expect(await ask({ secret: EMULATOR_SECRET, response: control.mint(), remoteip })).toMatchObject({ "error-codes": ["bad-request"] });
+    }
+  });
+});
+
 describe("paths", () => {
   it("foreign ones are 404, and a token is only handed to the emulator's own frame", async () => {
     const { fetch } = setup();
@@ -276,6 +293,17 @@ describe("paths", () => {
     const { fetch } = setup();
     const request = new Request("http://127.0.0.1/turnstile/v0/api.js");
     for (const second of [{ requestIP: () => null }, { method: "POST" }, undefined])
-      expect((await fetch(request, second)).status).toBe(200);
+      expect((await fetch(request, second)).status).toBe(302);
+  });
+
+  it("api.js leads to its version on the same host, with the query; other versions are 404", async () => {
+    const { fetch } = setup();
+    const answer = await fetch("http://127.0.0.1/turnstile/v0/api.js?render=explicit");
+    const location = answer.headers.get("location") ?? "";
+    expect([answer.status, answer.headers.get("cross-origin-resource-policy")]).toEqual([302, "cross-origin"]);
+    expect(location).toMatch(/^\/turnstile\/v0\/g\/[0-9a-f]{12}\/api\.js\?render=explicit$/);
+    const script = await fetch(`http://127.0.0.1${location}`);
+    expect([script.status, script.headers.get("content-type")]).toEqual([200, "text/javascript; charset=utf-8"]);
+    expect((await fetch("http://127.0.0.1/turnstile/v0/g/000000000000/api.js")).status).toBe(404);
   });
 });
