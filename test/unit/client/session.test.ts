@@ -228,6 +228,19 @@ describe("session", () => {
     expect(server.calls("GET /scores").map(({ credential }) => credential)).toEqual([""]);
   });
 
+  it.each([
+    [{ action: "other" }, { action: "other", cData: undefined }],
+    [{ cdata: "abc" }, { action: "score_submit", cData: "abc" }],
+  ])("the default's spare is never used for %j, and stays for the default", async (wish, rendered) => {
+    const { client, turnstile } = make();
+    const widgetOf = (token: string): unknown => turnstile.rendered[Number(token.split("-w")[1]) - 1];
+    await settle(client.token());
+    const spare = turnstile.rendered[1];
+    const { action, cData } = Object(widgetOf(await settle(client.token(wish))));
+    expect({ action, cData }).toEqual(rendered);
+    expect(widgetOf(await settle(client.token()))).toBe(spare);
+  });
+
   it("a spare that failed, or was torn out of the page, is not used", async () => {
     const { client, turnstile } = make();
     await settle(client.token());
