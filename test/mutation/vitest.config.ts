@@ -1,3 +1,4 @@
+import { mergeConfig } from "vitest/config";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 import base from "../vitest.config.ts";
 
@@ -10,16 +11,29 @@ const exclude = [
 ];
 
 /** A mutant is done with at the first test that fails: an area's own tests find most, and the long ones come last. */
-const FIRST = ["tokens", "store", "gate", "clearance", "limits", "http", "promises", "attacks"];
+const FIRST = [
+  "unit/tokens",
+  "unit/store",
+  "contract/store",
+  "unit/gate",
+  "unit/clearance",
+  "unit/limits",
+  "unit/http",
+  "unit/promises",
+  "unit/attacks",
+];
 
 class AreaFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const rank = ({ moduleId }: TestSpecification): number => {
-      const at = FIRST.findIndex((folder) => moduleId.includes(`/test/unit/${folder}/`));
+      const at = FIRST.findIndex((folder) => moduleId.includes(`/test/${folder}/`));
       return at < 0 ? FIRST.length : at;
     };
     return [...files].sort((a, b) => rank(a) - rank(b));
   }
 }
 
-export default { ...base, test: { ...base.test, exclude, sequence: { sequencer: AreaFirst } } };
+// Besides the unit tests: of the contracts the one that needs no backend.
+const include = ["test/contract/store/memory.test.ts"];
+
+export default mergeConfig(base, { test: { include, exclude, sequence: { sequencer: AreaFirst } } });
