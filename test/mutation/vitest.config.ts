@@ -36,4 +36,8 @@ class AreaFirst extends BaseSequencer {
 // Besides the unit tests: of the contracts the one that needs no backend.
 const include = ["test/contract/store/memory.test.ts"];
 
-export default mergeConfig(base, { test: { include, exclude, sequence: { sequencer: AreaFirst } } });
+const config = mergeConfig(base, { test: { include, exclude, sequence: { sequencer: AreaFirst } } });
+const only = process.env["MUTATION_TESTS"];
+if (only) config.test.include = only.split(",");
+
+export default config;
