@@ -17,6 +17,9 @@ export const PLAYER_HEADER = "x-gatepass-player";
 /** Carries a fresh Turnstile token for one write. */
 export const TURNSTILE_HEADER = "x-turnstile-token";
 
+/** Names a call of the client, so that a request that is sent twice counts once: a structured-field string, e.g. `"kQ3vY8bN0aZt5cRw7eXuLg"`. */
+export const IDEMPOTENCY_HEADER = "idempotency-key";
+
 /** Carries a clearance on the retry, beside the application's own `Authorization`. */
 export const CLEARANCE_HEADER = "x-app-clearance";
 /** Names a request: made by the client (or else by the server), the same on the retry. */
@@ -40,12 +43,18 @@ export const HEADER: Readonly<Record<"session" | "player" | "turnstile" | "reque
   appVersion: "x-app-version",
 };
 
-/** Paths below `basePath`. */
-export const PATH = {
-  session: "/session",
-  scores: "/scores",
-  commitments: "/commitments",
-} as const;
+/** Paths below `basePath`: a Turnstile token for a session. */
+export const SESSION_PATH = "/session";
+/** The board. */
+export const SCORES_PATH = "/scores";
+/** Signed scores. */
+export const COMMITMENTS_PATH = "/commitments";
+/** All paths below `basePath`. */
+export const PATH: Readonly<Record<"session" | "scores" | "commitments", string>> = {
+  session: SESSION_PATH,
+  scores: SCORES_PATH,
+  commitments: COMMITMENTS_PATH,
+};
 
 /** Path under which the API lives unless configured. */
 export const BASE_PATH = "/api";
@@ -151,6 +160,8 @@ export interface PublicScore {
 /** Answer of `GET /scores`. `me` (and no caching) only with a session; `around` only when asked for. */
 export interface ScoresAnswer {
   scores: PublicScore[];
+  /** Only where the board rises: a lower score is better. */
+  order?: "asc";
   me?: PublicScore | null;
 }
 

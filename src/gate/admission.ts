@@ -4,12 +4,13 @@ import { type RefusalExtra, refusalResponse } from "../http/index.ts";
 import { canonicalSubjects, planLimits, quotasOf } from "../limits/index.ts";
 import type { LimitRule, Subjects } from "../limits/types.ts";
 import { HEADER, type PublicCode } from "../protocol.ts";
+import type { UsesQuota } from "../store/contract.ts";
 import { MAX_QUOTAS } from "../store/validate.ts";
 import { readSession } from "./credentials.ts";
 import type { Settings } from "./options.ts";
 import type { Players } from "./players.ts";
 import type { SessionDesk } from "./sessions.ts";
-import { type Item, openTill, type Watch, weaker } from "./till.ts";
+import { type Item, openTill, type Till, type Watch, weaker } from "./till.ts";
 import type { Admission, AdmitOptions, Admitted, GuardContext, Refused, Vouched } from "./types.ts";
 import { type Visit, whoIs } from "./visit.ts";
 
@@ -28,36 +29,31 @@ export interface Gatehouse {
   ) => Promise<Vouched | Refused | undefined>)[];
 }
 
-/** How to give back what a guard spent. */
-interface Spent {
-  undo?: Vouched["undo"] | undefined;
-}
-
 /** Decides whether a request may go on, and charges it. */
 export function createAdmission(house: Gatehouse): (visit: Visit, options: AdmitOptions) => Promise<Admission> {
   const { settings, players, sessions, watch, limits, guards } = house;
 
   return async (visit, options) => {
-    const spent: Spent = {};
+    checkOptions(settings, limits, options);
+    const till = openTill(settings, watch, visit.emit, (limiter) => limiter.limit(till.subjects, visit.request));
     try {
-      return await admit(visit, options, spent);
+      return await admit(visit, options, till);
     } catch (error) {
       // What a guard spent for a request that a backend of ours then failed.
-      await spent.undo?.();
+      await till.undo();
       throw error;
     }
   };
 
-  async function admit(visit: Visit, options: AdmitOptions, spent: Spent): Promise<Admission> {
-    checkOptions(settings, limits, options);
-    const { action, cost = 1, open = false, quotas = [], failures, strict = false } = options;
+  async function admit(visit: Visit, options: AdmitOptions, till: Till): Promise<Admission> {
+    const { action, cost = 1, open = false, quotas = [], call, failures, strict = false } = options;
     // The one place where a mode relaxes an admission; see `Mode` for what it may relax.
     const enforced = strict || settings.resolved.mode === "enforce";
     const names = [...(options.limits ?? [])];
     const { request, info, emit } = visit;
-    const till = openTill(settings, watch, emit, (limiter) => limiter.limit(subjects, request));
     const playerToken = request.headers.get(HEADER.player);
     let vouched: Admitted | undefined;
+    let player: string | undefined;
     let dryRun = false;
     /** Whose credential is charged, for events. */
     let who: Pick<EventFields, "session" | "player"> = {};
@@ -66,8 +62,14 @@ export function createAdmission(house: Gatehouse): (visit: Visit, options: Admit
 
     const refuse = async (code: PublicCode, extra?: RefusalExtra): Promise<Refused> => {
       // What a guard spent for a request that is refused after all.
-      await vouched?.undo();
-      return { ok: false, code, response: refusalResponse(code, extra), retryAfter: extra?.retryAfter || undefined, player: who.player };
+      await till.undo();
+      return {
+        ok: false,
+        code,
+        response: refusalResponse(code, extra),
+        retryAfter: extra?.retryAfter || undefined,
+        player: player ?? who.player,
+      };
     };
     /** A check that the mode may relax failed: the refusal, or undefined where the request goes on. */
     const fail = async (code: PublicCode, reason: EventReason, extra?: RefusalExtra, limit?: string): Promise<Refused | undefined> => {
@@ -78,11 +80,8 @@ export function createAdmission(house: Gatehouse): (visit: Visit, options: Admit
       dryRun = true;
       return undefined;
     };
-    const ruleOf = (rule: LimitRule): LimitRule => (strict ? { onStoreError: "deny", ...rule } : rule);
     const rulesFor = (who: Subjects): Item[] =>
-      names
-        .flatMap((name) => planLimits((limits.get(name) ?? []).map(ruleOf), who, request, name))
-        .map((layer) => ({ ...layer, exact: failures }));
+      names.flatMap((name) => planLimits(limits.get(name) ?? [], who, request, name)).map((layer) => ({ ...layer, exact: failures }));
     /** Charges; what the mode relaxes is left out and the rest charged again, so that a one-use id stays one under every mode. */
     const pay = async (items: readonly Item[]): Promise<Refused | undefined> => {
       for (let left = items; left.length > 0; ) {
@@ -94,8 +93,10 @@ export function createAdmission(house: Gatehouse): (visit: Visit, options: Admit
           dryRun = till.degraded = true;
           return undefined;
         }
-        const { refused: by, paid, retryAfter } = receipt;
-        if (!by) return undefined;
+        const { refused: first, paid, retryAfter } = receipt;
+        if (!first) return undefined;
+        // A repeat is told so also where its session is used up or a limit is reached: what it asks for was paid.
+        const by = (first.state?.why === "full" && left.find(({ code, state }) => code && state?.why)) || first;
         const why = by.state?.why ?? "full";
         const extra = { retryAfter, headers: till.headers(retryAfter) };
         if (by.code) {
@@ -120,6 +121,7 @@ export function createAdmission(house: Gatehouse): (visit: Visit, options: Admit
     };
     if (credential?.claims) who = { session: credential.claims.jti, player: credential.claims.sub };
     const subjects = { ...named, ...(claims && who) };
+    till.subjects = subjects;
 
     const lacking = async (): Promise<Refused | undefined> =>
       credential?.code && !fresh ? fail(credential.code, credential.reason ?? "session_missing") : undefined;
@@ -128,11 +130,11 @@ export function createAdmission(house: Gatehouse): (visit: Visit, options: Admit
     for (const guard of open || refused ? [] : guards) {
       const opinion = await guard(visit, { info, options, subjects: named, session: async () => claims });
       if (opinion?.ok === false) {
-        await vouched?.undo();
+        await till.undo();
         return opinion;
       }
+      if (opinion) till.undos.push(opinion.undo);
       vouched ??= opinion;
-      spent.undo ??= opinion?.undo;
       names.push(...(opinion?.limits ?? []).filter((name) => !names.includes(name)));
     }
     // Not the client with the most quotas shall be the first to find out that they are too many.
@@ -141,17 +143,24 @@ export function createAdmission(house: Gatehouse): (visit: Visit, options: Admit
     if (bySession && action === undefined) refused = await lacking();
     if (refused) return refused;
 
-    const items: Item[] = quotas.map((quota) => ({ ...quota }));
     const rules = rulesFor(subjects);
     let level = vouched?.level ?? "none";
-    let player = claims?.sub ?? vouched?.player;
+    player = claims?.sub ?? vouched?.player;
+    /** One spend, now that it is known who pays: the credential's use, the features' quotas, the limits. */
+    const charge = async (layers = rules, use?: UsesQuota, session?: string, key?: number): Promise<Refused | undefined> => {
+      if (!open) player ??= await players.of(visit, playerToken, undefined, call);
+      const items: Item[] = [...quotas];
+      if (use) items.unshift({ quota: use });
+      if (call && player) items.push(await call.once({ player, session, key }));
+      return pay([...items, ...layers]);
+    };
     if (bySession && claims) {
       level = "session";
       till.degraded = claims.deg === true;
       once = claims.uses === 1;
       if (cost > claims.uses) refused = await fail("SESSION_EXHAUSTED", "full");
-      else items.unshift({ quota: sessions.uses(claims, claims.uses, cost) });
-      refused ??= await pay([...items, ...rules]);
+      const { jti, uses, key } = claims;
+      refused ??= await charge(rules, cost > uses ? undefined : sessions.uses(claims, uses, cost), jti, key);
     } else if (bySession && fresh) {
       // Two spends: the limits, so that nobody makes us ask Cloudflare without end; then, with the answer, the token's one use.
       refused = await pay(rules);
@@ -161,25 +170,24 @@ export function createAdmission(house: Gatehouse): (visit: Visit, options: Admit
       if (solve?.ok) {
         level = "turnstile";
         till.degraded ||= solve.degraded;
-        player = await players.of(visit, playerToken, solve.seed);
+        player = await players.of(visit, playerToken, solve.seed, call);
         who = { session: solve.jti, player };
         once = true;
         // All of its counter: neither a second write nor a session is to be had beside it for the price of one.
         const all = Math.max(1, cost);
         const more = rulesFor({ ...subjects, ...who }).filter(({ quota }) => !rules.some((rule) => rule.quota.key === quota.key));
-        refused = await pay([{ quota: sessions.uses(solve, all, all) }, ...items, ...more]);
+        refused = await charge(more, sessions.uses(solve, all, all), solve.jti);
       } else if (enforced && solve) {
         // Nobody could tell whether the token was good: the attempt does not count. The breaker limits how often Cloudflare is asked meanwhile.
         if (solve.code === "UNAVAILABLE") await till.undo(true);
         return refuse(solve.code);
       } else {
         dryRun = true;
-        refused = await pay(items);
+        refused = await charge([]);
       }
-    } else refused = await pay([...items, ...rules]);
+    } else refused = await charge();
     if (refused) return refused;
 
-    if (!open) player ??= await players.of(visit, playerToken);
     const headers = till.headers();
     for (const [name, value] of vouched?.headers ?? []) headers.append(name, value);
     if (dryRun) level = "none";
@@ -192,20 +200,17 @@ export function createAdmission(house: Gatehouse): (visit: Visit, options: Admit
       degraded: till.degraded || vouched?.degraded === true,
       dryRun: dryRun || vouched?.dryRun === true,
       accuracy: weaker(till.accuracy, vouched?.accuracy ?? "exact"),
-      undo: async (rates = failures) => {
-        await till.undo(rates);
-        await vouched?.undo();
-      },
+      undo: (rates = failures) => till.undo(rates),
     };
   }
 }
 
 /** @throws {TypeError} {RangeError} the program asks for what can never be */
 export function checkOptions(settings: Settings, limits: Gatehouse["limits"], options: AdmitOptions): void {
-  const { action, cost = 1, limits: names = [], quotas = [], open } = options;
+  const { action, cost = 1, limits: names = [], quotas = [], call, open } = options;
   if (action !== undefined && !settings.actions.includes(action)) throw new TypeError(`Cannot admit: unknown action "${action}"`);
   if (!Number.isInteger(cost) || cost < 0 || cost > settings.resolved.sessionUses) throw new RangeError(`Cannot admit: cost ${cost}`);
-  let count = quotas.length + (open ? 0 : 1);
+  let count = quotas.length + (open ? 0 : 1) + (call ? 1 : 0);
   for (const name of names) {
     const rules = limits.get(name);
     if (!rules) throw new TypeError(`Cannot admit: unknown limit "${name}"`);

@@ -2,14 +2,15 @@ import { TYP } from "../protocol.ts";
 import { randomId } from "../util/random.ts";
 import type { Settings } from "./options.ts";
 import { type Keys, shortMac } from "./secrets.ts";
+import type { Call } from "./types.ts";
 import type { Visit } from "./visit.ts";
 
 /** Who plays. */
 export interface Players {
   /** The account that the application names; undefined where it has none or nobody is logged in. */
   account(visit: Visit): Promise<string | undefined>;
-  /** The account, else the browser as before, else the solve itself (`seed`: its token), else a guest for this one request. */
-  of(visit: Visit, playerToken: string | null | undefined, seed?: string): Promise<string>;
+  /** The account, else the browser as before, else the solve itself (`seed`: its token), else the guest of this one call or request. */
+  of(visit: Visit, playerToken: string | null | undefined, seed?: string, call?: Call): Promise<string>;
 }
 
 export function createPlayers({ given, random }: Settings, keys: Keys | undefined): Players {
@@ -32,9 +33,9 @@ export function createPlayers({ given, random }: Settings, keys: Keys | undefine
   };
   return {
     account,
-    of: async (visit, playerToken, seed) =>
+    of: async (visit, playerToken, seed, call) =>
       (await account(visit)) ??
       (await returning(playerToken)) ??
-      (keys && seed ? shortMac(keys.subkeys, "jti/1", ["player", seed]) : randomId(random)),
+      (keys && seed ? shortMac(keys.subkeys, "jti/1", ["player", seed]) : ((await call?.guest()) ?? randomId(random))),
   };
 }

@@ -1,7 +1,7 @@
 import { isGatepassError } from "../errors.ts";
 import type { EventReason, Events } from "../events/types.ts";
 import { fallBack, type KnownRefusal, rateHeaders } from "../limits/index.ts";
-import type { Limiter, LimitLayer, LimitResult } from "../limits/types.ts";
+import type { Limiter, LimitLayer, LimitResult, Subjects } from "../limits/types.ts";
 import type { PublicCode } from "../protocol.ts";
 import type { Consistency, Quota, QuotaState, SpendResult } from "../store/contract.ts";
 import type { Settings } from "./options.ts";
@@ -35,9 +35,13 @@ export interface Till {
   /** A backend was down and its rules let that pass. */
   degraded: boolean;
   accuracy: Consistency;
+  /** Who is charged, for a limiter that counts while the store is down. */
+  subjects: Subjects;
   /** Charges all items or none; a store's error is thrown on unless every rule there says what to do then. */
   charge(items: readonly Item[]): Promise<Receipt>;
   headers(retryAfter?: number): Headers;
+  /** How to give back each charge, with or without its rates; who charged elsewhere adds to it. */
+  readonly undos: ((rates: boolean) => Promise<unknown>)[];
   /**
    * Gives back what was charged, once. Never throws. Without `rates` only uses and one-use ids: if rates were given back as well, a client whose requests
    * make our own work fail could repeat that work without a limit.
@@ -67,8 +71,7 @@ export function openTill(
 ): Till {
   const { rateStore } = given;
   const charged: Item[] = [];
-  /** How to give back each charge, with or without its rates. */
-  const undos: ((rates: boolean) => Promise<unknown>)[] = [];
+  const undos: Till["undos"] = [];
   /** The clock of whoever counted last: what it says is over then, is not over by ours. */
   let now: number | undefined;
 
@@ -90,7 +93,8 @@ export function openTill(
       watch.down(emit, error);
       const fallback = await fallBack(
         items.map(({ rule }) => rule),
-        resolved.onStoreError,
+        // A guess that nobody counts is not let pass, unless the rule itself says so.
+        items.some(({ exact }) => exact) ? "deny" : resolved.onStoreError,
         ask,
       );
       if (!fallback) throw error;
@@ -151,6 +155,8 @@ export function openTill(
   const till: Till = {
     degraded: false,
     accuracy: "exact",
+    subjects: {},
+    undos,
     async charge(items) {
       if (!rateStore) return spend(store, items);
       // Rules on the looser store first: what follows on the exact one is all or nothing by itself.

@@ -123,17 +123,39 @@ export interface ProtectOptions {
 export interface AdmitOptions extends ProtectOptions {
   /** A uses quota's `expiresAt` is when what it counts is surely over: `options.clockTolerance` is in it. */
   quotas?: readonly { quota: Quota; code: PublicCode; reason?: EventReason | undefined }[];
-  /** The limits count failures: they stay on the exact store, also beside a looser one, so that `undo` gives a success back. */
+  /** The call that the request repeats, where the client named it. */
+  call?: Call | undefined;
+  /**
+   * The limits count failures: they stay on the exact store, also beside a looser one, so that `undo` gives a success back; and while the store is down
+   * they deny, unless a rule's own `onStoreError` says otherwise.
+   */
   failures?: boolean;
   /**
-   * The limits hold under every mode, and while the store is down unless their rules say otherwise: those of an authentication, and those before a token
-   * is signed. Default false: `monitor` and `off` let pass what is over a limit.
+   * The limits hold under every mode: those of an authentication, and those before a token is signed. Default false: `monitor` and `off` let pass what is
+   * over a limit.
    */
   strict?: boolean;
   /** Who asks, where the request says so in its body; wins over what its headers say. */
   subjects?: Subjects;
   /** Charged and reported even though nothing is required (public reads): no session is asked for. */
   open?: boolean;
+}
+
+/** A call of a client, which may reach the gate in several requests. */
+export interface Call {
+  /** The call's one-use id, charged in the same spend. A repeat is refused with its code, also where the session is used up by now. */
+  once(payer: Payer): Promise<NonNullable<AdmitOptions["quotas"]>[number]>;
+  /** The player of a request that shows no credential: the same one for each request of the call. */
+  guest(): Promise<string>;
+}
+
+/** Who pays for a request. */
+export interface Payer {
+  player: string;
+  /** `jti` of the session or of the fresh token; undefined where neither is spent. */
+  session?: string | undefined;
+  /** Position in the ring of the secret that verified the session. */
+  key?: number | undefined;
 }
 
 /** The answer to a request for admission. */

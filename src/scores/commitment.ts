@@ -24,6 +24,8 @@ export interface CommitmentClaims {
   run?: string;
   /** What was odd about the run. */
   flags?: readonly string[];
+  /** 1 to 128 characters: commitments with one id count once together. Default: a random id. */
+  jti?: string;
 }
 
 /** A commitment whose MAC and times were checked. */

@@ -5,10 +5,11 @@
  */
 
 import type { FeatureFactory } from "../gate/types.ts";
+import { commitRoute } from "./commit.ts";
 import { moderationRoutes } from "./moderate.ts";
 import { SCORE_LIMITS, type ScoresOptions, settle } from "./options.ts";
 import { readRoute } from "./read.ts";
-import { commitRoute, submitRoute } from "./submit.ts";
+import { submitRoute } from "./submit.ts";
 
 export { LEVELS, type Level, type PublicScore, type ScoreReceipt, type ScoresAnswer } from "../protocol.ts";
 export type { BoardRules, Operator, Order, ScoreBoard, ScoreEntry, ScoreRow, SubmitResult } from "./board.ts";

@@ -1,21 +1,23 @@
 import * as z from "zod/mini";
 import type { EventReason } from "../events/types.ts";
 import type { Admitted, Route, RouteContext } from "../gate/types.ts";
-import { type CommitmentAnswer, type Level, PATH, type PublicCode, type ScoreReceipt } from "../protocol.ts";
+import { type Level, PATH, type PublicCode, type ScoreReceipt } from "../protocol.ts";
 import { randomId } from "../util/random.ts";
-import type { ScoreEntry } from "./board.ts";
-import { COMMITMENT_TTL, type Commitment, commitmentQuota, readCommitment, signCommitment } from "./commitment.ts";
+import type { BoardRules, ScoreBoard, ScoreEntry, ScoreRow } from "./board.ts";
+import { callOf, type Once, onceOf } from "./call.ts";
+import { type Commitment, readCommitment } from "./commitment.ts";
 import { cleanName } from "./names.ts";
 import type { Board, Settled } from "./options.ts";
 import { periodsOf } from "./periods.ts";
 import { levelNumber, nextScore } from "./ranking.ts";
 
 /** A fraction, -0, 1e400 or a text is no score of any board. */
-const scoreSchema = z.number().check(z.refine((score) => Number.isSafeInteger(score) && !Object.is(score, -0)));
+export const scoreSchema: z.ZodMiniType<number> = z
+  .number()
+  .check(z.refine((score) => Number.isSafeInteger(score) && !Object.is(score, -0)));
 const name = z.optional(z.string());
 const board = z.optional(z.string());
 const submissionSchema = z.union([z.strictObject({ score: scoreSchema, name, board }), z.strictObject({ commitment: z.string(), name })]);
-const commitmentSchema = z.strictObject({ score: scoreSchema, board });
 
 /** What a request asks to be written, checked as far as it can be without the store. */
 interface Claim {
@@ -26,35 +28,9 @@ interface Claim {
   proof: Commitment | undefined;
 }
 
-type Refuse = (code: PublicCode, reason: EventReason, player?: string) => Response;
+export type Refuse = (code: PublicCode, reason: EventReason, player?: string) => Response;
 
-/** `POST /commitments`: signs that this player claims this score now. */
-export function commitRoute(settled: Settled): Route {
-  return {
-    method: "POST",
-    path: PATH.commitments,
-    async handle(ctx) {
-      const { kernel } = ctx;
-      const given = await ctx.body(commitmentSchema);
-      const refuse = rejector(ctx);
-      const checked = check(settled, given.board, given.score, "claimed", refuse);
-      if (checked instanceof Response) return checked;
-      const admission = await ctx.admit({ action: settled.action, limits: ["scores.commit"] });
-      if (!admission.ok) return admission.response;
-      const { player, claims } = admission;
-      // What a mode let pass is never signed: the token would outlive the mode.
-      if (admission.level === "none" || !kernel.tokens || player === undefined) return ctx.respond(200, { dryRun: true });
-      const { name } = checked;
-      const about = { score: given.score, ts: kernel.clock(), game: name, board: name, sub: player, level: "claimed" } as const;
-      const commitment = await undoing(admission, signCommitment(kernel.tokens, about));
-      ctx.emit("score_committed", { outcome: "allow", player, ...(claims && { session: claims.jti }) });
-      const answer: CommitmentAnswer = { commitment, expiresIn: COMMITMENT_TTL };
-      return ctx.respond(200, answer);
-    },
-  };
-}
-
-/** `POST /scores`: one spend of session, limits and commitment, then the row. */
+/** `POST /scores`: one spend of session, limits and the one-use id of the commitment or call, then the row. */
 export function submitRoute(settled: Settled): Route {
   return {
     method: "POST",
@@ -64,33 +40,33 @@ export function submitRoute(settled: Settled): Route {
       const refuse = rejector(ctx);
       const claim = await readClaim(ctx, settled, refuse);
       if (claim instanceof Response) return claim;
-      const { proof } = claim;
+      const { proof, board } = claim;
+      const call = callOf(ctx, "score", board.name);
       // Before the spend: somebody else's attempt must not use a commitment up.
       const holder = proof && (await ctx.session());
       if (proof && holder && holder.sub !== proof.sub) return refuse("WRONG_PLAYER", "wrong_player", holder.sub);
-      const quota = proof && commitmentQuota(proof, kernel.options.clockTolerance);
-      const once = { code: "COMMITMENT_USED", reason: "commitment_used" } as const;
-      const admission = await ctx.admit({
-        action: settled.action,
-        limits: ["scores.write"],
-        quotas: quota ? [{ quota, ...once }] : [],
-      });
+      const signed = proof && onceOf(kernel, proof);
+      const once = signed ?? call;
+      const paid = signed ? { quotas: [{ ...signed, quota: signed.made.quota }] } : { call };
+      const admission = await ctx.admit({ action: settled.action, limits: ["scores.write"], ...paid });
       if (!admission.ok) {
-        if (admission.code !== once.code || !proof) return admission.response;
+        const { code, player, response } = admission;
+        if (!once?.made || code !== once.code || player === undefined) return response;
         // The player, by a session or by a fresh token with the player token beside it.
-        return admission.player === proof.sub ? again(ctx, settled, { ...claim, proof }, refuse) : refuse(once.code, once.reason);
+        return proof && player !== proof.sub ? refuse(once.code, once.reason) : again(ctx, settled, claim, once, player, refuse);
       }
       // The refusal is the client's doing and stays charged; the commitment is still good.
       const keep = async (response: Response): Promise<Response> => {
-        if (quota) await kernel.store.refund([quota], kernel.clock());
+        if (signed) await kernel.store.refund([signed.made.quota], kernel.clock());
         return response;
       };
       const player = admission.level === "none" && proof ? proof.sub : admission.player;
       if (player === undefined) throw new TypeError("Cannot submit the score: the admission names no player");
       if (proof && player !== proof.sub) return keep(refuse("WRONG_PLAYER", "wrong_player", player));
-      const name = await undoing(admission, claim.board.namer.nameOf(claim.name, player));
+      const name = await undoing(admission, board.namer.nameOf(claim.name, player));
       if (name === null) return keep(refuse("NAME_INVALID", "name", player));
-      return undoing(admission, write(ctx, settled, claim, { player, name }, refuse, admission));
+      const { id = randomId(kernel.random), at = kernel.clock() } = once?.made ?? {};
+      return undoing(admission, write(ctx, settled, claim, entryOf(claim, id, at, player, name), once, refuse, admission));
     },
   };
 }
@@ -116,7 +92,7 @@ async function readClaim(ctx: RouteContext, settled: Settled, refuse: Refuse): P
 }
 
 /** The board, if it takes such a score. */
-function check(settled: Settled, name: string | undefined, score: number, level: Level, refuse: Refuse): Board | Response {
+export function check(settled: Settled, name: string | undefined, score: number, level: Level, refuse: Refuse): Board | Response {
   const found = name === undefined ? settled.first : settled.boards.get(name);
   if (!found) return refuse("NOT_FOUND", "invalid");
   const { min, max } = found.rules;
@@ -128,61 +104,75 @@ function check(settled: Settled, name: string | undefined, score: number, level:
 async function write(
   ctx: RouteContext,
   settled: Settled,
-  claim: Claim,
-  { player, name }: { player: string; name: string },
+  { proof, board }: Claim,
+  entry: ScoreEntry,
+  once: Once | undefined,
   refuse: Refuse,
-  admission: Admitted,
+  { claims, degraded, dryRun }: Admitted,
 ): Promise<Response> {
-  const { status, ...receipt } = await settled.store.submit(entryOf(ctx, claim, player, name), rulesOf(ctx, claim));
+  const { player } = entry;
+  const { status, ...receipt } = await settled.store.submit(entry, rulesOf(board, entry));
   if (status === "banned") return refuse("PLAYER_BANNED", "player_banned", player);
-  if (receipt.id === "") return refuse("COMMITMENT_USED", "commitment_used", player);
+  if (receipt.id === "") return refuse(once?.code ?? "REQUEST_REPLAYED", once?.reason ?? "request_replayed", player);
   if (status === "repeated") return ctx.respond(200, receipt);
-  const { claims, degraded, dryRun } = admission;
   ctx.emit("score_accepted", {
     outcome: "allow",
     player,
     ...(claims && { session: claims.jti }),
-    ...(claim.proof?.run !== undefined && { run: claim.proof.run }),
+    ...(proof?.run !== undefined && { run: proof.run }),
     ...(degraded && { degraded }),
     ...(dryRun && { dry_run: dryRun }),
   });
   return ctx.respond(201, receipt satisfies ScoreReceipt);
 }
 
-/** The commitment was used before, by this very player: a retry. Answered with the row as it stands, and charged, or it would be free reading. */
-async function again(ctx: RouteContext, settled: Settled, claim: Claim & { proof: Commitment }, refuse: Refuse): Promise<Response> {
-  const { kernel } = ctx;
-  const { proof, board } = claim;
-  const player = proof.sub;
+/** The one-use id was used before, by this very player: a repeat. Answered with the row as it stands, and charged, or it would be free reading. */
+async function again(ctx: RouteContext, settled: Settled, claim: Claim, once: Once, player: string, refuse: Refuse): Promise<Response> {
+  const { board, proof } = claim;
   const admission = await ctx.admit({ open: true, limits: ["scores.read"] });
   if (!admission.ok) return admission.response;
-  const { states } = await kernel.store.spend([{ ...commitmentQuota(proof, kernel.options.clockTolerance), cost: 0 }]);
+  const at = await once.since();
+  // Its first request failed meanwhile and gave the id back: nothing was paid for, and nothing may be written.
+  if (at === "gone") return ctx.refuse("UNAVAILABLE");
   // Over, or older than a store that forgot what was spent before it started: nobody can say that it was used.
-  if (states[0]?.why !== "full") return refuse("COMMITMENT_EXPIRED", "expired", player);
-  const row = await settled.store.ofPlayer({ board: board.name, period: "all", player });
-  const entry = entryOf(ctx, claim, player, "");
-  if (row && (row.submission === proof.jti || nextScore(row, entry, rulesOf(ctx, claim)) === null)) {
-    return ctx.respond(200, { id: row.id, rank: row.rank, best: row.submission === proof.jti } satisfies ScoreReceipt);
-  }
-  // Charged but not seen on the board: written this instant by a twin of this request, removed since, or lost between store and board, where the
-  // player must not pay for it. The board takes each submission once, so that asking it again is safe.
+  if (at === "expired") return proof ? refuse("COMMITMENT_EXPIRED", "expired", player) : refuse(once.code, once.reason, player);
+  const entry = entryOf(claim, once.made?.id ?? "", at, player, "");
+  const row = await standing(settled.store, entry, rulesOf(board, entry));
+  if (row) return ctx.respond(200, { id: row.id, rank: row.rank, best: row.submission === entry.submission } satisfies ScoreReceipt);
+  // Charged but not seen on the board: written this instant by a twin of this request, hidden or removed since, or lost between store and board, where the
+  // player must not pay for it. The board takes each submission once, so that asking it again is safe; and it alone knows who is banned.
   const name = await board.namer.nameOf(claim.name, player);
   if (name === null) return refuse("NAME_INVALID", "name", player);
-  return write(ctx, settled, claim, { player, name }, refuse, admission);
+  return write(ctx, settled, claim, { ...entry, name }, once, refuse, admission);
 }
 
-function entryOf({ kernel }: RouteContext, { board: { name: board }, score, proof }: Claim, player: string, name: string): ScoreEntry {
-  const { jti = randomId(kernel.random), ts: at = kernel.clock(), level = "claimed", flags = [] } = proof ?? {};
-  return { board, player, score, at, submission: jti, level, flags, name };
+/** The player's row, if it is shown and this entry would change neither it nor that of another period. */
+async function standing(store: ScoreBoard, entry: ScoreEntry, rules: BoardRules): Promise<ScoreRow | undefined> {
+  const { board, player, submission } = entry;
+  let first: ScoreRow | undefined;
+  for (const period of rules.periods) {
+    const row = await store.ofPlayer({ board, period, player });
+    if (!row || row.hidden) return undefined;
+    first ??= row;
+    // All periods are written at once.
+    if (row.submission === submission) return first;
+    if (nextScore(row, entry, rules) !== null) return undefined;
+  }
+  return first;
+}
+
+function entryOf({ board, score, proof }: Claim, submission: string, at: number, player: string, name: string): ScoreEntry {
+  const { level = "claimed", flags = [] } = proof ?? {};
+  return { board: board.name, player, score, at, submission, level, flags, name };
 }
 
 /** Periods by the server's clock when the score was committed to: whoever types a name over midnight is on the board of the day that was played. */
-function rulesOf({ kernel }: RouteContext, { board, proof }: Claim): Board["rules"] & { periods: readonly string[] } {
-  return { ...board.rules, periods: periodsOf(proof?.ts ?? kernel.clock()) };
+function rulesOf({ rules }: Board, { at }: ScoreEntry): BoardRules {
+  return { ...rules, periods: periodsOf(at) };
 }
 
 /** Refuses, and says so in an event: never with a name in it. */
-function rejector(ctx: RouteContext): Refuse {
+export function rejector(ctx: RouteContext): Refuse {
   return (code, reason, player) => {
     ctx.emit("score_rejected", { outcome: "deny", code, reason, ...(player !== undefined && { player }) });
     return ctx.refuse(code);
@@ -190,7 +180,7 @@ function rejector(ctx: RouteContext): Refuse {
 }
 
 /** Waits for work of our own; when it fails, the client has paid for nothing and gets back what was charged. */
-async function undoing<T>(admission: Admitted, work: Promise<T>): Promise<T> {
+export async function undoing<T>(admission: Admitted, work: Promise<T>): Promise<T> {
   try {
     return await work;
   } catch (error) {
