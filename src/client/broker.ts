@@ -1,7 +1,7 @@
 import { createLayer } from "./layer.ts";
 import { load, release } from "./loader.ts";
 import { type Context, failure, race } from "./state.ts";
-import { createWidget, isRetryable, type Widget } from "./widget.ts";
+import { createWidget, type Widget } from "./widget.ts";
 
 /** Mints Turnstile tokens, one after another. */
 export interface Broker {
@@ -85,7 +85,8 @@ export function createBroker(context: Context): Broker {
             const error = failure("CONFIG", reason);
             if (own.aborted) context.enter("idle");
             else if (away) continue;
-            else if (!tries++ && isRetryable(error)) {
+            // What one more widget may mend.
+            else if (!tries++ && /^(10[2346]|110600|[36]00)/.test(`${error.cause}`)) {
               await race(PAUSE, own);
               continue;
             } else context.enter(/SCRIPT|BLOCKED/.test(error.code) ? "blocked" : "failed");

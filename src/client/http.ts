@@ -1,4 +1,4 @@
-import { PLAYER_HEADER, SESSION_HEADER, TURNSTILE_HEADER } from "../protocol.ts";
+import { IDEMPOTENCY_HEADER, PLAYER_HEADER, SESSION_HEADER, TURNSTILE_HEADER } from "../protocol.ts";
 import { type Answer, read } from "./answer.ts";
 import type { Broker } from "./broker.ts";
 import type { Pass, Sessions } from "./session.ts";
@@ -8,7 +8,7 @@ import type { Client } from "./types.ts";
 /** `fetch` with the session on our own origins: one refresh, one retry, and a fresh Turnstile token where there is no session. */
 export function createFetch(isOurs: (url: string) => boolean, send: typeof fetch, sessions: Sessions, { mint }: Broker): Client["fetch"] {
   const arm = async (request: Request, pass: Pass | undefined): Promise<Request> => {
-    const headers = new Headers(request.headers);
+    const { headers } = request;
     const player = sessions.player();
     if (!pass || pass.token === "") return request;
     if (!pass.token) {
@@ -19,24 +19,22 @@ export function createFetch(isOurs: (url: string) => boolean, send: typeof fetch
     else if (headers.has("authorization")) headers.set(SESSION_HEADER, pass.token);
     else headers.set("authorization", `Bearer ${pass.token}`);
     // A redirect would carry the credential to wherever it leads.
-    return new Request(request, { headers, redirect: "error" });
+    return new Request(request, { redirect: "error" });
   };
   return async (input, init) => {
     const request = new Request(input, init);
     const { method, signal, url } = request;
     // Nobody else's business: a credential for a foreign origin would be given away.
     if (!isOurs(url)) return send(request);
-    const obtain = (): Promise<Pass> => race(sessions.get(), signal);
     // For the retry: a body is gone once it is sent, a stream too.
     const copy = request.clone();
     // A read costs no challenge: it takes what is there, and asks only when the gate does.
-    const pass = /GET|HEAD/.test(method) ? sessions.peek() : await obtain();
+    const pass = /GET|HEAD/.test(method) ? sessions.peek() : await race(sessions.get(), signal);
     const response = await send(await arm(request, pass));
     if (response.status !== 401 || (pass && pass.token === undefined)) return response;
-    const { data } = await read(response.clone());
-    if (!/^SESSION_/.test(`${data.error}`)) return response;
+    if (!/^SESSION_/.test(`${(await read(response.clone())).data.error}`)) return response;
     sessions.drop(pass);
-    const armed = await obtain()
+    const armed = await race(sessions.get(), signal)
       .then((next) => arm(copy, next))
       .catch(() => signal.throwIfAborted());
     return armed ? send(armed) : response;
@@ -53,12 +51,16 @@ export function post({ closing }: Context, send: typeof fetch, url: string, body
 }
 
 /** The answer to a request of our own, read. @throws {GatepassError} ERR_CLIENT_OFFLINE it could not be sent */
-export function settle(response: Promise<Response>): Promise<Answer> {
-  return response.then(read).catch((error: unknown) => {
+export const settle = (response: Promise<Response>): Promise<Answer> =>
+  response.then(read).catch((error: unknown) => {
     throw failure("OFFLINE", error);
   });
-}
 
+/**
+ * A call of our own. A browser sends a request again whose answer is lost on a connection that was used before, and so may a proxy or a service worker: the
+ * gate counts once what has one name.
+ */
 export function json(body: unknown): RequestInit {
-  return { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
+  const key = crypto.getRandomValues(new Uint32Array(4)).join("-");
+  return { method: "POST", headers: { "content-type": "application/json", [IDEMPOTENCY_HEADER]: `"${key}"` }, body: JSON.stringify(body) };
 }

@@ -55,7 +55,7 @@ const WRONG = /^(sitekey=(?![\w-]{3,100}$)|action=(?![\w-]{1,32}$)|theme=(?!(aut
  * ```
  */
 export function createClient(options: ClientOptions): Client {
-  const settings: Settings = {
+  const settings: Settings & Record<string, unknown> = {
     sitekey: "",
     baseUrl: BASE_PATH,
     origins: [],
@@ -73,11 +73,11 @@ export function createClient(options: ClientOptions): Client {
     onState() {},
   };
   for (const [name, value] of Object.entries<unknown>({ ...settings, ...options })) {
-    const usual: unknown = Reflect.get(settings, name);
+    const usual: unknown = settings[name];
     const chosen = value ?? usual;
     const right = name === "container" || (name in settings && typeof chosen === typeof usual);
     if (!right || WRONG.test(`${name}=${chosen}`)) throw new TypeError(`Invalid option "${name}"`);
-    Reflect.set(settings, name, chosen);
+    settings[name] = chosen;
   }
   const { onState, fetch: send } = settings;
   const ending = new AbortController();
@@ -110,15 +110,18 @@ export function createClient(options: ClientOptions): Client {
   const { scores, commit, submitScore, qualifies } = createScores(base, guarded);
   // That of visibility bubbles up to the window. There is none where pages are only rendered.
   for (const event of ["pagehide", "pageshow", "online", "visibilitychange"]) {
-    const wake = (): void => {
-      if (/^page/.test(event)) broker.update(event === "pagehide");
-      sessions.tick();
-    };
-    globalThis.addEventListener?.(event, wake, { signal: closing });
+    globalThis.addEventListener?.(
+      event,
+      () => {
+        if (/page/.test(event)) broker.update(event === "pagehide");
+        sessions.tick();
+      },
+      { signal: closing },
+    );
   }
 
   const session: Client["session"] = async ({ minLife } = {}) => {
-    const { error, token = "" } = await sessions.get(minLife);
+    const { token = "", error } = await sessions.get(minLife);
     if (error) throw error;
     return token;
   };
@@ -139,7 +142,7 @@ export function createClient(options: ClientOptions): Client {
     qualifies: open(qualifies),
     hold() {
       let held = 1;
-      context.held++;
+      context.held += held;
       broker.update();
       return () => {
         context.held -= held;

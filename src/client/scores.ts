@@ -1,5 +1,4 @@
-import { GatepassError } from "../errors.ts";
-import { type CommitmentAnswer, PATH, type ScoreReceipt, type ScoresAnswer } from "../protocol.ts";
+import { COMMITMENTS_PATH, type CommitmentAnswer, SCORES_PATH, type ScoreReceipt, type ScoresAnswer } from "../protocol.ts";
 import { refused } from "./answer.ts";
 import { json, settle } from "./http.ts";
 import type { Client } from "./types.ts";
@@ -7,18 +6,18 @@ import type { Client } from "./types.ts";
 /** The board's part of the client. */
 export function createScores(base: string, fetch: Client["fetch"]): Pick<Client, "commit" | "submitScore" | "qualifies" | "scores"> {
   /** The answer, when it has the member `key` (or when the gate runs dry). @throws {GatepassError} ERR_CLIENT_REFUSED, ERR_CLIENT_OFFLINE */
-  async function ask<T extends object>(key: keyof T & string, path: string, body?: object): Promise<T> {
+  const ask = async <T extends object>(key: keyof T & string, path: string, body?: object): Promise<T> => {
     const is = (data: object): data is T => key in data || "dryRun" in data;
     const answer = await settle(fetch(base + path, body && json(body)));
     if (answer.response.ok && is(answer.data)) return answer.data;
     throw refused(answer);
-  }
+  };
   // Through JSON: without what is undefined.
   const scores = (query: object = {}): Promise<ScoresAnswer> =>
-    ask<ScoresAnswer>("scores", `${PATH.scores}?${new URLSearchParams(JSON.parse(JSON.stringify(query)))}`);
+    ask<ScoresAnswer>("scores", `${SCORES_PATH}?${new URLSearchParams(JSON.parse(JSON.stringify(query)))}`);
   const commit = async ({ score, board }: { score: number; board?: string | undefined }): Promise<string> =>
-    (await ask<Partial<CommitmentAnswer>>("commitment", PATH.commitments, { score, board })).commitment ?? "";
-  const submit = (body: object): Promise<ScoreReceipt> => ask<ScoreReceipt>("id", PATH.scores, body);
+    (await ask<Partial<CommitmentAnswer>>("commitment", COMMITMENTS_PATH, { score, board })).commitment ?? "";
+  const submit = (body: object): Promise<ScoreReceipt> => ask<ScoreReceipt>("id", SCORES_PATH, body);
   return {
     scores,
     commit,
@@ -28,17 +27,16 @@ export function createScores(base: string, fetch: Client["fetch"]): Pick<Client,
         return await submit({ name, score, board });
       } catch (error) {
         // Some boards take signed scores only.
-        if (!(error instanceof GatepassError) || Object(error.cause).code !== "COMMITMENT_INVALID") throw error;
+        if (Object(Object(error).cause).code !== "COMMITMENT_INVALID") throw error;
         return submit({ name, commitment: await commit({ score, board }) });
       }
     },
     async qualifies(score, board) {
       const TOP = 10;
-      const { scores: rows } = await scores({ limit: TOP, board });
-      const first = rows[0]?.score ?? 0;
-      const last = rows.at(-1)?.score ?? 0;
-      // Ties go to the earlier one. Where the list rises, less is better.
-      return rows.length < TOP || (first < last ? score < last : score > last);
+      const { order, scores: rows } = await scores({ limit: TOP, board });
+      const last = rows[TOP - 1]?.score;
+      // Ties go to the earlier one. An older gate does not tell that its board rises; the rows do, unless all are equal.
+      return last === undefined || (order === "asc" || Number(rows[0]?.score) < last ? score < last : score > last);
     },
   };
 }

@@ -1,5 +1,5 @@
 import type { GatepassError } from "../errors.ts";
-import { PATH } from "../protocol.ts";
+import { SESSION_PATH } from "../protocol.ts";
 import { type Answer, refused } from "./answer.ts";
 import type { Broker } from "./broker.ts";
 import { type Context, failure } from "./state.ts";
@@ -54,15 +54,15 @@ export function createSessions(context: Context, { mint }: Broker, post: (path: 
     return known;
   };
 
-  async function exchange(): Promise<Pass> {
+  const exchange = async (): Promise<Pass> => {
     const turnstileToken = await mint({}, true);
     // From before the request on: the gate's clock starts later, and its time is never compared with ours.
     const wall = Date.now();
     const mono = performance.now();
-    const answer = await post(PATH.session, { turnstileToken, playerToken: player() ?? undefined });
+    const answer = await post(SESSION_PATH, { turnstileToken, playerToken: player() ?? undefined });
     const { status } = answer.response;
     const { sessionToken, expiresIn = DRY_LIFE, dryRun, playerToken } = answer.data;
-    const token = status !== 200 ? undefined : dryRun ? "" : sessionToken;
+    const token = status === 200 ? (dryRun ? "" : sessionToken) : undefined;
     let life = expiresIn;
     let error: GatepassError | undefined;
     if (status === 404) life = EVER;
@@ -85,23 +85,23 @@ export function createSessions(context: Context, { mint }: Broker, post: (path: 
       } catch {}
     }
     return current;
-  }
+  };
 
-  function refresh(): Promise<Pass> {
+  const refresh = (): Promise<Pass> => {
     flight ??= exchange().finally(() => {
       flight = undefined;
     });
     return flight;
-  }
+  };
 
-  function tick(ended?: boolean): void {
+  const tick = (ended?: boolean): void => {
     clearTimeout(timer);
     // Expired while the page slept: the next write gets one, just in time.
     if (!current?.token || (!peek() && !ended)) return;
     const wait = current.left() - early;
     if (wait > 0) timer = setTimeout(tick, wait);
-    else if (!document.hidden && !context.held && navigator.onLine) refresh().catch(() => {});
-  }
+    else if (navigator.onLine && !document.hidden && !context.held) refresh().catch(() => {});
+  };
 
   return {
     async get(minLife = MIN_LIFE) {

@@ -76,15 +76,16 @@ export interface Client {
   fetch(input: string | URL | Request, init?: RequestInit): Promise<Response>;
   /** Has the gate sign a score, to be submitted within 15 minutes (once a name is typed). */
   commit(entry: { score: number; board?: string }): Promise<string>;
+  /** Submits a score. Each call has a name (`Idempotency-Key`): a request that the browser sends again, since its answer was lost, counts once. */
   submitScore(entry: ScoreSubmission): Promise<ScoreReceipt>;
-  /** Whether a score would enter the top 10: a courtesy before a name is asked for, not security. */
+  /** Whether a score would enter the first 10 of a board, by that board's order: a courtesy before a name is asked for, not security. */
   qualifies(score: number, board?: string): Promise<boolean>;
   scores(query?: {
     board?: string;
     period?: string;
     limit?: number;
     around?: string;
-  }): Promise<{ scores: PublicScore[]; me?: PublicScore | null }>;
+  }): Promise<{ scores: PublicScore[]; order?: "asc"; me?: PublicScore | null }>;
   /** Ends everything: pending promises reject with `ERR_CLIENT_CLOSED`; no timer, listener or node stays. */
   close(): void;
 }

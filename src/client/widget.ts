@@ -90,7 +90,7 @@ export function createWidget(api: TurnstileApi, layer: Layer, context: Context, 
     fail("CONFIG", error);
   }
   return {
-    usable: () => alive && !failed && !!slot?.isConnected,
+    usable: () => alive && !failed && slot?.isConnected === true,
     run: () =>
       new Promise((resolve, reject) => {
         waiting = { resolve, reject };
@@ -108,11 +108,6 @@ export function createWidget(api: TurnstileApi, layer: Layer, context: Context, 
       slot?.remove();
     },
   };
-}
-
-/** What one more widget may mend. */
-export function isRetryable({ cause }: GatepassError): boolean {
-  return /^(10[2346]|110600|[36]00)/.test(`${cause}`);
 }
 
 /** Turnstile's families of error numbers. */

@@ -31,6 +31,8 @@ export function readRoute(settled: Settled): Route {
       const shown = (row: ScoreRow): boolean => !row.hidden && levelNumber(row.level) >= levelNumber(board.minLevel);
       const rows = await rowsOf(settled, query, own?.id);
       const answer: ScoresAnswer = { scores: rows.filter(shown).map(publicRow) };
+      // Where nothing is said, more is better.
+      if (board.rules.order === "asc") answer.order = "asc";
       if (session) answer.me = own && shown(own) ? publicRow(own) : null;
       // A cache that does not know of sessions must never answer one visitor with what belongs to another.
       const personal = headers.has("authorization") || headers.has(HEADER.session);

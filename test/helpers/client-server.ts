@@ -11,7 +11,13 @@ export interface ClientServer {
   sessions: string[];
   /** Ends a session: the next write with it is refused with this code. */
   refuse(session: string, code: string): void;
-  settings: { expiresIn: number; mode: "enforce" | "off" | "no-secret"; rows: { id: string; score: number }[]; commitments: boolean };
+  settings: {
+    expiresIn: number;
+    mode: "enforce" | "off" | "no-secret";
+    rows: { id: string; score: number }[];
+    order?: "asc";
+    commitments: boolean;
+  };
 }
 
 export const refusal = (status: number, error: string, headers: Record<string, string> = {}): Response =>
@@ -42,7 +48,7 @@ export function clientServer(verify: (token: string) => Promise<boolean> | boole
       self.log.push({ method, path, credential, authorization, player: headers.get("x-gatepass-player"), body });
       const special = scripted.get(`${method} ${path}`)?.shift();
       if (special) return special();
-      const { mode, expiresIn, rows, commitments } = self.settings;
+      const { mode, expiresIn, rows, order, commitments } = self.settings;
       if (path === "/session") {
         if (mode === "no-secret") return refusal(404, "NOT_FOUND");
         if (mode === "off") return Response.json({ dryRun: true });
@@ -51,7 +57,7 @@ export function clientServer(verify: (token: string) => Promise<boolean> | boole
         self.sessions.push(sessionToken);
         return Response.json({ sessionToken, expiresIn, uses: 20, playerToken: `p-${sessionToken}` });
       }
-      if (method === "GET") return Response.json({ scores: rows, ...(session && { me: null }) });
+      if (method === "GET") return Response.json({ scores: rows, ...(order && { order }), ...(session && { me: null }) });
       if (mode !== "off") {
         const code =
           session === undefined ? undefined : (refused.get(session) ?? (self.sessions.includes(session) ? "" : "SESSION_INVALID"));

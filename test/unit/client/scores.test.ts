@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { type ClientOptions, createClient } from "../../../src/client/index.ts";
 import { refusal } from "../../helpers/client-server.ts";
+import { kit } from "../scores/kit.ts";
 import { codeOf, type Setup, settle, setup, show } from "./setup.ts";
 
 let current: Setup;
@@ -73,6 +74,51 @@ describe("scores", () => {
     expect(await ask(Number.NaN, ...ten)).toBe(false);
     // A courtesy costs no challenge.
     expect(turnstile.executed).toBe(0);
+  });
+
+  it("qualifies asks for that board's first ten, and takes the order from the gate: ten equal rows tell nothing", async () => {
+    const { client, server, sent } = make();
+    server.settings.rows = rows(...Array<number>(10).fill(50));
+    const ask = (score: number): Promise<boolean> => settle(client.qualifies(score, "laps"));
+    expect([await ask(49), await ask(50), await ask(51)]).toEqual([false, false, true]);
+    server.settings.order = "asc";
+    expect([await ask(49), await ask(50), await ask(51)]).toEqual([true, false, false]);
+    server.settings.rows = rows(1, 2, 3, 4, 5, 6, 7, 8, 9, 10);
+    expect([await ask(9), await ask(10), await ask(11)]).toEqual([true, false, false]);
+    expect(new Set(sent.map((request) => new URL(request.url).search))).toEqual(new Set(["?limit=10&board=laps"]));
+  });
+
+  it("on a real gate's rising board of ten equal rows a better score qualifies, and an equal one does not", async () => {
+    const at = kit({ boards: { main: {}, laps: { order: "asc" } } });
+    for (let i = 0; i < 10; i++) await at.submit({ score: 50, board: "laps" }, (await at.player()).token);
+    const { client } = make({ fetch: (input, init) => at.gate.fetch(new Request(input, init)) });
+    const ask = (score: number): Promise<boolean> => settle(client.qualifies(score, "laps"));
+    expect([await ask(49), await ask(50), await ask(51)]).toEqual([true, false, false]);
+    expect(await settle(client.qualifies(1))).toBe(true);
+  });
+
+  it("each call has a name: the same one on the retry after a refused session, another one for another call", async () => {
+    const { client, server, sent } = make();
+    const session = await settle(client.session());
+    server.refuse(session, "SESSION_EXPIRED");
+    await settle(client.submitScore({ score: 5 }));
+    await settle(client.submitScore({ score: 5 }));
+    server.settings.commitments = true;
+    await settle(client.submitScore({ score: 6 }));
+    const named = sent.filter(({ method, url }) => method === "POST" && !url.endsWith("/session"));
+    expect(named.map(({ url }) => new URL(url).pathname.slice(5))).toEqual([
+      "scores",
+      "scores",
+      "scores",
+      "scores",
+      "commitments",
+      "scores",
+    ]);
+    const names = named.map(({ headers }) => headers.get("idempotency-key"));
+    // A structured-field string that our own gate takes.
+    for (const name of names) expect(name).toMatch(/^"[\w-]{16,64}"$/);
+    expect(names[1]).toBe(names[0]);
+    expect(new Set(names).size).toBe(5);
   });
 
   it("scores: the query as it is, without what is undefined", async () => {

@@ -28,6 +28,12 @@ describe("GET /scores", () => {
     expect((await at.list("?period=2026-W46")).scores).toEqual([]);
   });
 
+  it("says that a board rises, where it does", async () => {
+    const at = kit({ boards: { main: {}, laps: { order: "asc" } } });
+    expect("order" in (await at.list())).toBe(false);
+    expect(await at.list("?board=laps")).toEqual({ scores: [], order: "asc" });
+  });
+
   it("me: with a session, which is not spent, and never cached", async () => {
     const at = kit({ cache: true }, { session: { uses: 2 } });
     const one = await at.player();
