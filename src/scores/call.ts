@@ -10,10 +10,10 @@ import { sha256 } from "../util/hmac.ts";
 import { type Commitment, commitmentQuota } from "./commitment.ts";
 
 /**
- * Milliseconds for which the store knows a call. Browsers, proxies and service workers send a request twice within seconds. After that the board still
- * knows the submission: a repeat then costs a use and counts nothing.
+ * Milliseconds for which the store knows a call: longer than any session lives, so that a process whose clock is ahead does not forget a call of a session that
+ * it still takes. After that the board still knows the submission: a repeat then costs a use and counts nothing.
  */
-const LIFE = 900_000;
+const LIFE = 1_200_000;
 /** Milliseconds by which the store's clock may be ahead of ours when a call is looked up. */
 const AHEAD = 60_000;
 
