@@ -1,8 +1,8 @@
 import { TYP } from "../protocol.ts";
 import { randomId } from "../util/random.ts";
+import type { Call } from "./call.ts";
 import type { Settings } from "./options.ts";
 import { type Keys, shortMac } from "./secrets.ts";
-import type { Call } from "./types.ts";
 import type { Visit } from "./visit.ts";
 
 /** Who plays. */

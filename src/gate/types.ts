@@ -1,11 +1,12 @@
 import type { ConfigProblem } from "../errors.ts";
-import type { EventReason, Events, EventType, SecurityEvent } from "../events/types.ts";
+import type { Events, EventType, SecurityEvent } from "../events/types.ts";
 import type { ClientIpOption, HeaderFields, OriginGuard, RequestInfo } from "../http/types.ts";
 import type { LimitLayer, LimitRule, Subject, Subjects } from "../limits/types.ts";
 import type { PublicCode } from "../protocol.ts";
-import type { Consistency, Quota, RateStore, Store } from "../store/contract.ts";
+import type { Consistency, RateStore, Store } from "../store/contract.ts";
 import type { Secret, Subkeys, Tokens, VerifiedClaims } from "../tokens/types.ts";
 import type { Turnstile, TurnstileOptions } from "../turnstile/types.ts";
+import type { Call, OneUse } from "./call.ts";
 
 /**
  * What a check's failure does: refuse, report only, or not even look.
@@ -122,7 +123,7 @@ export interface ProtectOptions {
 /** As `protect`, for features: further quotas of the same spend, each with the code of its refusal. */
 export interface AdmitOptions extends ProtectOptions {
   /** A uses quota's `expiresAt` is when what it counts is surely over: `options.clockTolerance` is in it. */
-  quotas?: readonly { quota: Quota; code: PublicCode; reason?: EventReason | undefined }[];
+  quotas?: readonly OneUse[];
   /** The call that the request repeats, where the client named it. */
   call?: Call | undefined;
   /**
@@ -139,23 +140,6 @@ export interface AdmitOptions extends ProtectOptions {
   subjects?: Subjects;
   /** Charged and reported even though nothing is required (public reads): no session is asked for. */
   open?: boolean;
-}
-
-/** A call of a client, which may reach the gate in several requests. */
-export interface Call {
-  /** The call's one-use id, charged in the same spend. A repeat is refused with its code, also where the session is used up by now. */
-  once(payer: Payer): Promise<NonNullable<AdmitOptions["quotas"]>[number]>;
-  /** The player of a request that shows no credential: the same one for each request of the call. */
-  guest(): Promise<string>;
-}
-
-/** Who pays for a request. */
-export interface Payer {
-  player: string;
-  /** `jti` of the session or of the fresh token; undefined where neither is spent. */
-  session?: string | undefined;
-  /** Position in the ring of the secret that verified the session. */
-  key?: number | undefined;
 }
 
 /** The answer to a request for admission. */

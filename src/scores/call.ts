@@ -1,6 +1,7 @@
 import type { EventReason } from "../events/types.ts";
+import type { Call, Payer } from "../gate/call.ts";
 import { short, shortMac } from "../gate/secrets.ts";
-import type { Call, Kernel, Payer, RouteContext } from "../gate/types.ts";
+import type { Kernel, RouteContext } from "../gate/types.ts";
 import { Refusal } from "../http/index.ts";
 import { IDEMPOTENCY_HEADER, type PublicCode } from "../protocol.ts";
 import type { UsesQuota } from "../store/contract.ts";
