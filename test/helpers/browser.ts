@@ -5,8 +5,8 @@ import { describe } from "vitest";
 /** Where the browser is; another one by the environment variable CHROMIUM. */
 const executablePath = process.env["CHROMIUM"] ?? "/usr/bin/chromium";
 
-/** Launches a headless Chromium that phones nobody. The caller closes it. */
-export function launchBrowser(): Promise<Browser> {
+/** Launches a headless Chromium that phones nobody, with further arguments if need be. The caller closes it. */
+export function launchBrowser(args: readonly string[] = []): Promise<Browser> {
   return chromium.launch({
     executablePath,
     headless: true,
@@ -18,6 +18,7 @@ export function launchBrowser(): Promise<Browser> {
       "--disable-background-networking",
       "--disable-component-update",
       "--disable-sync",
+      ...args,
     ],
   });
 }
