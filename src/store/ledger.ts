@@ -12,6 +12,10 @@ export interface Records {
   base: Int32Array;
   /** Milliseconds since the epoch; 0: not blocked. */
   blocked: Float64Array;
+  /** Units of a rate quota that a bounded store may have forgotten: they count as if they were in its record. Default: none. */
+  lost?: Float64Array;
+  /** Milliseconds since the epoch: when none of them counts any more. */
+  lostUntil?: Float64Array;
 }
 
 /** Room for the records of one call. With `own`, each has cells of its own to be loaded into, at base 0. */
@@ -107,18 +111,27 @@ function usesState(quota: UsesQuota, { cells, base }: Records, i: number, now: n
 
 function rateState(quota: RateQuota, records: Records, i: number, now: number): QuotaState {
   const units = rateUnits(quota, records, i, now);
+  const lost = records.lost?.[i] ?? 0;
+  const dies = units === 0 ? now : (records.cells[i]?.[records.base[i] ?? 0] ?? now);
   const state: QuotaState = {
-    remaining: Math.max(0, quota.limit - units),
-    resetAt: units === 0 ? now : (records.cells[i]?.[records.base[i] ?? 0] ?? now),
+    remaining: Math.max(0, quota.limit - units - lost),
+    resetAt: lost === 0 ? dies : Math.max(dies, records.lostUntil?.[i] ?? 0),
   };
-  if (units + (quota.cost || 1) > quota.limit) state.why = "full";
+  if (units + lost + (quota.cost || 1) > quota.limit) state.why = "full";
   return state;
 }
 
+/** When the quota has room for its cost: as soon as enough of what is recorded leaves, or what was forgotten is over and the rest suffices. */
 function rateReady(quota: RateQuota, records: Records, i: number, now: number): number {
-  const ring = records.cells[i];
-  const over = rateUnits(quota, records, i, now) + (quota.cost || 1) - quota.limit;
-  return ring && over > 0 ? freeAt(ring, records.base[i] ?? 0, quota.window, now, over) : now;
+  const units = rateUnits(quota, records, i, now);
+  const free = (over: number): number => {
+    const ring = records.cells[i];
+    return ring && over > 0 ? freeAt(ring, records.base[i] ?? 0, quota.window, now, over) : now;
+  };
+  const over = units + (quota.cost || 1) - quota.limit;
+  const lost = records.lost?.[i] ?? 0;
+  const later = Math.max(records.lostUntil?.[i] ?? 0, free(over));
+  return lost === 0 ? free(over) : over + lost > units ? later : Math.min(later, free(over + lost));
 }
 
 function rateUnits(quota: RateQuota, { cells, base }: Records, i: number, now: number): number {

@@ -1,21 +1,31 @@
 import { GatepassError } from "../errors.ts";
 import { assertInteger } from "../util/assertions.ts";
 import { assertOptions, integer, type Rules } from "../util/options.ts";
+import { pooledBytes } from "../util/random.ts";
 import { isUsesQuota, type Quota, type SpendResult, type Store } from "./contract.ts";
-import { charge, createRecords, decide, giveBack, USES } from "./ledger.ts";
+import { Forgotten, NOTHING } from "./forgotten.ts";
+import { charge, createRecords, decide, giveBack, type Records, USES } from "./ledger.ts";
 import { Table } from "./table.ts";
 import { assertInstant, assertQuotas, MAX_QUOTAS } from "./validate.ts";
-import { RING } from "./window.ts";
+import { RING, unitsAt } from "./window.ts";
 
 /** Records of each of the three kinds that a call to a full store looks at, besides 32 of each at most: 256 together. */
 const FULL_LOOK = 53;
 
+/** Numbers in the record of a rate quota: its ring, and its window in seconds. */
+const RATE = RING + 1;
+
 /** Options of {@link memoryStore}. */
 export interface MemoryStoreOptions {
-  /** Keys that it holds at most, 1..16000000, default 200000 (about 50 MB when full). */
+  /**
+   * Keys that it holds at most, 1..16000000, default 200000: about 50 MB when full, and while it forgets rate quotas some 4 MB more for each length of
+   * window.
+   */
   maxKeys?: number;
   /** Milliseconds since the epoch. Default `Date.now`. */
   clock?: () => number;
+  /** Random bytes. Default `crypto.getRandomValues`. */
+  random?: (bytes: number) => Uint8Array;
 }
 
 /** A store in memory; what it holds may be looked at. */
@@ -30,9 +40,11 @@ export interface MemoryStore extends Store {
 /**
  * Counts in the memory of one process, exactly. For one process alone: each of several would admit everything once.
  *
- * It is bounded: when full it forgets the rate quotas that were charged longest ago, and when there is none left it refuses new keys; it never
- * forgets a uses quota before its time. What was issued before the store was made is refused (`why: "forgotten"`), since it may have been spent
- * under an earlier process. No timer runs: each call looks at a few records, at most 256, and removes the dead ones.
+ * It is bounded. A quarter of its keys is kept for rate quotas: when uses quotas and blocks fill the rest, it refuses further ones
+ * (`ERR_STORE_FULL`), and rates are counted on. It never forgets a uses quota before its time. When it is full, it removes the rate quotas that were
+ * charged longest ago, and keeps for each of them an upper bound of what was counted: under a flood it may refuse too much, but it admits nothing
+ * more. What was issued before the store was made is refused (`why: "forgotten"`), since it may have been spent under an earlier process.
+ * No timer runs: each call looks at a few records, at most 256, and removes the dead ones.
  *
  * @throws {TypeError} an unknown option @throws {RangeError} `maxKeys` outside its range
  *
@@ -46,14 +58,18 @@ export interface MemoryStore extends Store {
  * ```
  */
 export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
-  const rules: Rules<MemoryStoreOptions> = { maxKeys: integer(1, 16_000_000), clock: "function" };
+  const rules: Rules<MemoryStoreOptions> = { maxKeys: integer(1, 16_000_000), clock: "function", random: "function" };
   assertOptions("memoryStore", options, rules);
-  const { maxKeys = 200_000, clock = Date.now } = options;
+  const { maxKeys = 200_000, clock = Date.now, random = pooledBytes } = options;
+  /** Uses quotas and blocks that it holds at most: what cannot be removed must leave room for rates. */
+  const maxLasting = maxKeys - Math.floor(maxKeys / 4);
   const uses = new Table(USES);
-  const rates = new Table(RING, true);
+  const rates = new Table(RATE, true);
   const blocks = new Table(1);
   const tables = [uses, rates, blocks];
-  const records = createRecords(false);
+  const forgotten = new Forgotten(maxKeys, random);
+  const [lost, lostUntil] = [new Float64Array(MAX_QUOTAS), new Float64Array(MAX_QUOTAS)];
+  const records: Records = { ...createRecords(false), lost, lostUntil };
   const found = new Int32Array(MAX_QUOTAS);
   // Workers' clock stands at 0 while a module is evaluated: there the store begins with its first call.
   let since = clock();
@@ -74,35 +90,47 @@ export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
     if (index >= 0) records.cells[i] = table.cells(index);
   }
 
-  /** Makes room for `adding` keys. The `kept` youngest rate quotas stay: they are charged in the same call. */
-  function makeRoom(adding: number, kept: number, now: number): void {
-    if (size() + adding <= maxKeys) return;
+  /** Makes room for keys that last and for rate quotas. The `kept` youngest rate quotas stay: they are charged in the same call. */
+  function makeRoom(lasting: number, rate: number, kept: number, now: number): void {
+    const excess = (): number => size() + lasting + rate - maxKeys;
+    const crowded = (): boolean => lasting > 0 && uses.size + blocks.size + lasting > maxLasting;
+    if (excess() <= 0 && !crowded()) return;
     for (const table of tables) table.sweep(now, FULL_LOOK);
-    const excess = size() + adding - maxKeys;
-    if (excess > rates.size - kept) throw new GatepassError("ERR_STORE_FULL", "Cannot spend: the store in memory is full");
-    for (let left = excess; left > 0; left--) rates.remove(rates.oldest());
+    if (crowded() || excess() > rates.size - kept) throw new GatepassError("ERR_STORE_FULL", "Cannot spend: the store in memory is full");
+    for (let left = excess(); left > 0; left--) forget(rates.oldest(), now);
+  }
+
+  function forget(index: number, now: number): void {
+    const [cells, base] = [rates.cells(index), rates.base(index)];
+    const window = cells[base + RING] ?? 0;
+    const units = unitsAt(cells, base, window, now);
+    if (units > 0) forgotten.add(rates.name(index), window, units, now);
+    rates.remove(index);
   }
 
   function chargeAll(quotas: readonly Quota[], { at: now, states }: SpendResult): void {
-    let adding = 0;
-    let kept = 0;
+    let [lasting, rate, kept] = [0, 0, 0];
     for (let i = 0; i < quotas.length; i++) {
       const quota = quotas[i];
       if (quota === undefined || quota.cost === 0) continue;
-      if ((records.base[i] ?? -1) < 0) adding += 1;
-      else if (!isUsesQuota(quota)) {
+      const isNew = (records.base[i] ?? -1) < 0;
+      if (isUsesQuota(quota)) lasting += Number(isNew);
+      else if (isNew) rate += 1;
+      else {
         rates.touch(found[i] ?? -1);
         kept += 1;
       }
     }
-    if (adding > 0) makeRoom(adding, kept, now);
+    if (lasting + rate > 0) makeRoom(lasting, rate, kept, now);
     for (let i = 0; i < quotas.length; i++) {
       const quota = quotas[i];
       const state = states[i];
       if (quota === undefined || state === undefined || quota.cost === 0) continue;
       if ((records.base[i] ?? -1) < 0) {
         const table = isUsesQuota(quota) ? uses : rates;
-        place(i, table, table.add(quota.key));
+        const index = table.add(quota.key);
+        place(i, table, index);
+        if (!isUsesQuota(quota)) rates.cells(index)[rates.base(index) + RING] = quota.window;
       }
       const cells = records.cells[i];
       if (cells !== undefined) charge(quota, cells, records.base[i] ?? 0, now, state);
@@ -129,6 +157,9 @@ export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
         const table = isUsesQuota(quota) ? uses : rates;
         place(i, table, table.find(quota.key, now));
         records.blocked[i] = blockedUntil(quota.key, now);
+        const { units, until } = isUsesQuota(quota) ? NOTHING : forgotten.find(quota.key, quota.window, now);
+        lost[i] = units;
+        lostUntil[i] = until;
       }
       const result = decide(quotas, records, now, since);
       if (result.ok) chargeAll(quotas, result);
@@ -153,7 +184,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
         return;
       }
       if (index < 0) {
-        makeRoom(1, 0, now);
+        makeRoom(1, 0, 0, now);
         index = blocks.add(key);
       }
       const [cells, base] = [blocks.cells(index), blocks.base(index)];

@@ -69,6 +69,11 @@ export class Table {
     return this.#order?.first ?? -1;
   }
 
+  /** Key of a record. */
+  name(index: number): string {
+    return String(this.#names[index]);
+  }
+
   /** Where a record lies. */
   cells(index: number): Float64Array {
     const chunk = this.#chunks[index >> CHUNK_BITS];

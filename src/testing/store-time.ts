@@ -136,30 +136,44 @@ export function testStoreTime(test: StoreTest, { expect }: TestKit): void {
     expect((await store.spend([quota(9000)])).ok).toEqual(true);
   });
 
-  test("guarantee 12: a full store forgets rate quotas, oldest charge first, and never a uses quota", async (_, { now, under }) => {
-    const store = under.bounded?.(4);
+  test("guarantee 12: a full store never forgets a uses quota, and keeps a quarter for rates", async (_, { now, under }) => {
+    const store = under.bounded?.(8);
     if (!store) return;
     const uses = (key: string): UsesQuota => ({ key, limit: 1, expiresAt: now + 600_000 });
-    const rate = (key: string, cost = 1): RateQuota => ({ key, limit: 2, cost, window: 600 });
-    await store.spend([uses("u1"), rate("r1"), rate("r2"), rate("r3")]);
-    await store.spend([rate("r1")]);
-    await store.spend([uses("u2")]);
-    const { states } = await store.spend([rate("r1", 0), rate("r2", 0), rate("r3", 0)]);
-    expect(states.map(({ remaining }) => remaining)).toEqual([0, 2, 1]);
-    // None is forgotten that is charged in the same call, and a call that does not fit charges nothing.
-    expect((await errorOf(store.spend([rate("r3"), uses("u3"), uses("u4")])))?.code).toEqual("ERR_STORE_FULL");
-    expect((await store.spend([rate("r1", 0), rate("r3", 0)])).states.map(({ remaining }) => remaining)).toEqual([0, 1]);
-    await store.spend([uses("u3"), uses("u4")]);
-    expect((await errorOf(store.spend([uses("u5")])))?.code).toEqual("ERR_STORE_FULL");
-    expect((await errorOf(store.spend([rate("r1")])))?.code).toEqual("ERR_STORE_FULL");
-    expect((await errorOf(store.block("b", now + 600_000)))?.code).toEqual("ERR_STORE_FULL");
-    const full = await store.spend([
-      { ...uses("u1"), cost: 0 },
-      { ...uses("u2"), cost: 0 },
-      { ...uses("u3"), cost: 0 },
-      { ...uses("u4"), cost: 0 },
-    ]);
-    expect(full.states.map(({ why }) => why)).toEqual(["full", "full", "full", "full"]);
+    const rate = (key: string, cost = 1): RateQuota => ({ key, limit: 3, cost, window: 600 });
+    const code = async (call: Promise<unknown>): Promise<unknown> => (await errorOf(call))?.code;
+    const all = ["u1", "u2", "u3", "u4", "u5"].map(uses);
+    await store.spend([...all, rate("r1")]);
+    await store.block("b", now + 600_000);
+    // What cannot be removed fills three quarters. A call that does not fit charges nothing.
+    expect(await code(store.spend([rate("r1"), uses("u6")]))).toEqual("ERR_STORE_FULL");
+    expect(await code(store.block("b2", now + 600_000))).toEqual("ERR_STORE_FULL");
+    expect((await store.spend([rate("r1", 0)])).states[0]?.remaining).toEqual(2);
+    for (const key of ["r2", "r3", "r4", "r5"]) expect([key, (await store.spend([rate(key)])).ok]).toEqual([key, true]);
+    const { states } = await store.spend(all.map((quota) => ({ ...quota, cost: 0 })));
+    expect(states.map(({ why }) => why)).toEqual(["full", "full", "full", "full", "full"]);
+  });
+
+  test("guarantee 3: nothing is admitted because a full store removed a counter", async (_, { pass, under, random }) => {
+    const store = under.bounded?.(10);
+    if (!store || !under.advance) return;
+    const admitted = new Map<string, number[]>();
+    for (let i = 0; i < 4000; i++) {
+      const window = random() < 0.5 ? 2 : 60;
+      const key = `${window}/${Math.floor(random() * 40)}`;
+      const { ok, at } = await store.spend([{ key, limit: 2, window }]);
+      const after = at - window * 1000;
+      const counted = (admitted.get(key) ?? []).filter((instant) => instant >= after);
+      if (ok) admitted.set(key, [...counted, at]);
+      expect([key, counted.length + Number(ok) <= 2]).toEqual([key, true]);
+      await pass(Math.floor(random() * 200));
+    }
+    // Whoever is refused too much is admitted again as soon as the flood is over.
+    await pass(2 * 64_000);
+    for (const key of admitted.keys()) {
+      const window = Number(key.split("/")[0]);
+      expect([key, (await store.spend([{ key, limit: 2, cost: 2, window }])).ok]).toEqual([key, true]);
+    }
   });
 }
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { isGatepassError } from "../../../src/errors.ts";
 import { memoryStore, type Quota, type RateQuota, type UsesQuota } from "../../../src/store/index.ts";
+import { Table } from "../../../src/store/table.ts";
 
 const T = 1_750_000_000_000;
 const uses = (key: string, more: Partial<UsesQuota> = {}): UsesQuota => ({ key, limit: 1, expiresAt: T + 60_000, ...more });
@@ -12,6 +13,8 @@ describe("memoryStore", () => {
     expect(() => memoryStore({ maxkeys: 5 })).toThrow(TypeError);
     // @ts-expect-error: not a function
     expect(() => memoryStore({ clock: 5 })).toThrow(TypeError);
+    // @ts-expect-error: not a function
+    expect(() => memoryStore({ random: "seed" })).toThrow(TypeError);
     for (const maxKeys of [0, -1, 1.5, Number.NaN, 20_000_000]) expect(() => memoryStore({ maxKeys })).toThrow(RangeError);
   });
 
@@ -56,8 +59,9 @@ describe("memoryStore", () => {
   it("one call to a full store looks at no more than 256 records", async () => {
     let time = T;
     const store = memoryStore({ clock: () => time, maxKeys: 2000 });
-    for (let i = 0; i < 2000; i++) await store.spend([uses(`u${i}`)]);
-    time += 60_001;
+    for (let i = 0; i < 1500; i++) await store.spend([uses(`u${i}`)]);
+    for (let i = 0; i < 500; i++) await store.spend([rate(`r${i}`)]);
+    time += 66_001;
     const later = time + 60_000;
     const quotas: Quota[] = Array.from({ length: 16 }, (_, i) => uses(`n${i}`, { expiresAt: later }));
     await store.spend(quotas);
@@ -72,11 +76,53 @@ describe("memoryStore", () => {
     await store.spend([uses("session", { limit: 5 })]);
     for (let i = 0; i < 5000; i++) {
       time += 1;
-      await store.spend([rate(`stranger ${i}`), rate("prefix", { limit: 10_000 })]);
+      await store.spend([rate(`stranger ${i}`, { limit: 9 }), rate("prefix", { limit: 10_000 })]);
     }
     expect(store.size).toBe(500);
     const { states } = await store.spend([uses("session", { limit: 5, cost: 0 }), rate("prefix", { limit: 10_000, cost: 0 })]);
     expect(states.map(({ remaining }) => remaining)).toEqual([4, 5000]);
+  });
+
+  it("what a flood made it remove counts on, and is over when its window is", async () => {
+    let time = T;
+    const store = memoryStore({ clock: () => time, maxKeys: 100 });
+    const guesses = rate("guesses", { limit: 5, window: 900 });
+    for (let i = 0; i < 5; i++) expect((await store.spend([guesses])).ok).toBe(true);
+    for (let i = 0; i < 1000; i++) await store.spend([rate(`stranger ${i}`, { limit: 9, window: 900 })]);
+    expect(store.keys()).not.toContain("guesses");
+    const refused = await store.spend([guesses]);
+    expect([refused.ok, refused.states[0]?.why, refused.states[0]?.remaining]).toEqual([false, "full", 0]);
+    // The wait that it tells is enough, and at most two of the generations in which it counts.
+    expect(refused.retryAfter).toBeLessThanOrEqual(2 * 1024);
+    time += 890_000;
+    expect((await store.spend([guesses])).ok).toBe(false);
+    time += refused.retryAfter * 1000 - 890_000;
+    expect((await store.spend([{ ...guesses, cost: 5 }])).ok).toBe(true);
+  });
+
+  it("a counter of more units than the store can remember of it is full until its window is over", async () => {
+    const store = memoryStore({ clock: () => T, maxKeys: 10 });
+    const wide = rate("wide", { limit: 1_000_000, window: 900 });
+    await store.spend([{ ...wide, cost: 70_000 }]);
+    for (let i = 0; i < 20; i++) await store.spend([rate(`stranger ${i}`)]);
+    expect((await store.spend([{ ...wide, cost: 0 }])).states[0]).toMatchObject({ remaining: 0, why: "full" });
+  });
+
+  it("an attacker cannot choose keys that share the cells of a victim's: the hash has a key of its own", async () => {
+    const hits = async (byte: number): Promise<string[]> => {
+      const store = memoryStore({ clock: () => T, maxKeys: 10, random: (size) => new Uint8Array(size).fill(byte) });
+      for (let i = 0; i < 12_000; i++) await store.spend([rate(`attacker ${i}`, { limit: 9 })]);
+      const found: string[] = [];
+      for (let i = 0; i < 2000; i++) {
+        const victim = rate(`victim ${i}`, { cost: 0 });
+        if ((await store.spend([victim])).states[0]?.why === "full") found.push(victim.key);
+      }
+      return found;
+    };
+    const [one, same, other] = [await hits(1), await hits(1), await hits(2)];
+    expect(one.length).toBeGreaterThan(10);
+    expect(same).toEqual(one);
+    expect(other.filter((key) => one.includes(key)).length).toBeLessThan(one.length / 2);
   });
 
   it("a batch larger than the store is ERR_STORE_FULL, and a full store still reads, refunds, lifts and sweeps", async () => {
@@ -99,6 +145,36 @@ describe("memoryStore", () => {
     expect(await store.sweep?.(1)).toBe(1);
     expect(await store.sweep?.()).toBe(1);
     await expect(store.sweep?.(0)).rejects.toThrow(RangeError);
+  });
+
+  it("uses the slots of removed keys again: a year of visitors needs the memory of those of one window", async () => {
+    const table = new Table(2, true);
+    const indexes = new Set<number>();
+    for (let round = 0; round < 500; round++) {
+      const made = Array.from({ length: 20 }, (_, i) => table.add(`${round}/${i}`));
+      for (const index of made) {
+        indexes.add(index);
+        table.cells(index)[table.base(index)] = 1;
+      }
+      for (const index of made.slice(0, 10)) table.remove(index);
+      table.sweep(2, 1000);
+    }
+    expect([table.size, indexes.size]).toEqual([0, 20]);
+
+    let time = T;
+    const store = memoryStore({ clock: () => time });
+    const round = async (): Promise<void> => {
+      const expiresAt = time + 1000;
+      for (let i = 0; i < 5000; i++) await store.spend([uses(`${time}.${i}`, { expiresAt }), rate(`${time}/${i}`, { window: 1 })]);
+      time += 1101;
+      await store.sweep?.(20_000);
+      expect(store.size).toBe(0);
+    };
+    await round();
+    const held = process.memoryUsage().arrayBuffers;
+    for (let i = 0; i < 20; i++) await round();
+    // Records of 5000 more uses and rates would be 0.6 MB a round.
+    expect(process.memoryUsage().arrayBuffers - held).toBeLessThan(3_000_000);
   });
 
   it("uses, rate and block of one key are apart", async () => {

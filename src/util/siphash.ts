@@ -1,0 +1,39 @@
+/**
+ * HalfSipHash-2-4 with 32 bits of output (https://github.com/veorq/SipHash): a hash for tables. Without the key nobody can choose inputs that collide.
+ *
+ * @param k0 the first 32 bits of the key, little-endian @param k1 the second
+ */
+export function halfSipHash(data: Uint8Array, k0: number, k1: number): number {
+  let [v0, v1, v2, v3] = [k0, k1, 0x6c796765 ^ k0, 0x74656462 ^ k1];
+  const rounds = (count: number): void => {
+    for (let left = count; left > 0; left--) {
+      v0 = (v0 + v1) | 0;
+      v1 = rotate(v1, 5) ^ v0;
+      v0 = rotate(v0, 16);
+      v2 = (v2 + v3) | 0;
+      v3 = rotate(v3, 8) ^ v2;
+      v0 = (v0 + v3) | 0;
+      v3 = rotate(v3, 7) ^ v0;
+      v2 = (v2 + v1) | 0;
+      v1 = rotate(v1, 13) ^ v2;
+      v2 = rotate(v2, 16);
+    }
+  };
+  const { length } = data;
+  const byte = (i: number): number => data[i] ?? 0;
+  for (let i = 0; i <= length; i += 4) {
+    // The length is the last byte of the last word.
+    const top = i + 4 > length ? length : byte(i + 3);
+    const word = byte(i) | (byte(i + 1) << 8) | (byte(i + 2) << 16) | (top << 24);
+    v3 ^= word;
+    rounds(2);
+    v0 ^= word;
+  }
+  v2 ^= 0xff;
+  rounds(4);
+  return (v1 ^ v3) >>> 0;
+}
+
+function rotate(word: number, bits: number): number {
+  return (word << bits) | (word >>> (32 - bits));
+}
