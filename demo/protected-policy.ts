@@ -24,7 +24,7 @@ export const demoPolicy: PolicyDocument = {
 };
 
 /**
- * The limits that the policy names, and more solves for one device than an application would allow (3 clearances in 15 minutes): whoever tries
+ * The limits that the policy names, and more solves for one device than an application would allow (10 clearances in 15 minutes): whoever tries
  * the page out asks for one after the other.
  */
 export const demoLimits = {

@@ -4,7 +4,7 @@ import type { EventFields, EventReason, EventType } from "../events/types.ts";
 import type { GuardContext, Kernel, Mode, Refused, Vouched } from "../gate/types.ts";
 import { refusalResponse } from "../http/index.ts";
 import { type ChallengeAnswer, CLEARANCE_HEADER, HEADER, type PublicCode, REQUEST_ID_HEADER } from "../protocol.ts";
-import { type Quota, usesKey } from "../store/index.ts";
+import { type Quota, rateKey, usesKey } from "../store/index.ts";
 import { randomId } from "../util/random.ts";
 import { askCondition } from "./conditions.ts";
 import { decide, edgeSignals, nameOf } from "./decide.ts";
@@ -17,6 +17,10 @@ import type { PolicyEntry, RiskSignals } from "./types.ts";
 
 /** Seconds after which whoever is denied for a while may come again. */
 const COOL_DOWN = 900;
+
+/** Seconds, more than such a clearance lives from the first time that it is signed; and requests with such clearances from one network meanwhile. */
+const DEGRADED_WINDOW = 900;
+const DEGRADED_REQUESTS = 4000;
 
 /** What is known of a clearance that came along: it, or why it does not count. */
 type Presented =
@@ -183,12 +187,17 @@ export function createGuard(settled: Settled, kernel: Kernel): (request: Request
     claims: ClearanceClaims,
     client: Client,
   ): Promise<{ ok: true; undo(): Promise<void> } | { ok: false; reason: EventReason; code?: PublicCode }> {
-    const expiresAt = claims.until * 1000;
-    const issuedAt = claims.iat * 1000 + 999;
-    const quotas: Quota[] = [{ key: usesKey("clr", claims.jti), limit: claims.max_uses, expiresAt, issuedAt }];
+    const { jti, max_uses: limit, until, iat, ip: prefix, deg } = claims;
+    const life = { expiresAt: until * 1000, issuedAt: iat * 1000 + 999 };
+    const quotas: Quota[] = [deg ? degraded(["clr", jti], limit) : { key: usesKey("clr", jti), limit, ...life }];
     const rid = nameIn(request, REQUEST_ID_HEADER);
-    // Beside the device or address: another one's ids are its own business.
-    if (rid !== undefined) quotas.push({ key: usesKey("rid", nameOf(client), rid), limit: 1, expiresAt, issuedAt });
+    // Beside the device: another one's ids are its own business. Without a device, beside the network of the challenge: with that of the request, the
+    // same request would pass again from each network that it is sent from.
+    if (rid !== undefined) {
+      const name = nameOf({ ...client, prefix });
+      quotas.push(deg ? degraded(["rid", name, rid], 1) : { key: usesKey("rid", name, rid), limit: 1, ...life });
+    }
+    if (deg) quotas.push(degraded(["network", client.prefix ?? "unknown"], DEGRADED_REQUESTS));
     const { ok, at, states } = await store.spend(quotas);
     if (ok) return { ok, undo: once(() => store.refund(quotas, at)) };
     const [why = "full", again] = states.map((state) => state.why);
@@ -209,6 +218,14 @@ export function createGuard(settled: Settled, kernel: Kernel): (request: Request
       ...extra,
     };
   }
+}
+
+/**
+ * What is counted for a clearance whose solve nobody could check: a stranger has as many of them as there are texts. So these are rates, which a store
+ * forgets by itself and a full one may remove, and one by network is charged with them.
+ */
+function degraded(who: readonly string[], limit: number): Quota {
+  return { key: rateKey({ name: "degraded", window: DEGRADED_WINDOW }, who), limit, window: DEGRADED_WINDOW };
 }
 
 /** One request before its judge. */

@@ -3,7 +3,7 @@ import { quotasOf } from "../limits/index.ts";
 import type { LimitRule } from "../limits/types.ts";
 import { MOBILE_PATH } from "../protocol.ts";
 import { MAX_QUOTAS } from "../store/validate.ts";
-import { assertFunction, assertKeys, assertString } from "../util/assertions.ts";
+import { assertFunction, assertInteger, assertKeys, assertString } from "../util/assertions.ts";
 import { type Counters, createCounters } from "./counters.ts";
 import { parsePolicy } from "./policy.ts";
 import { settleWeights, type Weights } from "./risk.ts";
@@ -28,27 +28,41 @@ export interface Settled {
 
 /** Exactly Cloudflare's address, never proxied. */
 const API_SCRIPT = "https://challenges.cloudflare.com/turnstile/v0/api.js";
-/** How many phones may come from one address: a carrier's is thousands, of which some hundreds may be ours. Ten, and 200 phones would have 30 clearances. */
-const PHONES = 100;
+/**
+ * How many phones share one address by default: a carrier has thousands of customers behind one, of which some hundreds may be ours. With ten, 200 phones
+ * would have 100 clearances.
+ */
+const SHARED_ADDRESS = 100;
+/** A network (an IPv4 /24, an IPv6 /48) has this many times what one of its addresses has. */
+const NETWORK = 4;
 
 /** Quotas of the same spend that are no policy's: a session's use. */
 const BESIDE = 1;
 
-/** One phone, or all that share one address. */
-function verifyLimits(attempts: number, failures: number, issued: number): Record<string, readonly LimitRule[]> {
-  const both = (name: string, limit: number): LimitRule[] => [
+/**
+ * Limits of the verification, in 15 minutes: of one device in its network, of a whole address, and of the network. Without the last one an attacker who
+ * makes up device ids at each address of its network would have no limit, and the store would keep a counter for each of them.
+ *
+ * @param shared how many devices an address stands for
+ */
+function verifyLimits(attempts: number, failures: number, issued: number, shared: number): Record<string, readonly LimitRule[]> {
+  const rules = (name: string, limit: number): LimitRule[] => [
     { name: `${name}.device`, limit, window: 900, by: ["device", "ip-prefix"] },
-    { name: `${name}.ip`, limit: limit * PHONES, window: 900, by: "ip" },
+    { name: `${name}.ip`, limit: limit * shared, window: 900, by: "ip" },
+    { name: `${name}.network`, limit: limit * shared * NETWORK, window: 900, by: "ip-prefix" },
   ];
   return {
-    "clearance.attempts": both("attempts", attempts),
-    "clearance.failures": both("failures", failures),
-    "clearance.issued": both("issued", issued),
+    "clearance.attempts": rules("attempts", attempts),
+    "clearance.failures": rules("failures", failures),
+    "clearance.issued": rules("issued", issued),
   };
 }
 
-/** Limits of the verification for those who would rather turn a phone away than let one try: 3 attempts, 5 failures, 3 clearances in 15 minutes. */
-export const strictVerifyLimits: Record<string, readonly LimitRule[]> = verifyLimits(3, 5, 3);
+/**
+ * Limits of the verification for an application that would rather turn a phone away than let one try: in 15 minutes 3 attempts, 5 failures and 3 clearances
+ * for each device and for each address, however many devices share it, and four times that for a network.
+ */
+export const strictVerifyLimits: Record<string, readonly LimitRule[]> = verifyLimits(3, 5, 3, 1);
 
 /** What a request of middling risk is counted by. */
 const TIGHT: readonly LimitRule[] = [
@@ -58,12 +72,23 @@ const TIGHT: readonly LimitRule[] = [
 
 /** @throws {TypeError} {RangeError} a bad or unknown option; a gate without a signing secret; a condition that the policy names and nobody gives */
 export function settle(given: ClearanceOptions, kernel: Kernel): Settled {
-  assertKeys("clearance", given, ["policy", "when", "risk", "signals", "limits", "mobilePath", "bridgeOrigins", "scriptUrl"]);
+  assertKeys("clearance", given, [
+    "policy",
+    "when",
+    "risk",
+    "signals",
+    "limits",
+    "sharedAddress",
+    "mobilePath",
+    "bridgeOrigins",
+    "scriptUrl",
+  ]);
   const {
     when = {},
     risk: weights = {},
     signals,
     limits = {},
+    sharedAddress = SHARED_ADDRESS,
     mobilePath = MOBILE_PATH,
     bridgeOrigins = [],
     scriptUrl = API_SCRIPT,
@@ -77,6 +102,7 @@ export function settle(given: ClearanceOptions, kernel: Kernel): Settled {
   for (const [name, condition] of Object.entries(when)) assertFunction(`when.${name}`, condition);
   if (signals !== undefined) assertFunction("signals", signals);
   const settledWeights = settleWeights(weights);
+  assertInteger("sharedAddress", sharedAddress, 1, 1_000_000);
   assertString("mobilePath", mobilePath, 2, 128);
   if (!/^\/[\w./-]+$/.test(mobilePath)) throw new TypeError('Invalid "mobilePath": expected a path of A-Z a-z 0-9 . _ - /');
   for (const origin of bridgeOrigins) {
@@ -86,7 +112,7 @@ export function settle(given: ClearanceOptions, kernel: Kernel): Settled {
   const enforced = options.mode !== "off" && policy.entries.some(({ mode = options.mode }) => mode === "enforce");
   if ((options.mode === "enforce" || enforced) && !kernel.turnstile)
     throw new TypeError("Cannot create clearance: the gate has no Turnstile secret");
-  const all: Record<string, readonly LimitRule[]> = { ...verifyLimits(10, 5, 3), "clearance.tight": TIGHT, ...limits };
+  const all: Record<string, readonly LimitRule[]> = { ...verifyLimits(10, 5, 10, sharedAddress), "clearance.tight": TIGHT, ...limits };
   for (const name of policy.entries.flatMap((entry) => entry.limits)) {
     if (!Object.hasOwn(all, name)) throw new TypeError(`Invalid policy: unknown limit "${name}", expected one of "limits"`);
   }

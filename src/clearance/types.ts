@@ -160,6 +160,11 @@ export interface ClearanceOptions {
   signals?(request: Request, context: GuardContext): Partial<RiskSignals> | Promise<Partial<RiskSignals>>;
   /** Rules of `clearance.*` limits that differ from the defaults, and of the limits that the policy names. */
   limits?: { readonly [name: string]: readonly LimitRule[] };
+  /**
+   * Devices that one address stands for in the default `clearance.*` limits, 1..1000000, default 100: carriers and offices share addresses. An address has
+   * so many times the limit of a device, its network (an IPv4 /24, an IPv6 /48) four times that. Limits that are given in `limits` are taken as they are.
+   */
+  sharedAddress?: number;
   /** Path of the WebView page, outside `basePath`. Default `/mobile-turnstile`. */
   mobilePath?: string;
   /** Origins of parent frames that the page may talk to. Default none. */

@@ -7,7 +7,7 @@ import type { Subjects } from "../limits/types.ts";
 import { type ClearanceAnswer, MAX_TURNSTILE_TOKEN, type PublicCode, VERIFY_PATH } from "../protocol.ts";
 import { usesKey } from "../store/index.ts";
 import type { Settled } from "./options.ts";
-import { type ChallengeClaims, type ClearanceClaims, MAX_CHALLENGE } from "./tokens.ts";
+import { type ChallengeClaims, MAX_CHALLENGE } from "./tokens.ts";
 
 const name = z.string().check(z.regex(/^[A-Za-z0-9._-]{1,64}$/));
 const schema = z.strictObject({
@@ -19,10 +19,16 @@ const schema = z.strictObject({
 });
 type Body = z.infer<typeof schema>;
 
-/** Times that the very token which won a challenge may be shown again: each costs an attempt. */
-const SAME = 1000;
+/** Charged with each attempt, and given back where it succeeded. */
+const FAILURES = "clearance.failures";
+/** The refusal of a claim, whichever of its quotas refuses. */
+const CLAIMED = "SECURITY_VERIFICATION_FAILED";
 
-/** `POST /security/turnstile/verify`: a solved challenge becomes a clearance. Every refusal is one public answer; what it was is in the events. */
+/**
+ * `POST /security/turnstile/verify`: a solved challenge becomes a clearance. Every refusal is one public answer; what it was is in the events.
+ *
+ * Until siteverify has said yes only rates are stored. Else strangers with junk tokens would fill a store with one-use ids, which it must not forget.
+ */
 export function verifyRoute({ desk, counters }: Settled, kernel: Kernel): Route {
   const { turnstile, options, store, subkeys } = kernel;
 
@@ -60,81 +66,62 @@ export function verifyRoute({ desk, counters }: Settled, kernel: Kernel): Route 
       // A gate that is off asks nobody and signs nothing; the client goes on without a clearance.
       if (options.mode === "off") return ctx.respond(200, { dryRun: true });
 
-      // Charged before it is known whether it is a failure, and given back when it was none: a hundred guesses at once are a hundred failures.
-      const failures = await ctx.admit({ open: true, limits: ["clearance.failures"], failures: true, strict: true, subjects });
-      if (!failures.ok) return limited(failures);
-      let passed: { extra: Pick<ClearanceClaims, "eid" | "deg"> };
+      // The failure is charged before it is known whether it is one, and given back when it was none: a hundred guesses at once are a hundred failures.
+      const names = ["clearance.attempts", FAILURES];
+      const attempt = await ctx.admit({ open: true, limits: names, failures: [FAILURES], strict: true, subjects });
+      if (!attempt.ok) return limited(attempt);
+      const failed = async (response: Response): Promise<Response> => {
+        await counters.failed({ ...subjectsOf(ctx), ...subjects });
+        return response;
+      };
       try {
-        const attempt = await claim(ctx, challenge, body, subjects);
-        if (attempt === "challenge_used" || attempt === "challenge_expired") {
-          await counters.failed({ ...subjectsOf(ctx), ...subjects });
-          return refuse(attempt);
-        }
-        if (!attempt.ok) {
-          await failures.undo();
-          return limited(attempt);
-        }
         ctx.emit("turnstile_token_received", { outcome: "info", ...about() });
         const { code, extra } = await ask(ctx, challenge, body);
+        if (code && code !== "UNAVAILABLE") return await failed(ctx.refuse(code));
         // A provider that is down is not the visitor's fault: it is no failure, and the same challenge and token may come again.
-        if (!code || code === "UNAVAILABLE") await failures.undo();
-        else await counters.failed({ ...subjectsOf(ctx), ...subjects });
-        if (code) return ctx.refuse(code);
-        passed = { extra };
+        if (code) {
+          await attempt.undo();
+          return ctx.refuse(code);
+        }
+        // Signed before it is claimed: nothing that can fail comes between the claim and the answer.
+        const { token, ttl, uses } = await desk.clearance(challenge, body.turnstile_token, extra);
+        const issued = await claim(ctx, challenge, body, subjects, extra.deg === true);
+        if (issued === "challenge_used" || issued === "challenge_expired") return await failed(refuse(issued));
+        await attempt.undo();
+        if (issued && !issued.ok) return limited(issued);
+        ctx.emit("app_clearance_issued", { outcome: "allow", ...about(), ephemeral_id: extra.eid, degraded: extra.deg });
+        const result: ClearanceAnswer = { app_clearance_token: token, expires_in: ttl, scope: challenge.scope, max_uses: uses };
+        return ctx.respond(200, result);
       } catch (error) {
-        // Nor is a store that is.
-        await failures.undo();
+        // Nor is a store that is down.
+        await attempt.undo();
         throw error;
       }
-      const { token, jti, ttl, uses, until } = await desk.clearance(challenge, body.turnstile_token, passed.extra);
-      const issued = await issue(ctx, jti, until, subjects);
-      if (!issued.ok) return limited(issued);
-      const { eid: ephemeral_id, deg: degraded } = passed.extra;
-      ctx.emit("app_clearance_issued", { outcome: "allow", ...about(), ephemeral_id, degraded });
-      const result: ClearanceAnswer = { app_clearance_token: token, expires_in: ttl, scope: challenge.scope, max_uses: uses };
-      return ctx.respond(200, result);
     },
   };
 
-  /** Counts a clearance, once: whoever comes again since the answer was lost gets the very same one, which is no second. */
-  async function issue(
-    ctx: RouteContext,
-    jti: string,
-    until: number,
-    subjects: Subjects,
-  ): Promise<{ ok: true } | (Admission & { ok: false })> {
-    const code = "SECURITY_VERIFICATION_FAILED";
-    const quotas = [{ quota: { key: usesKey("iss", jti), limit: 1, expiresAt: until * 1000 }, code } as const];
-    const issued = await ctx.admit({ open: true, limits: ["clearance.issued"], strict: true, subjects, quotas });
-    return issued.ok || issued.code === code ? { ok: true } : issued;
-  }
-
   /**
-   * One of many: the first token that is shown for a challenge wins it. The same one may come again, for an answer was lost; another one never.
-   * A retry costs an attempt like the first: free, it would be free siteverify.
+   * Counts the clearance and claims its challenge for this token, in one spend. Of two tokens that solve one challenge the first one wins; the other
+   * opens nothing. The same token may come again, for its answer may be lost: it gets the very same clearance, which is no second (undefined).
    */
   async function claim(
     ctx: RouteContext,
     { jti, exp, iat }: ChallengeClaims,
     { turnstile_token }: Body,
     subjects: Subjects,
-  ): Promise<Admission | "challenge_used" | "challenge_expired"> {
-    const expiresAt = (exp + 2 * options.clockTolerance) * 1000;
-    const issuedAt = iat * 1000 + 999;
-    const first = { key: usesKey("chal", jti), limit: 1, expiresAt, issuedAt };
-    const same = { key: usesKey("chal", jti, turnstile_token), limit: SAME, expiresAt, issuedAt };
-    const code = "SECURITY_VERIFICATION_FAILED";
-    const admit = (quotas: (typeof first)[]): Promise<Admission> =>
-      ctx.admit({ open: true, limits: ["clearance.attempts"], strict: true, subjects, quotas: quotas.map((quota) => ({ quota, code })) });
-    const won = await admit([first, same]);
-    if (won.ok || won.code !== code) return won;
-    const read = [first, same].map((quota) => ({ ...quota, cost: 0 }));
-    const [of, own] = (await store.spend(read)).states;
-    // By the store's clock it is over, or it is older than a store that lives in this process: nobody has used it.
+    degraded: boolean,
+  ): Promise<Admission | "challenge_used" | "challenge_expired" | undefined> {
+    const charge = { open: true, limits: ["clearance.issued"], strict: true, subjects };
+    // While nobody can check a token, any text is one: a claim would limit nothing, and be stored for everybody who asks.
+    if (degraded) return ctx.admit(charge);
+    const life = { limit: 1, expiresAt: (exp + 2 * options.clockTolerance) * 1000, issuedAt: iat * 1000 + 999 };
+    const claims = [usesKey("chal", jti), usesKey("chal", jti, turnstile_token)].map((key) => ({ key, ...life }));
+    const won = await ctx.admit({ ...charge, quotas: claims.map((quota) => ({ quota, code: CLAIMED })) });
+    if (won.ok || won.code !== CLAIMED) return won;
+    const [of, own] = (await store.spend(claims.map((quota) => ({ ...quota, cost: 0 })))).states;
+    // By the store's clock it is over, or it is older than a store that lives in this process: nobody can say that it was used.
     if (of?.why === "expired" || of?.why === "forgotten") return "challenge_expired";
-    if ((own?.remaining ?? SAME) === SAME) return "challenge_used";
-    const again = await admit([same]);
-    return again.ok || again.code !== code ? again : "challenge_used";
+    return own?.why === "full" ? undefined : "challenge_used";
   }
 
   /** Asks Cloudflare; a `code` where that is an end. */

@@ -80,8 +80,12 @@ export function createAdmission(house: Gatehouse): (visit: Visit, options: Admit
       dryRun = true;
       return undefined;
     };
+    const isExact = (name: string): boolean => (typeof failures === "object" ? failures.includes(name) : failures === true);
     const rulesFor = (who: Subjects): Item[] =>
-      names.flatMap((name) => planLimits(limits.get(name) ?? [], who, request, name)).map((layer) => ({ ...layer, exact: failures }));
+      names.flatMap((name) => {
+        const exact = isExact(name);
+        return planLimits(limits.get(name) ?? [], who, request, name).map((layer) => ({ ...layer, exact }));
+      });
     /** Charges; what the mode relaxes is left out and the rest charged again, so that a one-use id stays one under every mode. */
     const pay = async (items: readonly Item[]): Promise<Refused | undefined> => {
       for (let left = items; left.length > 0; ) {
@@ -200,7 +204,7 @@ export function createAdmission(house: Gatehouse): (visit: Visit, options: Admit
       degraded: till.degraded || vouched?.degraded === true,
       dryRun: dryRun || vouched?.dryRun === true,
       accuracy: weaker(till.accuracy, vouched?.accuracy ?? "exact"),
-      undo: (rates = failures) => till.undo(rates),
+      undo: (rates) => till.undo(rates),
     };
   }
 }

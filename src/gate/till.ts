@@ -43,8 +43,8 @@ export interface Till {
   /** How to give back each charge, with or without its rates; who charged elsewhere adds to it. */
   readonly undos: ((rates: boolean) => Promise<unknown>)[];
   /**
-   * Gives back what was charged, once. Never throws. Without `rates` only uses and one-use ids: if rates were given back as well, a client whose requests
-   * make our own work fail could repeat that work without a limit.
+   * Gives back what was charged, once. Never throws. Without `rates` only uses, one-use ids and failures: if other rates were given back as well, a client
+   * whose requests make our own work fail could repeat that work without a limit.
    */
   undo(rates?: boolean): Promise<void>;
 }
@@ -120,7 +120,7 @@ export function openTill(
       // What a looser store counted stays counted.
       if (backend === store) {
         undos.push(async (rates) => {
-          const back = quotas.filter((quota) => rates || "expiresAt" in quota);
+          const back = items.filter(({ quota, exact }) => rates || exact || "expiresAt" in quota).map(({ quota }) => quota);
           if (back[0]) await giveBack(back, result.at);
         });
       }

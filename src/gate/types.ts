@@ -127,10 +127,10 @@ export interface AdmitOptions extends ProtectOptions {
   /** The call that the request repeats, where the client named it. */
   call?: Call | undefined;
   /**
-   * The limits count failures: they stay on the exact store, also beside a looser one, so that `undo` gives a success back; and while the store is down
-   * they deny, unless a rule's own `onStoreError` says otherwise.
+   * The limits count failures, all or those named: they stay on the exact store, also beside a looser one, so that `undo` gives a success back; and while
+   * the store is down they deny, unless a rule's own `onStoreError` says otherwise. Default false.
    */
-  failures?: boolean;
+  failures?: boolean | readonly string[];
   /**
    * The limits hold under every mode: those of an authentication, and those before a token is signed. Default false: `monitor` and `off` let pass what is
    * over a limit.

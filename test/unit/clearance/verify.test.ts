@@ -1,5 +1,4 @@
 import { describe, expect, it } from "vitest";
-import { strictVerifyLimits } from "../../../src/clearance/index.ts";
 import { CHALLENGE_PREFIX } from "../../../src/protocol.ts";
 import { api, challengeOf } from "./tools.ts";
 
@@ -135,26 +134,6 @@ describe("POST /security/turnstile/verify", () => {
     expect(await limited?.json()).toEqual({ error: "SECURITY_VERIFICATION_LIMITED", retry_after_seconds: expect.any(Number) });
     expect(Number(limited?.headers.get("retry-after"))).toBeGreaterThan(0);
     expect(events.filter(({ type }) => type === "security_verification_limited")).toHaveLength(95);
-  });
-
-  it("a success costs no failure: three clearances in 15 minutes for one device, however it failed before", async () => {
-    const { call, solve, verify, advance } = api();
-    const one = async (i: number, token?: string): Promise<number> => {
-      const challenge = await challengeOf(await call("/v1/otp", { rid: `r${i}` }));
-      return (await verify(challenge, token ?? (await solve(challenge)))).status;
-    };
-    expect([await one(1, "bad"), await one(2, "bad"), await one(3), await one(4), await one(5), await one(6)]).toEqual([
-      403, 403, 200, 200, 200, 429,
-    ]);
-    advance(16.5 * 60_000);
-    expect(await one(7)).toBe(200);
-  });
-
-  it("strictVerifyLimits has three attempts", async () => {
-    const { call, verify } = api({ limits: strictVerifyLimits });
-    const statuses = [];
-    for (let i = 0; i < 4; i++) statuses.push((await verify(await challengeOf(await call("/v1/otp", { rid: `r${i}` })), "bad")).status);
-    expect(statuses).toEqual([403, 403, 403, 429]);
   });
 
   it("many failures raise the device's risk, for itself alone", async () => {
