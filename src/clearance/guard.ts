@@ -188,22 +188,27 @@ export function createGuard(settled: Settled, kernel: Kernel): (request: Request
     client: Client,
   ): Promise<{ ok: true; undo(): Promise<void> } | { ok: false; reason: EventReason; code?: PublicCode }> {
     const { jti, max_uses: limit, until, iat, ip: prefix, deg } = claims;
-    const life = { expiresAt: until * 1000, issuedAt: iat * 1000 + 999 };
-    const quotas: Quota[] = [deg ? degraded(["clr", jti], limit) : { key: usesKey("clr", jti), limit, ...life }];
+    const life = { cost: deg ? 0 : 1, expiresAt: until * 1000, issuedAt: iat * 1000 + 999 };
+    const uses: Quota[] = [{ key: usesKey("clr", jti), limit, ...life }];
+    const ids: Quota[] = [];
     const rid = nameIn(request, REQUEST_ID_HEADER);
     // Beside the device: another one's ids are its own business. Without a device, beside the network of the challenge: with that of the request, the
     // same request would pass again from each network that it is sent from.
-    if (rid !== undefined) {
-      const name = nameOf({ ...client, prefix });
-      quotas.push(deg ? degraded(["rid", name, rid], 1) : { key: usesKey("rid", name, rid), limit: 1, ...life });
+    const name = nameOf({ ...client, prefix });
+    if (rid !== undefined) ids.push({ key: usesKey("rid", name, rid), limit: 1, ...life });
+    // What was counted while nobody could check a solve counts afterwards too.
+    if (deg || options.onUnavailable === "degraded") {
+      uses.push(degraded(["clr", jti], limit));
+      if (rid !== undefined) ids.push(degraded(["rid", name, rid], 1));
     }
-    if (deg) quotas.push(degraded(["network", client.prefix ?? "unknown"], DEGRADED_REQUESTS));
-    const { ok, at, states } = await store.spend(quotas);
+    const quotas = [...ids, ...uses];
+    const network = deg ? [degraded(["network", client.prefix ?? "unknown"], DEGRADED_REQUESTS)] : [];
+    const { ok, at, states } = await store.spend([...quotas, ...network]);
     if (ok) return { ok, undo: once(() => store.refund(quotas, at)) };
-    const [why = "full", again] = states.map((state) => state.why);
     // Whether or not the clearance is used up as well: another one would not help the request that was let in before.
-    if (again === "full") return { ok, reason: "request_replayed", code: "REQUEST_REPLAYED" };
-    return { ok, reason: why === "full" ? "clearance_used" : why === "blocked" ? "revoked" : "clearance_expired" };
+    if (states.slice(0, ids.length).some(({ why }) => why === "full")) return { ok, reason: "request_replayed", code: "REQUEST_REPLAYED" };
+    const why = states.slice(ids.length).find((state) => state.why)?.why;
+    return { ok, reason: why === "blocked" ? "revoked" : why === "full" ? "clearance_used" : "clearance_expired" };
   }
 
   function vouch(extra: Partial<Omit<Vouched, "ok">>): Vouched {

@@ -1,10 +1,10 @@
 import { isGatepassError } from "../errors.ts";
 import type { EventFields, EventReason } from "../events/types.ts";
 import { type RefusalExtra, refusalResponse } from "../http/index.ts";
-import { canonicalSubjects, planLimits, quotasOf } from "../limits/index.ts";
+import { canonicalSubjects, isByAddress, planLimits, quotasOf } from "../limits/index.ts";
 import type { LimitRule, Subjects } from "../limits/types.ts";
 import { HEADER, type PublicCode } from "../protocol.ts";
-import type { UsesQuota } from "../store/contract.ts";
+import type { Quota } from "../store/contract.ts";
 import { MAX_QUOTAS } from "../store/validate.ts";
 import { readSession } from "./credentials.ts";
 import type { Settings } from "./options.ts";
@@ -141,9 +141,11 @@ export function createAdmission(house: Gatehouse): (visit: Visit, options: Admit
       vouched ??= opinion;
       names.push(...(opinion?.limits ?? []).filter((name) => !names.includes(name)));
     }
+    const bySession = !open && (action !== undefined || !vouched);
+    // A token that nobody has checked: by address, also where the program names no limit. Else a stranger could have Cloudflare asked without end.
+    if (bySession && (fresh || claims?.deg) && !isLimitedByAddress(limits, names)) names.push(OWN_LIMIT);
     // Not the client with the most quotas shall be the first to find out that they are too many.
     checkOptions(settings, limits, { ...options, limits: names });
-    const bySession = !open && (action !== undefined || !vouched);
     if (bySession && action === undefined) refused = await lacking();
     if (refused) return refused;
 
@@ -151,10 +153,9 @@ export function createAdmission(house: Gatehouse): (visit: Visit, options: Admit
     let level = vouched?.level ?? "none";
     player = claims?.sub ?? vouched?.player;
     /** One spend, now that it is known who pays: the credential's use, the features' quotas, the limits. */
-    const charge = async (layers = rules, use?: UsesQuota, session?: string, key?: number): Promise<Refused | undefined> => {
+    const charge = async (layers = rules, uses: readonly Quota[] = [], session?: string, key?: number): Promise<Refused | undefined> => {
       if (!open) player ??= await players.of(visit, playerToken, undefined, call);
-      const items: Item[] = [...quotas];
-      if (use) items.unshift({ quota: use });
+      const items: Item[] = [...uses.map((quota) => ({ quota })), ...quotas];
       if (call && player) items.push(await call.once({ player, session, key }));
       return pay([...items, ...layers]);
     };
@@ -164,7 +165,7 @@ export function createAdmission(house: Gatehouse): (visit: Visit, options: Admit
       once = claims.uses === 1;
       if (cost > claims.uses) refused = await fail("SESSION_EXHAUSTED", "full");
       const { jti, uses, key } = claims;
-      refused ??= await charge(rules, cost > uses ? undefined : sessions.uses(claims, uses, cost), jti, key);
+      refused ??= await charge(rules, cost > uses ? [] : sessions.uses(claims, uses, cost, claims.deg), jti, key);
     } else if (bySession && fresh) {
       // Two spends: the limits, so that nobody makes us ask Cloudflare without end; then, with the answer, the token's one use.
       refused = await pay(rules);
@@ -180,10 +181,10 @@ export function createAdmission(house: Gatehouse): (visit: Visit, options: Admit
         // All of its counter: neither a second write nor a session is to be had beside it for the price of one.
         const all = Math.max(1, cost);
         const more = rulesFor({ ...subjects, ...who }).filter(({ quota }) => !rules.some((rule) => rule.quota.key === quota.key));
-        refused = await charge(more, sessions.uses(solve, all, all), solve.jti);
+        refused = await charge(more, sessions.uses(solve, all, all, solve.degraded), solve.jti);
       } else if (enforced && solve) {
-        // Nobody could tell whether the token was good: the attempt does not count. The breaker limits how often Cloudflare is asked meanwhile.
-        if (solve.code === "UNAVAILABLE") await till.undo(true);
+        // Cloudflare is down, and nobody could tell whether the token was good: the attempt does not count. The breaker limits how often it is asked.
+        if (solve.code === "UNAVAILABLE" && solve.reason !== "misconfigured") await till.undo(true);
         return refuse(solve.code);
       } else {
         dryRun = true;
@@ -214,13 +215,23 @@ export function checkOptions(settings: Settings, limits: Gatehouse["limits"], op
   const { action, cost = 1, limits: names = [], quotas = [], call, open } = options;
   if (action !== undefined && !settings.actions.includes(action)) throw new TypeError(`Cannot admit: unknown action "${action}"`);
   if (!Number.isInteger(cost) || cost < 0 || cost > settings.resolved.sessionUses) throw new RangeError(`Cannot admit: cost ${cost}`);
-  let count = quotas.length + (open ? 0 : 1) + (call ? 1 : 0);
-  for (const name of names) {
+  // A session of which nobody could check the solve is two quotas.
+  const own = settings.resolved.onUnavailable === "degraded" ? 2 : 1;
+  let count = quotas.length + (open ? 0 : own) + (call ? 1 : 0);
+  for (const name of open || isLimitedByAddress(limits, names) ? names : [...names, OWN_LIMIT]) {
     const rules = limits.get(name);
     if (!rules) throw new TypeError(`Cannot admit: unknown limit "${name}"`);
     count += quotasOf(rules);
   }
   if (count > MAX_QUOTAS) throw new RangeError(`Cannot admit: ${count} quotas, of ${MAX_QUOTAS} at most`);
+}
+
+/** The limit of session exchanges, which counts other tokens that nobody has checked too. */
+const OWN_LIMIT = "session";
+
+/** Whether one of the limits counts all who share an address or a network. */
+function isLimitedByAddress(limits: Gatehouse["limits"], names: readonly string[]): boolean {
+  return names.some((name) => limits.get(name)?.some(isByAddress));
 }
 
 function codeOf(why: EventReason): PublicCode {

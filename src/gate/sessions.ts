@@ -2,8 +2,8 @@ import { GatepassError } from "../errors.ts";
 import type { EventReason } from "../events/types.ts";
 import { MAX_TURNSTILE_TOKEN, type PublicCode, TYP } from "../protocol.ts";
 import { MAX_OFFSET } from "../store/clocks.ts";
-import type { UsesQuota } from "../store/contract.ts";
-import { usesKey } from "../store/index.ts";
+import type { Quota } from "../store/contract.ts";
+import { rateKey, usesKey } from "../store/index.ts";
 import type { VerifiedClaims } from "../tokens/types.ts";
 import type { Turnstile } from "../turnstile/types.ts";
 import { encodeBase64url } from "../util/base64url.ts";
@@ -53,8 +53,8 @@ export interface SessionDesk {
   verify(token: string): Promise<SessionClaims>;
   /** HMAC of what sessions are bound to, as this client has it; undefined where they are bound to nothing. `key`: of which secret. */
   binding(visit: Visit, key?: number): Promise<string | undefined>;
-  /** The one counter of a solve, whichever token of it is presented. */
-  uses(solve: Pick<SessionClaims, "jti" | "auth_time" | "iat">, limit: number, cost: number): UsesQuota;
+  /** The one counter of a solve, whichever token of it is presented. The first quota says whether it is revoked or over. */
+  uses(solve: Pick<SessionClaims, "jti" | "auth_time" | "iat">, limit: number, cost: number, degraded?: boolean): readonly Quota[];
   revoke(jti: string): Promise<void>;
 }
 
@@ -175,17 +175,23 @@ export function createSessions(
       visit.emit("session_issued", { outcome: "allow", session: jti, player: sub, action, ephemeral_id: eid, degraded: claims.deg });
       return { ok: true, sessionToken, expiresIn: ttl, uses, playerToken: renewed, claims: await verify(sessionToken) };
     },
-    uses: ({ jti, auth_time, iat }, limit, cost) => ({
-      key: usesKey("jti", jti),
-      limit,
-      cost,
-      // By the provider's clock alone: every process gives the counter of a solve the same end, however wrong its own clock is.
-      // By ours, a process that is behind would let it end while another one still takes sessions of this solve, and count them anew.
-      expiresAt: (auth_time + counted) * 1000,
-      // Never ahead of us: a store that began after this would take the solve for one that it knows all of.
-      // To the second, as the claims have it: a store that began within this one has forgotten nothing of it.
-      issuedAt: Math.min(auth_time, iat) * 1000 + 999,
-    }),
+    uses({ jti, auth_time, iat }, limit, cost, degraded = false) {
+      const uses = {
+        key: usesKey("jti", jti),
+        limit,
+        cost: degraded ? 0 : cost,
+        // By the provider's clock alone: every process gives the counter of a solve the same end, however wrong its own clock is.
+        // By ours, a process that is behind would let it end while another one still takes sessions of this solve, and count them anew.
+        expiresAt: (auth_time + counted) * 1000,
+        // Never ahead of us: a store that began after this would take the solve for one that it knows all of.
+        // To the second, as the claims have it: a store that began within this one has forgotten nothing of it.
+        issuedAt: Math.min(auth_time, iat) * 1000 + 999,
+      };
+      if (!degraded && resolved.onUnavailable !== "degraded") return [uses];
+      // Any text is a solve while nobody can check it: counted as uses, strangers would fill the store with what it must not forget. So it is a rate, which
+      // counts the checked session of the same solve too.
+      return [uses, { key: rateKey({ name: "degraded", window: counted }, [jti]), limit, cost, window: counted }];
+    },
     // The solve was before now. Our clock may be behind: this must outlive every token of it all the same.
     revoke: (jti) => store.block(usesKey("jti", jti), clock() + (counted + resolved.clockTolerance) * 1000 + MAX_OFFSET),
   };

@@ -5,4 +5,4 @@ export { limitResult, planLimits } from "./plan.ts";
 export { createRefusals, type KnownRefusal, type Refusals } from "./refusals.ts";
 export { canonicalEmail, canonicalPhone, canonicalSubjects } from "./subjects.ts";
 export type { BlockOptions, Limiter, LimitLayer, LimitResult, LimitRule, Subject, SubjectName, Subjects } from "./types.ts";
-export { quotasOf, validateRules } from "./validate.ts";
+export { isByAddress, quotasOf, validateRules } from "./validate.ts";

@@ -18,6 +18,11 @@ export function subjectsOf(rule: LimitRule): readonly Subject[] {
   return typeof rule.by === "object" ? rule.by : [rule.by];
 }
 
+/** Whether the rule counts all who share an address or a network, whatever they send. */
+export function isByAddress(rule: LimitRule): boolean {
+  return subjectsOf(rule).every((subject) => subject === "ip" || subject === "ip-prefix");
+}
+
 /** Quotas that the rules charge at most: three for an IPv6 address and the networks around it. */
 export function quotasOf(rules: readonly LimitRule[]): number {
   return rules.reduce((sum, rule) => sum + (subjectsOf(rule).includes("ip") ? 3 : 1), 0);
