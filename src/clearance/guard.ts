@@ -71,14 +71,19 @@ export function createGuard(settled: Settled, kernel: Kernel): (request: Request
       ...edgeSignals(request, info),
       ...signals,
       sensitivePath: pathPoints(path, entry),
-      establishedSession: (await context.session()) !== undefined,
       addressChanged: shown.moved === true,
       ...(await context.signals()),
       ...(await given.signals?.(request, context)),
       // Only what we verified ourselves may lower a risk by a clearance.
       validClearance: false,
     };
-    const bare = weigh(known, weights, shared);
+    let bare = weigh(known, weights, shared);
+    // A session lowers the risk only while it can be spent: revoked and used-up ones have a good signature too. The store is asked where it matters.
+    const trusted = weigh({ establishedSession: true, ...known }, weights, shared);
+    if (trusted.score !== bare.score && (bare.band !== "allow" || trusted.band !== "allow") && (await context.hasLiveSession())) {
+      known.establishedSession = true;
+      bare = trusted;
+    }
     const decision = decide(entry, bare.band);
     const detail = `${bare.score}: ${bare.reasons.map(({ signal, points }) => `${signal}${points < 0 ? "" : "+"}${points}`).join(" ") || "nothing"}`;
     const tight = fitting(["clearance.tight", ...entry.limits]);
@@ -107,7 +112,8 @@ export function createGuard(settled: Settled, kernel: Kernel): (request: Request
       const { claims } = shown;
       const spent = await spend(request, claims, client);
       if (spent.ok) {
-        const { band } = weigh({ ...known, validClearance: true }, weights, shared);
+        // One of a solve that nobody could check lowers nothing.
+        const { band } = weigh({ ...known, validClearance: claims.deg !== true }, weights, shared);
         const weak = degraded || claims.deg === true;
         return vouch({ level: "clearance", claims, limits: band === "allow" ? limits : tight, degraded: weak, undo: spent.undo });
       }

@@ -117,10 +117,14 @@ export function createCore(given: GateOptions): Core {
     const { claims, code } = await readSession(settings, sessions, players, seen);
     return code ? undefined : claims;
   };
-  const contextOf = (seen: Visit, context: Omit<GuardContext, "emit" | "signals">): GuardContext => {
+  const contextOf = (seen: Visit, context: Omit<GuardContext, "emit" | "signals" | "hasLiveSession">): GuardContext => {
     const whole: GuardContext = {
       ...context,
       emit: seen.emit,
+      async hasLiveSession() {
+        const claims = await context.session();
+        return claims !== undefined && sessions.isLive(claims);
+      },
       async signals() {
         const all: Signals = {};
         for (const { signals } of features) Object.assign(all, await signals?.(seen.request, { ...whole, signals: async () => all }));

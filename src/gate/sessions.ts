@@ -1,4 +1,4 @@
-import { GatepassError } from "../errors.ts";
+import { GatepassError, isGatepassError } from "../errors.ts";
 import type { EventReason } from "../events/types.ts";
 import { MAX_TURNSTILE_TOKEN, type PublicCode, TYP } from "../protocol.ts";
 import { MAX_OFFSET } from "../store/clocks.ts";
@@ -55,6 +55,8 @@ export interface SessionDesk {
   binding(visit: Visit, key?: number): Promise<string | undefined>;
   /** The one counter of a solve, whichever token of it is presented. The first quota says whether it is revoked or over. */
   uses(solve: Pick<SessionClaims, "jti" | "auth_time" | "iat">, limit: number, cost: number, degraded?: boolean): readonly Quota[];
+  /** Whether such a session can be spent: neither used up, revoked, over nor degraded. False where the store is down. */
+  isLive(claims: SessionClaims): Promise<boolean>;
   revoke(jti: string): Promise<void>;
 }
 
@@ -151,10 +153,39 @@ export function createSessions(
     return { ...claims, scope: [...claims.scope] };
   };
 
+  const uses: SessionDesk["uses"] = ({ jti, auth_time, iat }, limit, cost, degraded = false) => {
+    const counter = {
+      key: usesKey("jti", jti),
+      limit,
+      cost: degraded ? 0 : cost,
+      // By the provider's clock alone: every process gives the counter of a solve the same end, however wrong its own clock is.
+      // By ours, a process that is behind would let it end while another one still takes sessions of this solve, and count them anew.
+      expiresAt: (auth_time + counted) * 1000,
+      // Never ahead of us: a store that began after this would take the solve for one that it knows all of.
+      // To the second, as the claims have it: a store that began within this one has forgotten nothing of it.
+      issuedAt: Math.min(auth_time, iat) * 1000 + 999,
+    };
+    if (!degraded && resolved.onUnavailable !== "degraded") return [counter];
+    // Any text is a solve while nobody can check it: counted as uses, strangers would fill the store with what it must not forget. So it is a rate, which
+    // counts the checked session of the same solve too.
+    return [counter, { key: rateKey({ name: "degraded", window: counted }, [jti]), limit, cost, window: counted }];
+  };
+
   return {
     solve,
     verify,
     binding,
+    uses,
+    async isLive(claims) {
+      if (claims.deg) return false;
+      try {
+        const { states } = await store.spend(uses(claims, claims.uses, 0));
+        return states.every(({ why }) => why === undefined);
+      } catch (error) {
+        if (!isGatepassError(error)) throw error;
+        return false;
+      }
+    },
     async exchange(visit, token, playerToken) {
       if (!keys) return { ok: false, code: "NOT_FOUND" };
       const solved = await solve(visit, token);
@@ -174,23 +205,6 @@ export function createSessions(
       const action = scope.length === 1 ? scope[0] : undefined;
       visit.emit("session_issued", { outcome: "allow", session: jti, player: sub, action, ephemeral_id: eid, degraded: claims.deg });
       return { ok: true, sessionToken, expiresIn: ttl, uses, playerToken: renewed, claims: await verify(sessionToken) };
-    },
-    uses({ jti, auth_time, iat }, limit, cost, degraded = false) {
-      const uses = {
-        key: usesKey("jti", jti),
-        limit,
-        cost: degraded ? 0 : cost,
-        // By the provider's clock alone: every process gives the counter of a solve the same end, however wrong its own clock is.
-        // By ours, a process that is behind would let it end while another one still takes sessions of this solve, and count them anew.
-        expiresAt: (auth_time + counted) * 1000,
-        // Never ahead of us: a store that began after this would take the solve for one that it knows all of.
-        // To the second, as the claims have it: a store that began within this one has forgotten nothing of it.
-        issuedAt: Math.min(auth_time, iat) * 1000 + 999,
-      };
-      if (!degraded && resolved.onUnavailable !== "degraded") return [uses];
-      // Any text is a solve while nobody can check it: counted as uses, strangers would fill the store with what it must not forget. So it is a rate, which
-      // counts the checked session of the same solve too.
-      return [uses, { key: rateKey({ name: "degraded", window: counted }, [jti]), limit, cost, window: counted }];
     },
     // The solve was before now. Our clock may be behind: this must outlive every token of it all the same.
     revoke: (jti) => store.block(usesKey("jti", jti), clock() + (counted + resolved.clockTolerance) * 1000 + MAX_OFFSET),

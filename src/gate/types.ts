@@ -373,8 +373,13 @@ export interface GuardContext {
   /** As the application names them (`session` too: the gate's own is `session()`). */
   subjects: Subjects;
   signals(): Promise<Signals>;
-  /** The claims of the request's session, if it has a valid one; nothing is spent. */
+  /** The claims of the request's session, if it has a valid one; nothing is spent, and the session may be used up or revoked. */
   session(): Promise<SessionClaims | undefined>;
+  /**
+   * Whether the request has a session that can be spent, for which a solve was checked: what the session may be trusted for. Reads its counter at each
+   * call; false where the store is down.
+   */
+  hasLiveSession(): Promise<boolean>;
   /** Raises an event with the request's address prefix and route filled in. */
   emit: Events["emit"];
 }

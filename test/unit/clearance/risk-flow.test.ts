@@ -87,6 +87,61 @@ describe("what is reported and counted", () => {
     expect((await call("/v1/login", { headers: { "x-attested": "1" } })).status).toBe(200);
   });
 
+  it("a session that was revoked or is used up lowers nothing, nor does one that nobody could check", async () => {
+    const { gate, call, session, events } = api({}, { session: { uses: 2 } });
+    for (let i = 0; i < 6; i++) await gate.report(request("/v1/login"), "login_failed");
+    const login = async (token: string): Promise<number> => (await call("/v1/login", { headers: { "x-gatepass-session": token } })).status;
+    const [revoked, used, live] = [await session(), await session(), await session()];
+    expect([await login(revoked), await login(used), await login(live)]).toEqual([200, 200, 200]);
+    await gate.sessions.revoke((await gate.sessions.verify(revoked)).jti);
+    for (let i = 0; i < 2; i++) {
+      const write = request("/health", { "x-gatepass-session": used });
+      expect((await gate.protect(write, { action: "score_submit" })).ok).toBe(true);
+    }
+    expect([await login(revoked), await login(used), await login(live)]).toEqual([403, 403, 200]);
+    expect(events.findLast(({ type }) => type === "app_clearance_missing")?.detail).toBe("60: sensitivePath+20 failedLogins+40");
+
+    const turnstile = {
+      secret: "1x0000000000000000000000000000000AA",
+      allowedHostnames: ["game.example"],
+      allowTestKeys: true,
+      onUnavailable: "degraded" as const,
+    };
+    const weak = api({}, { turnstile, fetch: () => Promise.reject(new TypeError("down")) });
+    for (let i = 0; i < 6; i++) await weak.gate.report(request("/v1/login"), "login_failed");
+    const unchecked = await weak.session();
+    expect((await weak.call("/v1/login", { headers: { "x-gatepass-session": unchecked } })).status).toBe(403);
+  });
+
+  it("the store is asked about a session only where it may lower the risk, and while it is down the session lowers nothing", async () => {
+    const store = memoryStore({ clock: () => Date.UTC(2026, 10, 20, 12) });
+    const { spend } = store;
+    let reads = 0;
+    let down = false;
+    store.spend = (quotas) => {
+      const ofSession = quotas.some(({ key }) => key.startsWith("ujti:"));
+      reads += Number(ofSession);
+      return ofSession && down ? Promise.reject(new GatepassError("ERR_STORE_UNAVAILABLE", "Cannot spend: down")) : spend(quotas);
+    };
+    const { gate, call, session } = api({}, { store });
+    const headers = { "x-gatepass-session": await session() };
+    expect((await call("/v1/x", { headers })).status).toBe(200);
+    expect(reads).toBe(0);
+    for (let i = 0; i < 6; i++) await gate.report(request("/v1/login"), "login_failed");
+    expect([(await call("/v1/login", { headers })).status, reads]).toEqual([200, 1]);
+    down = true;
+    expect([(await call("/v1/login", { headers })).status, reads]).toEqual([403, 2]);
+  });
+
+  it("a clearance that is used up lowers nothing", async () => {
+    const { gate, call, clear } = api({ policy: { risk_based: [{ path: "/v1/login", max_uses: 2 }] } });
+    for (let i = 0; i < 6; i++) await gate.report(request("/v1/login"), "login_failed");
+    const { app_clearance_token: clearance } = await clear("/v1/login");
+    const statuses: number[] = [];
+    for (let i = 0; i < 3; i++) statuses.push((await call("/v1/login", { clearance })).status);
+    expect(statuses).toEqual([200, 200, 403]);
+  });
+
   it("a clearance cannot be brought as a signal", async () => {
     const { gate, call } = api({ signals: () => ({ validClearance: true }) });
     for (let i = 0; i < 6; i++) await gate.report(request("/v1/login"), "login_failed");
