@@ -102,9 +102,9 @@ export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
 
   function forget(index: number, now: number): void {
     const [cells, base] = [rates.cells(index), rates.base(index)];
-    const window = cells[base + RING] ?? 0;
-    const units = unitsAt(cells, base, window, now);
-    if (units > 0) forgotten.add(rates.name(index), window, units, now);
+    const seconds = cells[base + RING] ?? 0;
+    const units = unitsAt(cells, base, seconds, now);
+    if (units > 0) forgotten.add(rates.name(index), seconds, units, now);
     rates.remove(index);
   }
 

@@ -159,10 +159,10 @@ export function testStoreTime(test: StoreTest, { expect }: TestKit): void {
     if (!store || !under.advance) return;
     const admitted = new Map<string, number[]>();
     for (let i = 0; i < 4000; i++) {
-      const window = random() < 0.5 ? 2 : 60;
-      const key = `${window}/${Math.floor(random() * 40)}`;
-      const { ok, at } = await store.spend([{ key, limit: 2, window }]);
-      const after = at - window * 1000;
+      const seconds = random() < 0.5 ? 2 : 60;
+      const key = `${seconds}/${Math.floor(random() * 40)}`;
+      const { ok, at } = await store.spend([{ key, limit: 2, window: seconds }]);
+      const after = at - seconds * 1000;
       const counted = (admitted.get(key) ?? []).filter((instant) => instant >= after);
       if (ok) admitted.set(key, [...counted, at]);
       expect([key, counted.length + Number(ok) <= 2]).toEqual([key, true]);
@@ -171,8 +171,8 @@ export function testStoreTime(test: StoreTest, { expect }: TestKit): void {
     // Whoever is refused too much is admitted again as soon as the flood is over.
     await pass(2 * 64_000);
     for (const key of admitted.keys()) {
-      const window = Number(key.split("/")[0]);
-      expect([key, (await store.spend([{ key, limit: 2, cost: 2, window }])).ok]).toEqual([key, true]);
+      const quota = { key, limit: 2, cost: 2, window: Number(key.split("/")[0]) };
+      expect([key, (await store.spend([quota])).ok]).toEqual([key, true]);
     }
   });
 }
