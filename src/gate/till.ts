@@ -120,7 +120,7 @@ export function openTill(
       // What a looser store counted stays counted.
       if (backend === store) {
         undos.push(async (rates) => {
-          const back = items.filter(({ quota, exact }) => rates || exact || "expiresAt" in quota).map(({ quota }) => quota);
+          const back = items.filter(({ exact, rule }) => rates || exact || !rule).map(({ quota }) => quota);
           if (back[0]) await giveBack(back, result.at);
         });
       }
