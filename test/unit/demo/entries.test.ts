@@ -201,7 +201,8 @@ describe("the demo's entries", () => {
           });
           asked.on("error", reject).end();
         });
-      expect(await status(`localhost:${port}`)).toBe(200);
+      // To a versioned path, as the real script's address does.
+      expect(await status(`localhost:${port}`)).toBe(302);
       expect(await status("ember.example")).toBe(404);
     } finally {
       await demo.stop();
