@@ -5,7 +5,7 @@ import { type Block, bin, blocks, freePort, type UserProject, userProject } from
 import { root } from "../helpers/sources.ts";
 
 /** The guides whose code is checked here. */
-const GUIDES = ["clearance.md", "mobile.md"];
+const GUIDES = ["clearance.md", "mobile.md", "emulator.md"];
 const text = (guide: string): string => readFileSync(`${root}demo/docs/${guide}`, "utf8");
 const guides = new Map(GUIDES.map((guide) => [guide, blocks(text(guide))]));
 const env = {
@@ -55,7 +55,7 @@ describe("the guides' code", () => {
       ["nodenext", "nodenext"],
     ]) {
       const flags =
-        "--noEmit --strict --noUncheckedIndexedAccess --noPropertyAccessFromIndexSignature --exactOptionalPropertyTypes --verbatimModuleSyntax --target es2022 --lib es2023,dom,dom.iterable --types node --ignoreConfig";
+        "--noEmit --allowImportingTsExtensions --strict --noUncheckedIndexedAccess --noPropertyAccessFromIndexSignature --exactOptionalPropertyTypes --verbatimModuleSyntax --target es2022 --lib es2023,dom,dom.iterable --types node --ignoreConfig";
       const { status, output } = project.run(bin("tsc"), [
         ...flags.split(" "),
         "--module",
@@ -197,10 +197,48 @@ console.log(JSON.stringify([page.status, verify.status]));`,
     expect(JSON.parse(output.trim().split("\n").at(-1) ?? "")).toEqual([403, expect.any(Number)]);
   });
 
+  it("verify.test.ts of the emulator's guide passes", () => {
+    project.write("verify.test.ts", block("emulator.md", "verify.test.ts").code);
+    const { status, output } = project.run(node, ["verify.test.ts"], {});
+    expect([status, output]).toEqual([0, output]);
+  });
+
+  it("control.ts reaches a served emulator; every fault of the guide is one, and no fault or verb is left out", async () => {
+    const port = await freePort();
+    const url = `http://127.0.0.1:${port}`;
+    const cli = `${project.folder}/node_modules/gatepass/dist/cli.js`;
+    await project.serve(node, [cli, "emulator", "--port", `${port}`], `${url}/turnstile/v0/api.js`);
+    const guide = text("emulator.md");
+    const faults = [...guide.matchAll(/^\| `(\{ "kind": .*?\})` \|/gm)].map(([, json = ""]) => JSON.parse(json));
+    project.write("control.ts", block("emulator.md", "control.ts").code);
+    project.write(
+      "check-control.ts",
+      `import { control } from "./control.ts";
+const { token } = await control("mint", { action: "login" });
+const faults = ${JSON.stringify(faults)};
+for (const fault of faults) await control("fault", fault);
+const wrong = await control("fault", { kind: "explode" }).catch((error) => error.message);
+const unknown = await control("detonate").catch((error) => error.message);
+await control("clear");
+const { now } = await control("advance", { ms: 1000 });
+console.log(JSON.stringify([typeof token, typeof now, (await control("counts")).tokens, wrong, unknown]));`,
+    );
+    const { output } = project.run(node, ["check-control.ts"], { EMULATOR_URL: url });
+    const told: unknown = JSON.parse(output.trim().split("\n").at(-1) ?? "");
+    expect(told).toEqual(["string", "number", 1, expect.stringContaining('"kind"'), expect.stringContaining("detonate")]);
+    const kinds = /expected one of (.*?)(?:, got .*)?$/.exec(String(Object(told)[3]))?.[1]?.match(/[a-z-]+/g) ?? [];
+    expect(kinds.length).toBeGreaterThan(10);
+    expect(faults.map(({ kind }) => kind).sort()).toEqual(kinds.sort());
+    const verbs = [...guide.matchAll(/^\| `(\w+)` \| /gm)].map(([, verb = ""]) => verb);
+    const listed = /control\/\{(.*?)\}/.exec(readFileSync(`${root}src/cli/emulator.ts`, "utf8"))?.[1]?.split(",");
+    expect(verbs.sort()).toEqual(listed?.sort());
+  });
+
   it("names codes that exist, and files that are there", () => {
     for (const guide of GUIDES) {
       const codes = [...text(guide).matchAll(/`([A-Z]+(?:_[A-Z]+)+)`/g)].map(([, code = ""]) => code);
-      const others = /^(SESSION_SIGNING_SECRET|TURNSTILE_(SECRET_KEY|SITE_KEY|ENFORCE|SUCCESS|ERROR|EXPIRED))$/;
+      const others =
+        /^(SESSION_SIGNING_SECRET|ERR_CLIENT_(BLOCKED|SCRIPT)|EMULATOR_(SECRET|URL)|TURNSTILE_(SECRET_KEY|SITE_KEY|ENFORCE|SUCCESS|ERROR|EXPIRED))$/;
       expect(codes.filter((code) => !(code in STATUS) && !others.test(code))).toEqual([]);
       const links = [...text(guide).matchAll(/\]\((?!https?:)([^)#]+)[^)]*\)/g)].map(([, path = ""]) => path);
       for (const path of links) expect(() => readdirSync(new URL(`../../demo/docs/${path}`, import.meta.url)), path).not.toThrow(/ENOENT/);
