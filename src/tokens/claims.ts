@@ -39,7 +39,7 @@ export function checkClaims(claims: Claims & { key: number }, expected: Expected
 
 /** A NumericDate (RFC 7519): `1e999` is JSON too, and Infinity would never expire. */
 function isDate(value: unknown): value is number {
-  return typeof value === "number" && Number.isFinite(value);
+  return Number.isFinite(value);
 }
 
 function isText(value: unknown): value is string | undefined {

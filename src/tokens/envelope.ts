@@ -32,9 +32,7 @@ export function openEnvelope(token: unknown, known: ReadonlyMap<string, Header>)
 }
 
 function openHeader(segment: string): Header {
-  const bytes = decodeBase64url(segment); // canonical or null
-  if (!bytes) throw malformed();
-  const { alg, typ, kid, ...others } = openJson(bytes);
+  const { alg, typ, kid, ...others } = openJson(decodeBase64url(segment)); // canonical or null
   if (alg !== ALG || typeof typ !== "string" || (kid !== undefined && typeof kid !== "string") || Object.keys(others).length > 0) {
     throw new GatepassError("ERR_TOKEN_HEADER", "Cannot verify the token: its header is not one of ours");
   }
@@ -42,16 +40,15 @@ function openHeader(segment: string): Header {
 }
 
 /** The members of a header, the claims of a verified payload. @throws {GatepassError} `ERR_TOKEN_MALFORMED` */
-export function openJson(bytes: Uint8Array): Record<string, unknown> {
-  const text = decodeUtf8(bytes);
-  const members = text === null ? null : parseJsonObject(text);
+export function openJson(bytes: Uint8Array | null): Record<string, unknown> {
+  const members = parseJsonObject(bytes && decodeUtf8(bytes));
   if (members === null) throw malformed();
   return members;
 }
 
 /** Media types compare without case, and without the `application/` that a header may leave out (RFC 7515, section 4.1.9). */
 export function sameType(a: string, b: string): boolean {
-  return a === b || mediaType(a) === mediaType(b);
+  return mediaType(a) === mediaType(b);
 }
 
 function mediaType(typ: string): string {

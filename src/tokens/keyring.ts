@@ -79,13 +79,17 @@ function parseSecret(given: Secret): RingKey {
 
 function bytesOf(secret: string | Uint8Array): Uint8Array<ArrayBuffer> {
   if (typeof secret !== "string" && !(secret instanceof Uint8Array)) throw new TypeError('Invalid "secrets": expected text or bytes');
-  // A newline that a shell or a file left at the end makes a different key in one of two places.
-  if (typeof secret === "string" && secret !== secret.trim()) throw new RangeError('Invalid "secrets": white space at an end');
-  // Half a surrogate pair becomes U+FFFD: two such secrets would be one key.
-  if (typeof secret === "string" && /\p{Cs}/u.test(secret)) throw new RangeError('Invalid "secrets": not well-formed text');
-  const bytes = typeof secret === "string" ? utf8(secret) : new Uint8Array(secret);
+  const bytes = typeof secret === "string" ? bytesOfText(secret) : new Uint8Array(secret);
   if (bytes.length < MIN_BYTES) throw new RangeError(`Invalid "secrets": expected at least ${MIN_BYTES} bytes, got ${bytes.length}`);
   return bytes;
+}
+
+function bytesOfText(secret: string): Uint8Array<ArrayBuffer> {
+  // A newline that a shell or a file left at the end makes a different key in one of two places.
+  if (secret !== secret.trim()) throw new RangeError('Invalid "secrets": white space at an end');
+  // Half a surrogate pair becomes U+FFFD: two such secrets would be one key.
+  if (/\p{Cs}/u.test(secret)) throw new RangeError('Invalid "secrets": not well-formed text');
+  return utf8(secret);
 }
 
 /** What random bytes, base64, base32 and hexadecimal do not look like: text that keeps to one kind of character for the length of words. */
@@ -95,10 +99,9 @@ function looksGuessable(bytes: Uint8Array): boolean {
   if (text === null) return false;
   if (/\s|passw|secret|change.?me|example|default|placeholder/i.test(text)) return true;
   const plain = text.replace(/[^\p{L}\p{N}]/gu, "");
-  const words = plain.match(/\p{Lu}?\p{Ll}+|\p{Lu}+|\p{N}+/gu) ?? [];
-  let steps = 0;
-  for (let i = 1; i < plain.length; i++) if (Math.abs(plain.charCodeAt(i) - plain.charCodeAt(i - 1)) < 2) steps += 1;
+  const words = [...plain.matchAll(/\p{Lu}?\p{Ll}+|\p{Lu}+|\p{N}+/gu)];
+  const steps = [...plain].filter((char, i, all) => Math.abs(char.charCodeAt(0) - (all[i - 1] ?? "").charCodeAt(0)) < 2);
   // Keyboards invite runs like "1234" and "aaaa". Base32 and hexadecimal have long runs of letters by chance, but some digits too.
   const encoded = /^(?:[A-Z2-7]+|[0-9a-f]+)$/.test(plain) && plain.replace(/\D/g, "").length > 2;
-  return steps > plain.length * 0.4 || (!encoded && words.length < plain.length * 0.18);
+  return steps.length > plain.length * 0.4 || (!encoded && words.length < plain.length * 0.18);
 }

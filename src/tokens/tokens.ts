@@ -61,7 +61,7 @@ export function createTokens(options: TokensOptions): Tokens {
       if (nbf !== undefined && typeof nbf !== "number") throw new TypeError('Cannot sign: claim "nbf" is not a number of seconds');
       const iat = Math.floor(clock() / 1000);
       const payload = toJson({ ...claims, v: 1, jti, iat, exp: iat + ttl, iss: issuer, aud: audience });
-      const header = { alg: ALG, typ, ...(first.kid !== undefined && { kid: first.kid }) };
+      const header = { alg: ALG, typ, ...(first.kid && { kid: first.kid }) };
       const token = await new CompactSign(utf8(payload)).setProtectedHeader(header).sign(first.hmac ?? (await hmacKey(first)));
       if (token.length > MAX_TOKEN) throw new RangeError(`Cannot sign: ${token.length} characters are more than ${MAX_TOKEN}`);
       return token;
@@ -74,8 +74,7 @@ export function createTokens(options: TokensOptions): Tokens {
       // A token without a name may be of before the ring had names. One with a name is of that key or of nobody's.
       const named = header.kid !== undefined;
       if (named && !ring.some(({ kid }) => kid === header.kid)) throw notOurs("its key is unknown");
-      for (let key = 0; key < ring.length; key++) {
-        const entry = ring[key] ?? first;
+      for (const [key, entry] of ring.entries()) {
         if (named && entry.kid !== header.kid) continue;
         const hmac = entry.hmac ?? (await hmacKey(entry));
         let payload: Uint8Array;

@@ -1,7 +1,7 @@
 // `npm run mutation`: breaks the code at 150 places in each area, one at a time, and shows what the unit tests do not notice.
 //
 //     npm run mutation -- tokens store --seed 7 --sample 300
-//     npm run mutation -- tokens --sample 1000 --tests 'test/unit/tokens/**'
+//     npm run mutation -- tokens --sample 1000 --tests 'test/unit/tokens/*.test.ts'
 import { readFileSync } from "node:fs";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
@@ -55,7 +55,9 @@ const options: object = {
   allowConsoleColors: false,
 };
 
-const results = (await new Stryker(options).runMutationTest()).map((result) => ({
+// What went wrong has been said.
+const tested = await new Stryker(options).runMutationTest().catch(() => process.exit(2));
+const results = tested.map((result) => ({
   ...result,
   ...describeMutant(result, result.location, 1),
 }));

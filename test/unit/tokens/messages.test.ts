@@ -43,7 +43,7 @@ it.each<[options: object, message: string]>([
   [{ maxTtl: 0 }, "maxTtl"],
   [{ clock: 5 }, "clock"],
   [{ random: 5 }, "random"],
-  [{ isuer: "x" }, "isuer"],
+  [{ isuer: "x" }, 'createTokens": unknown member "isuer'],
 ])("names the bad option of %j", (options, message) => {
   expect(() => createTokens({ secrets: SECRET, ...options })).toThrow(`"${message}"`);
 });
@@ -53,6 +53,7 @@ it.each<[token: string, code: string, message: string]>([
   [forge("[]", CLAIMS), "ERR_TOKEN_MALFORMED", "it is malformed"],
   [forge(HEADER, "[]"), "ERR_TOKEN_MALFORMED", "it is malformed"],
   [forge({ ...HEADER, crit: [] }, CLAIMS), "ERR_TOKEN_HEADER", "its header is not one of ours"],
+  [forge({ ...HEADER, kid: 5 }, CLAIMS), "ERR_TOKEN_HEADER", "its header is not one of ours"],
   [forge({ ...HEADER, typ: "JWT" }, CLAIMS), "ERR_TOKEN_HEADER", "it is of another kind"],
   [forge({ ...HEADER, kid: "k" }, CLAIMS), "ERR_TOKEN_HEADER", "its key is unknown"],
   [forge(HEADER, CLAIMS, "o".repeat(40)), "ERR_TOKEN_SIGNATURE", "its signature is wrong"],
@@ -81,7 +82,9 @@ it("says why it cannot sign", async () => {
     tokens.sign(typ, claims, { ttl }).catch((error: Error) => error.message);
   expect(await why({ exp: 1 })).toBe('Cannot sign: claim "exp" is not the caller\'s');
   expect(await why({ nbf: "soon" })).toBe('Cannot sign: claim "nbf" is not a number of seconds');
-  expect(await why({ f: Number.NaN })).toBe("Cannot sign: a claim does not survive JSON");
+  for (const lost of [Number.NaN, [undefined], () => 1, Symbol("s"), new Date()]) {
+    expect(await why({ lost })).toBe("Cannot sign: a claim does not survive JSON");
+  }
   expect(await why({ pad: "x".repeat(4096) })).toMatch(/^Cannot sign: \d{4} characters are more than 4096$/);
   expect(await why({ jti: "" })).toContain('"jti"');
   expect(await why({}, 0)).toContain('"ttl"');

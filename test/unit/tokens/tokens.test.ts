@@ -65,6 +65,27 @@ describe("sign", () => {
     expect(await codeOf(tokens.verify(TYP, await tokens.sign(TYP, { [name]: undefined }, { ttl: 1 })))).toBe("accepted");
   });
 
+  it("names the key that signs, where it has a name", async () => {
+    const headerOf = async (secrets: Parameters<typeof createTokens>[0]["secrets"]): Promise<unknown> => {
+      const [head = ""] = (await createTokens({ secrets, clock }).sign(TYP, {}, { ttl: 1 })).split(".");
+      return JSON.parse(Buffer.from(head, "base64url").toString());
+    };
+    expect(await headerOf([{ kid: "new", secret: SECRET }, "o".repeat(40)])).toEqual({ alg: "HS256", typ: TYP, kid: "new" });
+    expect(await headerOf([SECRET, { kid: "old", secret: "o".repeat(40) }])).toEqual({ alg: "HS256", typ: TYP });
+  });
+
+  it("takes the caller's nbf, and objects without a prototype", async () => {
+    const bare: Record<string, unknown> = Object.assign(Object.create(null), { a: 1 });
+    const claims = await tokens.verify(TYP, await tokens.sign(TYP, { nbf: AT + 1, bare }, { ttl: 9 }));
+    expect(claims).toMatchObject({ nbf: AT + 1, bare: { a: 1 } });
+  });
+
+  it("signs up to 4096 characters, and no more", async () => {
+    const sign = (pad: number): Promise<string> => tokens.sign(TYP, { jti: "j", pad: "x".repeat(pad) }, { ttl: 9 });
+    expect(await sign(2943)).toHaveLength(4096);
+    await expect(sign(2944)).rejects.toThrow(new RangeError("Cannot sign: 4098 characters are more than 4096"));
+  });
+
   it("refuses what JSON would change in silence", async () => {
     const cyclic: Record<string, unknown> = {};
     cyclic["self"] = cyclic;
