@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { Stryker } from "@stryker-mutator/core";
 import { AREAS, type Area, LEFT_OUT } from "./areas.ts";
-import { describeMutant, type Equivalent, isDrawn, isSame, type SampleOptions } from "./sample.ts";
+import { describeMutant, type Equivalent, isDetected, isDrawn, isSame, readSources, report, type SampleOptions } from "./sample.ts";
 
 process.chdir(fileURLToPath(new URL("../..", import.meta.url)));
 const { values, positionals } = parseArgs({
@@ -27,6 +27,7 @@ const areas = (positionals.length > 0 ? positionals : Object.keys(AREAS)).map((n
 ]);
 const equivalent: Equivalent[] = JSON.parse(readFileSync("test/mutation/equivalent.json", "utf8"));
 const folders = areas.map(([, { folder }]) => folder);
+folders.forEach(readSources);
 const sample: SampleOptions = { seed: values.seed, size, folders, equivalent };
 // Stryker's own way to name tests would leave out every mutant of a module's scope.
 process.env["MUTATION_TESTS"] = values.tests.join(",");
@@ -57,24 +58,15 @@ const options: object = {
 
 // What went wrong has been said.
 const tested = await new Stryker(options).runMutationTest().catch(() => process.exit(2));
-const results = tested.map((result) => ({
-  ...result,
-  ...describeMutant(result, result.location, 1),
-}));
-const isDetected = ({ status }: { status: string }): boolean => status === "Killed" || status === "Timeout";
+const results = tested.map((result) => ({ result, ...describeMutant(result, result.location, 1) }));
 
 let failed = 0;
 for (const [name, { folder, goal }] of areas) {
   const all = results.filter(({ file }) => file.startsWith(`${folder}/`));
-  const drawn = all.filter(isDrawn);
-  const left = drawn.filter((result) => !isDetected(result));
+  const drawn = all.filter(({ result }) => isDrawn(result));
+  const left = drawn.filter(({ result }) => !isDetected(result));
   console.log(`\n${name}: ${left.length === 0 ? "every mutant was detected" : `${left.length} not detected`}`);
-  for (const { file, location, status, original, replacement } of left) {
-    const kind = status === "Survived" ? "" : ` (${status})`;
-    console.log(
-      `  ${file}:${location.start.line}:${location.start.column}${kind}\n    - ${indent(original)}\n    + ${indent(replacement)}`,
-    );
-  }
+  for (const { result } of left) console.log(report(result));
   const score = (100 * (drawn.length - left.length)) / drawn.length;
   if (!(score >= goal)) failed += 1;
   const share = `${drawn.length - left.length} of ${drawn.length} drawn, ${all.length} in all`;
@@ -86,10 +78,6 @@ for (const [name, { folder, goal }] of areas) {
   }
 }
 process.exitCode = failed > 0 ? 1 : 0;
-
-function indent(text: string): string {
-  return text.replaceAll("\n", "\n      ");
-}
 
 function usage(what: string): never {
   console.error(`Cannot mutate: ${what}

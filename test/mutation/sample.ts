@@ -1,8 +1,8 @@
 // Two plugins of Stryker's: a checker that passes the mutants that are drawn and refuses all others, so that those are never run; and a reporter
 // that says how far the run is.
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
-import { relative, sep } from "node:path";
+import { readdirSync, readFileSync } from "node:fs";
+import { relative, resolve, sep } from "node:path";
 import { type Checker, type CheckResult, CheckStatus } from "@stryker-mutator/api/check";
 import type { Location, Mutant, MutantResult } from "@stryker-mutator/api/core";
 import { commonTokens, declareClassPlugin, PluginKind, tokens } from "@stryker-mutator/api/plugin";
@@ -28,7 +28,7 @@ export interface Equivalent {
   reason: string;
 }
 
-/** A mutant in the words of the report. */
+/** A mutant in the words of the report. `line` as above. */
 export interface Described {
   file: string;
   line: string;
@@ -38,15 +38,30 @@ export interface Described {
 
 const lines = new Map<string, string[]>();
 
+/** Reads the sources now, so that a change during the run does not matter. */
+export function readSources(folder: string): void {
+  for (const name of readdirSync(folder, { recursive: true, encoding: "utf8" })) {
+    if (name.endsWith(".ts")) lines.set(resolve(folder, name), readFileSync(resolve(folder, name), "utf8").split("\n"));
+  }
+}
+
 /** `location` counts lines and columns from `base`. */
 export function describeMutant({ fileName, replacement }: Mutant, { start, end }: Location, base: 0 | 1): Described {
-  const text = lines.get(fileName) ?? readFileSync(fileName, "utf8").split("\n");
-  lines.set(fileName, text);
+  const text = lines.get(fileName) ?? [];
   const taken = text.slice(start.line - base, end.line - base + 1);
   taken.push((taken.pop() ?? "").slice(0, end.column - base));
   const original = [(taken[0] ?? "").slice(start.column - base), ...taken.slice(1)].join("\n");
   const file = relative(process.cwd(), fileName).replaceAll(sep, "/");
   return { file, line: (text[start.line - base] ?? "").trim(), original, replacement };
+}
+
+/** Where a mutant is, and its change. */
+export function report(result: MutantResult): string {
+  const { file, original, replacement } = describeMutant(result, result.location, 1);
+  const { line, column } = result.location.start;
+  const indent = (text: string): string => text.replaceAll("\n", "\n      ");
+  const kind = result.status === "Survived" ? "" : ` (${result.status})`;
+  return `  ${file}:${line}:${column}${kind}\n    - ${indent(original)}\n    + ${indent(replacement)}`;
 }
 
 export function isSame(a: Described, b: Described): boolean {
@@ -55,6 +70,10 @@ export function isSame(a: Described, b: Described): boolean {
 
 const NOT_DRAWN = "not drawn";
 const EQUIVALENT = "equivalent";
+
+export function isDetected({ status }: { status: string }): boolean {
+  return status === "Killed" || status === "Timeout";
+}
 
 export function isDrawn({ statusReason }: { statusReason?: string }): boolean {
   return statusReason !== NOT_DRAWN && statusReason !== EQUIVALENT;
@@ -68,7 +87,9 @@ class SampleChecker implements Checker {
     this.#options = (options as { sample: SampleOptions }).sample;
   }
 
-  async init(): Promise<void> {}
+  async init(): Promise<void> {
+    this.#options.folders.forEach(readSources);
+  }
 
   /** All mutants in one group: a sample is drawn of the whole. */
   async group(mutants: Mutant[]): Promise<string[][]> {
@@ -108,6 +129,7 @@ class ProgressReporter implements Reporter {
 
   onMutantTested(result: MutantResult): void {
     if (!isDrawn(result)) return;
+    if (!isDetected(result)) console.log(report(result));
     this.#run += 1;
     if (this.#run % 25 === 0) console.log(`${this.#run} mutants after ${Math.round((performance.now() - this.#start) / 1000)} s`);
   }
