@@ -1,4 +1,5 @@
 import { utf8 } from "../util/bytes.ts";
+import { foldName } from "./fold.ts";
 
 /** Where the names on a board come from. */
 export type NameRule = "generated" | "typed" | NameOptions;
@@ -36,10 +37,10 @@ const MAX_BYTES = 128;
  */
 export function cleanName(text: string): string | null {
   // No name of 32 code points was ever written in more.
-  if (text.length > 4 * MAX_BYTES || FORBIDDEN.test(text)) return null;
+  if (text.length > 4 * MAX_BYTES || isForbidden(text)) return null;
   const name = text.normalize("NFKC").trim().replace(/\s+/gu, " ");
   // Normalising makes some characters into others, and into more.
-  if (FORBIDDEN.test(name) || [...name].length > MAX_POINTS || utf8(name).length > MAX_BYTES) return null;
+  if (isForbidden(name) || [...name].length > MAX_POINTS || utf8(name).length > MAX_BYTES) return null;
   const visible = name.replace(INVISIBLE, "");
   // As typed, too: normalising hides one of a stack in the letter below it.
   const stacked = [visible, text.replace(INVISIBLE, "")].some((one) => /\p{M}{3}/u.test(one));
@@ -49,42 +50,14 @@ export function cleanName(text: string): string | null {
 
 /** Ignorable characters without which some scripts and emoji cannot be written: joiners, and the two variation selectors. */
 const INVISIBLE = /\p{Join_Control}|[\uFE0E\uFE0F]/gu;
+/** Flags of parts of a country, e.g. England: a black flag, tag letters that spell it, the end of the tags (UTS #51). */
+const FLAGS = /\u{1F3F4}(?:[\u{E0061}-\u{E007A}]{2}|[\u{E0030}-\u{E0039}]{3})[\u{E0030}-\u{E0039}\u{E0061}-\u{E007A}]{1,4}\u{E007F}/gu;
 const FORBIDDEN =
   /[\p{Cc}\p{Cs}\p{Co}\p{Zl}\p{Zp}\p{Noncharacter_Code_Point}\p{Bidi_Control}]|(?!\p{Join_Control}|[\uFE0E\uFE0F])\p{Default_Ignorable_Code_Point}/u;
 
-/**
- * What a name looks like: one text for all spellings that a person cannot tell apart. For filters and comparisons, never to be shown.
- *
- * @example
- * ```ts
- * import { foldName } from "gatepass/scores";
- * console.assert(foldName("Аdm1n") === foldName("ADMIN")); // the first A is Cyrillic
- * ```
- */
-export function foldName(name: string): string {
-  const letters = name.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase().normalize("NFKD").replace(/\p{M}/gu, "");
-  const twins = twinsOf();
-  let folded = "";
-  for (const letter of letters) folded += twins.get(letter) ?? letter;
-  return folded
-    .replace(/[^\p{L}\p{N}]/gu, "")
-    .replace(/rn/g, "m")
-    .replace(/vv/g, "w");
-}
-
-/** Each line: a letter, and the lower-case letters, digits and signs that pass for it. */
-const TWINS = `a аαɑ4@ ∂ª|b вβьƅ8ß|c сϲƈ¢©(<|d ԁɗđð|e еεєɛ3€ə|f ƒϝ|g ɡցǥ6|h һнħ|i іιl1!ıїɪӏłƚ¡|j јʝ|k кκќ|m м|n пηŋɲñ|o оοσ0øօөѳ°|p рρþ|q ԛգ9
-r гяɾɼ|s ѕꜱ5$§|t тτ7+ŧ|u υцμսʋ|v νѵ|w ԝωшщѡɯ|x хχ×|y уγүўɣ¥|z ʐ2ʒзƶ|ae æ|oe œ`;
-
-let twinTable: Map<string, string> | undefined;
-function twinsOf(): Map<string, string> {
-  if (twinTable) return twinTable;
-  twinTable = new Map([["|", "i"]]);
-  for (const entry of TWINS.split(/[|\n]/)) {
-    const [letter = "", others = ""] = entry.split(" ");
-    for (const other of others) twinTable.set(other, letter);
-  }
-  return twinTable;
+/** Tag characters show nothing by themselves, so that a stray one would make two names look alike. */
+function isForbidden(text: string): boolean {
+  return FORBIDDEN.test(text.replace(FLAGS, ""));
 }
 
 /**

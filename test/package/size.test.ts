@@ -56,6 +56,9 @@ describe("brotli budgets, per import", () => {
     const foreign = Object.keys(metafile.inputs).filter((path) => !/^src\/(client|util|game)\/|^src\/(errors|protocol)\.ts$/.test(path));
     expect(foreign).toEqual([]);
   });
+  it("foldName with Unicode's confusables: 2 kB", async () => {
+    expect(await bytes("{ foldName }", "./src/scores/fold.ts")).toBeLessThanOrEqual(2_000);
+  });
   it("the classic script: 5 kB", () => {
     expect(compressed(readFileSync(`${root}dist/client.global.js`))).toBeLessThanOrEqual(5_000);
   });

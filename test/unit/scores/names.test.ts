@@ -1,6 +1,12 @@
+import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { cleanName, createNamer, foldName, generatedName } from "../../../src/scores/names.ts";
+import { foldName } from "../../../src/scores/fold.ts";
+import { cleanName, createNamer, generatedName } from "../../../src/scores/names.ts";
+import { root } from "../../helpers/sources.ts";
+
+/** Unicode's data, and the table that is made of it. */
+const { generate, pairs }: { generate(): string; pairs(): [string, string][] } = await import(`${root}src/scores/confusables.mjs`);
 
 describe("typed names", () => {
   it.each([
@@ -16,6 +22,12 @@ describe("typed names", () => {
     ["🔥", "🔥"],
     ["👩\u200D🚀", "👩\u200D🚀"],
     ["❤\uFE0F", "❤\uFE0F"],
+    ["\u{1F3F4}\u{E0067}\u{E0062}\u{E0065}\u{E006E}\u{E0067}\u{E007F}", "\u{1F3F4}\u{E0067}\u{E0062}\u{E0065}\u{E006E}\u{E0067}\u{E007F}"],
+    [
+      "\u{1F3F4}\u{E0067}\u{E0062}\u{E0073}\u{E0063}\u{E0074}\u{E007F} Ada",
+      "\u{1F3F4}\u{E0067}\u{E0062}\u{E0073}\u{E0063}\u{E0074}\u{E007F} Ada",
+    ],
+    ["\u{1F3F4}\u{E0067}\u{E0062}\u{E0077}\u{E006C}\u{E0073}\u{E007F}", "\u{1F3F4}\u{E0067}\u{E0062}\u{E0077}\u{E006C}\u{E0073}\u{E007F}"],
     ["x".repeat(32), "x".repeat(32)],
     ["🔥".repeat(32), "🔥".repeat(32)],
     ["<b>'; DROP TABLE scores; --", "<b>'; DROP TABLE scores; --"],
@@ -51,6 +63,14 @@ describe("typed names", () => {
     ["blank Braille", "\u2800\u2800"],
     ["a soft hyphen", "ad\u00ADmin"],
     ["a tag character", "a\u{E0041}"],
+    ["tags behind a letter", "a\u{E0067}\u{E0062}\u{E0065}\u{E006E}\u{E0067}\u{E007F}"],
+    ["tags behind another flag", "\u{1F3F3}\u{E0067}\u{E0062}\u{E0065}\u{E006E}\u{E0067}\u{E007F}"],
+    ["a flag's tags without their end", "\u{1F3F4}\u{E0067}\u{E0062}\u{E0065}\u{E006E}\u{E0067}"],
+    ["the end of tags alone", "\u{1F3F4}\u{E007F}"],
+    ["a flag's tags, and one more behind their end", "\u{1F3F4}\u{E0067}\u{E0062}\u{E0065}\u{E006E}\u{E0067}\u{E007F}\u{E0061}"],
+    ["tags that spell more than a place", `\u{1F3F4}${"\u{E0061}".repeat(20)}\u{E007F}`],
+    ["tags that spell no letters", "\u{1F3F4}\u{E0020}\u{E0021}\u{E0022}\u{E007F}"],
+    ["a flag's tags in the wrong order", "\u{E0067}\u{E0062}\u{1F3F4}\u{E0065}\u{E006E}\u{E0067}\u{E007F}"],
     ["a byte order mark", "\uFEFFada"],
     ["a private character", "a\uE000"],
     ["a noncharacter", "a\uFFFE"],
@@ -97,12 +117,49 @@ describe("foldName", () => {
   ])("%j looks like %j", (one, other) => {
     expect(foldName(one)).toBe(foldName(other));
   });
+  it("all that Unicode's data calls confusable with Latin, Greek or Cyrillic looks like it, alone and inside a name", () => {
+    const all = pairs();
+    expect(all.length).toBeGreaterThan(1900);
+    for (const [text, prototype] of all) {
+      expect([text, foldName(text)]).toEqual([text, foldName(prototype)]);
+      expect([text, foldName(`x ${text}.y`)]).toEqual([text, foldName(`x${prototype}y`)]);
+    }
+  });
+  it("of the letters of ASCII, only i and l look alike; every digit looks like a letter", () => {
+    const letters = [..."abcdefghijklmnopqrstuvwxyz"];
+    expect(letters.map(foldName).join("")).toBe("abcdefghijkimnopqrstuvwxyz");
+    expect(letters.map((letter) => foldName(letter.toUpperCase())).join("")).toBe("abcdefghijkimnopqrstuvwxyz");
+    expect([..."0123456789"].map(foldName).join("")).toBe("oizeasgtbq");
+  });
+  it("a Cyrillic word folds the same in capitals, so that a filter sees both", () => {
+    const letters = "абвгдежзийклмнопрстуфхцчшщъыьэюяґєіїў";
+    for (const letter of letters) expect([letter, foldName(letter.toUpperCase())]).toEqual([letter, foldName(letter)]);
+  });
+  it("a name that is folded twice is folded once", () => {
+    for (const [text] of pairs()) expect([text, foldName(foldName(text))]).toEqual([text, foldName(text)]);
+    fc.assert(fc.property(fc.string({ unit: "binary" }), (text) => foldName(text) === foldName(text.normalize("NFD"))));
+  });
+  it("confusables.gen.ts is what the data gives: run `npm run generate` after changing its generator", () => {
+    expect(readFileSync(`${root}src/scores/confusables.gen.ts`, "utf8")).toBe(generate());
+  });
   it("different names stay different", () => {
     expect(new Set(["ada", "bob", "cleo", "dora", "emil", "日本", "किशोर"].map(foldName)).size).toBe(7);
   });
 });
 
 describe("generated names", () => {
+  // A change here renames every player of every board.
+  it.each([
+    ["", "Bright Willow"],
+    ["a", "Gentle Galaxy"],
+    ["player 7", "Jolly Sequoia"],
+    ["kQ3vY8bN0aZt5cRw7eXuLg", "Whimsical Otter"],
+    ["user-42", "Copper Caribou"],
+    ["日本", "Marble Hawk"],
+    ["0".repeat(128), "Lively Quail"],
+  ])("of %j it is %j, for good", (player, name) => {
+    expect(generatedName(player)).toBe(name);
+  });
   it("are the same each time, clean, and spread", () => {
     const names = Array.from({ length: 2000 }, (_, i) => generatedName(`player ${i}`));
     expect(generatedName("player 7")).toBe(names[7]);
