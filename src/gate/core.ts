@@ -15,6 +15,7 @@ import {
   watchSingleAddress,
   withHeaders,
 } from "../http/index.ts";
+import type { Store } from "../store/contract.ts";
 import { createTurnstile, withBreaker } from "../turnstile/index.ts";
 import { createAdmission } from "./admission.ts";
 import { inspect } from "./check.ts";
@@ -46,9 +47,13 @@ export interface Core {
   answerOf(error: unknown, request: Request, route?: string): Response;
 }
 
-/** Puts a kernel and its features together. Nothing here asks for time, randomness or a network: Workers forbid it at module scope. */
-export function createCore(given: GateOptions): Core {
-  const settings = settle(given);
+/**
+ * Puts a kernel and its features together. Nothing here asks for time, randomness or a network: Workers forbid it at module scope.
+ *
+ * @param local a store in memory that takes the place of one that the options have, or of the default
+ */
+export function createCore(given: GateOptions, local?: Store): Core {
+  const settings = settle(given, local);
   const { resolved, clock, random, store, secrets, verifierSecrets, warned } = settings;
   const keys = createKeys(settings);
   const addressOf = clientAddress(given.clientIp);

@@ -3,17 +3,22 @@ import type { Platform } from "../http/types.ts";
 import { checkOptions } from "./admission.ts";
 import { inspect } from "./check.ts";
 import { type Core, createCore } from "./core.ts";
+import { createEnvironments } from "./environments.ts";
 import { runJob } from "./jobs.ts";
 import type { Gate, GateOptions } from "./types.ts";
 
 /**
  * The gate: sessions for solved Turnstile challenges, limits, and the routes of its features, as one `fetch` handler.
  *
- * With options it is ready at once; with a function (Workers, where the environment comes with the request) the function is called once per `env`
- * object. Creation asks for no time, randomness or network, so it may stand at module scope.
+ * With options it is ready at once. Creation asks for no time, randomness or network, so it may stand at module scope.
  *
- * @throws {TypeError} {RangeError} a bad, unknown or missing option. In the function form at the first request of that `env` (answered 500, told to
- * `console.error`), or at `gate.for(env)`
+ * A function of the environment is for Workers, where the environment comes with each request: it is called once for each `env` object, of which there may
+ * be eight in one process. Elsewhere it is called once: a function without a parameter at the first request, one with a parameter for the first object that
+ * comes along. A further object is refused there, since frameworks pass one of each request's own; bind it with `gate.for(env)` if it is an environment.
+ * What counts in memory (`memoryStore()`) is one for all environments of a function.
+ *
+ * @throws {TypeError} {RangeError} a bad, unknown or missing option, an environment that cannot be told for one. In the function form at the request
+ * (answered 500, told to `console.error`; `protect` throws), or at `gate.for(env)`
  *
  * @example
  * ```ts
@@ -31,19 +36,8 @@ export function createGate<Env = unknown>(options: GateOptions | ((env: Env) => 
   if (typeof options !== "function") {
     return gateOfOne(createCore(options));
   }
-  const cores = new WeakMap<object, Core>();
-  const of = (env: unknown): Core => {
-    if (typeof env !== "object" || env === null) {
-      throw new TypeError("Cannot tell the environment: createGate got a function of it, so bind one with gate.for(env)");
-    }
-    let core = cores.get(env);
-    if (!core) {
-      core = createCore(options(env as Env));
-      cores.set(env, core);
-    }
-    return core;
-  };
-  return gateOf(({ env }) => of(env), of);
+  const { of, bind } = createEnvironments(options);
+  return gateOf(of, bind);
 }
 
 const NOWHERE: Platform = { kind: "unknown", env: undefined, peer: undefined, waitUntil: () => undefined };

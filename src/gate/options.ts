@@ -33,8 +33,11 @@ const KEYS =
 
 const HOOKS = /^(identify|on(Event|Error)|fetch|clock|random|subject|origin)$/;
 
-/** @throws {TypeError} {RangeError} a bad or unknown option; mode `enforce` without a Turnstile secret */
-export function settle(given: GateOptions): Settings {
+/**
+ * @param local a store in memory, instead of another one in memory or of none
+ * @throws {TypeError} {RangeError} a bad or unknown option; mode `enforce` without a Turnstile secret
+ */
+export function settle(given: GateOptions, local?: Store): Settings {
   assertKeys("options", given, KEYS.split(" "));
   const { mode = "enforce", basePath = BASE_PATH, clockTolerance = 5, onStoreError = "deny", session = {}, turnstile, publicUrl } = given;
   assertKeys("session", session, ["ttl", "uses", "actions", "bind", "subject"]);
@@ -48,7 +51,8 @@ export function settle(given: GateOptions): Settings {
   assertInteger("uses", sessionUses, 1, 1000);
   assertInteger("clockTolerance", clockTolerance, 0, 60);
   const { clock = () => Date.now(), random = pooledBytes, rateStore } = given;
-  const { store = memoryStore({ clock }) } = given;
+  const { store: wanted = local ?? memoryStore({ clock }) } = given;
+  const store = local && wanted.consistency === "local" ? local : wanted;
   // What counts rates alone would let every token be used again and again.
   for (const verb of ["spend", "refund", "block"] as const) assertFunction(`store.${verb}`, store[verb]);
   if (rateStore) assertFunction("rateStore.spend", rateStore.spend);

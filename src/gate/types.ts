@@ -233,7 +233,11 @@ export interface Gate<Env = unknown> {
   fetch(request: Request, second?: unknown, third?: unknown): Promise<Response>;
   /** As `fetch`, but null where the path is not ours. */
   handle(request: Request, second?: unknown, third?: unknown): Promise<Response | null>;
-  /** Binds an env, where `createGate` got a function. */
+  /**
+   * Binds an environment, where `createGate` got a function: the same object gives the same gate.
+   *
+   * @throws {TypeError} no object, or a ninth one; {RangeError} as `createGate`
+   */
   for(env: Env): Gate<Env>;
   protect(request: Request, options?: ProtectOptions, second?: unknown, third?: unknown): Promise<Admission>;
   guard(

@@ -35,7 +35,12 @@ function denoPeer(remote: unknown): string | undefined {
 
 function onWorkers(request: Request): boolean {
   const { cf }: { cf?: unknown } = Object(request);
-  return field(Reflect.get(globalThis, "navigator"), "userAgent") === "Cloudflare-Workers" || (cf !== null && typeof cf === "object");
+  return inWorkerd() || (cf !== null && typeof cf === "object");
+}
+
+/** Whether the runtime itself says that it is workerd. */
+export function inWorkerd(): boolean {
+  return field(Reflect.get(globalThis, "navigator"), "userAgent") === "Cloudflare-Workers";
 }
 
 function hasMethod<Name extends string>(value: unknown, name: Name): value is Record<Name, (argument: unknown) => unknown> {
