@@ -110,8 +110,12 @@ vi.mock("../../src/gate/create-gate.ts", async (original) => {
   };
   return {
     ...actual,
-    createGate: (options: GateOptions | ((env: unknown) => GateOptions)): Gate =>
-      audited(actual.createGate(typeof options === "function" ? (env: unknown) => prepare(options(env)) : prepare(options))),
+    createGate: (options: GateOptions | ((env: unknown) => GateOptions)): Gate => {
+      if (typeof options !== "function") return audited(actual.createGate(prepare(options)));
+      const prepared = (env: unknown): GateOptions => prepare(options(env));
+      // Whether a function asks for an environment shows by its parameters.
+      return audited(actual.createGate(Object.defineProperty(prepared, "length", { value: options.length })));
+    },
   };
 });
 

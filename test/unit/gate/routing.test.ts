@@ -202,7 +202,8 @@ describe("the forms of createGate", () => {
   const post = (): Request =>
     new Request(`${ORIGIN}/api/session`, { method: "POST", headers: { "content-type": "application/json" }, body: "{}" });
 
-  it("a function is called once per env object, and two envs are two gates", async () => {
+  it("on Workers a function is called once per env object, and two envs are two gates", async () => {
+    vi.stubGlobal("navigator", { userAgent: "Cloudflare-Workers" });
     const make = vi.fn((env: { name: string }) => options({ audience: env.name, store: memoryStore() }));
     const gate = createGate(make);
     const [one, two] = [{ name: "one.example" }, { name: "two.example" }];
@@ -215,6 +216,7 @@ describe("the forms of createGate", () => {
     await expect(gate.check()).rejects.toThrow(TypeError);
     await expect(gate.for(one).sessions.verify("x")).rejects.toMatchObject({ code: "ERR_TOKEN_MALFORMED" });
     await gate.scheduled({}, two, ctx);
+    vi.unstubAllGlobals();
   });
 
   it("a session of one env is none of another's", async () => {
