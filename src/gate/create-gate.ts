@@ -36,8 +36,11 @@ export function createGate<Env = unknown>(options: GateOptions | ((env: Env) => 
   if (typeof options !== "function") {
     return gateOfOne(createCore(options));
   }
-  const { of, bind } = createEnvironments(options);
-  return gateOf(of, bind);
+  const of = createEnvironments(options);
+  return gateOf(
+    ({ env, kind }) => of(env, kind === "workers"),
+    (env) => of(env, false, true),
+  );
 }
 
 const NOWHERE: Platform = { kind: "unknown", env: undefined, peer: undefined, waitUntil: () => undefined };
@@ -101,7 +104,7 @@ function gateOf<Env>(coreOf: (platform: Platform) => Core, coreFor: (env: unknow
       return runJob(kernel, parts, job);
     },
     async scheduled(_controller, env) {
-      const { kernel, parts } = coreOf({ ...NOWHERE, env });
+      const { kernel, parts } = coreFor(env);
       const runs = [...parts.jobs.keys()].map((job) => runJob(kernel, parts, job));
       // Every job has its turn; then the first failure is the run's.
       await Promise.allSettled(runs);

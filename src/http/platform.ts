@@ -35,12 +35,7 @@ function denoPeer(remote: unknown): string | undefined {
 
 function onWorkers(request: Request): boolean {
   const { cf }: { cf?: unknown } = Object(request);
-  return inWorkerd() || (cf !== null && typeof cf === "object");
-}
-
-/** Whether the runtime itself says that it is workerd. */
-export function inWorkerd(): boolean {
-  return field(Reflect.get(globalThis, "navigator"), "userAgent") === "Cloudflare-Workers";
+  return field(Reflect.get(globalThis, "navigator"), "userAgent") === "Cloudflare-Workers" || (cf !== null && typeof cf === "object");
 }
 
 function hasMethod<Name extends string>(value: unknown, name: Name): value is Record<Name, (argument: unknown) => unknown> {

@@ -96,7 +96,7 @@ describe("a function of the environment", () => {
     await expect(gate.protect(request(), {}, {})).rejects.toThrow(BIND);
     await expect(gate.guard(() => new Response())(request(), {})).rejects.toThrow(BIND);
     await expect(gate.report(request(), "login_failed", {}, {})).rejects.toThrow(BIND);
-    await expect(gate.scheduled({}, {}, {})).rejects.toThrow(BIND);
+    await gate.scheduled({}, env, {});
     for (const call of [() => gate.check(), () => gate.run("sweep"), () => gate.sessions.verify("x"), () => gate.sessions.revoke("x")]) {
       await expect(call()).rejects.toThrow(BIND);
     }
