@@ -14,9 +14,8 @@ import { submitRoute } from "./submit.ts";
 export { LEVELS, type Level, type PublicScore, type ScoreReceipt, type ScoresAnswer } from "../protocol.ts";
 export type { BoardRules, Operator, Order, ScoreBoard, ScoreEntry, ScoreRow, SubmitResult } from "./board.ts";
 export { type Commitment, type CommitmentClaims, signCommitment } from "./commitment.ts";
-export { foldName } from "./fold.ts";
 export { type MemoryBoardOptions, memoryBoard } from "./memory-board.ts";
-export { cleanName, generatedName, type NameOptions, type NameRule } from "./names.ts";
+export { cleanName, foldName, generatedName, type NameOptions, type NameRule } from "./names.ts";
 export type { BoardOptions, ScoresOptions } from "./options.ts";
 export { periodsOf } from "./periods.ts";
 

@@ -1,6 +1,8 @@
 import { utf8 } from "../util/bytes.ts";
 import { foldName } from "./fold.ts";
 
+export { foldName };
+
 /** Where the names on a board come from. */
 export type NameRule = "generated" | "typed" | NameOptions;
 

@@ -134,6 +134,17 @@ describeBrowser("withClearance and a real gate", () => {
     expect(sent.filter((line) => line.includes("verify"))).toEqual(Array(3).fill(VERIFIED));
   });
 
+  it("a gate that was turned off while the challenge was solved signs nothing: the request goes on without a clearance", async () => {
+    const { site, sent, bodies, instead } = await visit();
+    instead.set("/api/security/turnstile/verify", () => {
+      instead.set("/api/otp", () => Response.json({ ok: true }));
+      return Response.json({ dryRun: true });
+    });
+    expect(await site.run(`return (await client.fetch("/api/otp", { method: "POST", body: "phone=1" })).status;`)).toBe(200);
+    expect(sent).toEqual(["POST /api/otp 403", VERIFIED, "POST /api/otp 200"]);
+    expect([bodies, site.thrown]).toEqual([[], []]);
+  });
+
   it("a server that always refuses sees two requests and one verification", async () => {
     const { site, sent, instead } = await visit();
     const body = await (await site.page.request.post(`${site.site}/api/otp`)).json();

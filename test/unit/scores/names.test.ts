@@ -1,8 +1,7 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { foldName } from "../../../src/scores/fold.ts";
-import { cleanName, createNamer, generatedName } from "../../../src/scores/names.ts";
+import { cleanName, createNamer, foldName, generatedName } from "../../../src/scores/names.ts";
 import { root } from "../../helpers/sources.ts";
 
 /** Unicode's data, and the table that is made of it. */
