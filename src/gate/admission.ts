@@ -93,7 +93,7 @@ export function createAdmission(house: Gatehouse): (visit: Visit, options: Admit
         try {
           receipt = await till.charge(left);
         } catch (error) {
-          if (enforced || !isGatepassError(error) || left.some(({ code }) => code)) throw error;
+          if (enforced || !isGatepassError(error) || left.some(({ code, beside }) => code && !beside)) throw error;
           dryRun = till.degraded = true;
           return undefined;
         }
@@ -110,7 +110,7 @@ export function createAdmission(house: Gatehouse): (visit: Visit, options: Admit
         const limit = by.rule && by.rule.name + (by.prefix ? `/${by.prefix}` : "");
         const refused = await (limit ? fail("RATE_LIMITED", why, extra, limit) : fail(codeOf(why), why));
         if (refused || paid) return refused;
-        left = left.filter((item) => item !== by && (item.code || !item.state?.why));
+        left = left.filter((item) => item !== by && (item.code ? by.rule || !item.beside : !item.state?.why));
       }
       return undefined;
     };
@@ -156,7 +156,8 @@ export function createAdmission(house: Gatehouse): (visit: Visit, options: Admit
     const charge = async (layers = rules, uses: readonly Quota[] = [], session?: string, key?: number): Promise<Refused | undefined> => {
       if (!open) player ??= await players.of(visit, playerToken, undefined, call);
       const items: Item[] = [...uses.map((quota) => ({ quota })), ...quotas];
-      if (call && player) items.push(await call.once({ player, session, key }));
+      const once = player === undefined ? undefined : await call?.once({ player, session, key });
+      if (once) items.push(once);
       return pay([...items, ...layers]);
     };
     if (bySession && claims) {

@@ -7,12 +7,14 @@ export interface OneUse {
   quota: Quota;
   code: PublicCode;
   reason?: EventReason | undefined;
+  /** Only charged together with a use: where the mode lets a request pass that pays none, strangers would fill the store with ids. */
+  beside?: boolean | undefined;
 }
 
 /** A call of a client, which may reach the gate in several requests. */
 export interface Call {
-  /** The call's one-use id, charged in the same spend. A repeat is refused with its code, also where the session is used up by now. */
-  once(payer: Payer): Promise<OneUse>;
+  /** The call's one-use id, charged in the same spend. A repeat is refused with its code, also where the session is used up by now. Undefined: none. */
+  once(payer: Payer): Promise<OneUse | undefined>;
   /** The player of a request that shows no credential: the same one for each request of the call. */
   guest(): Promise<string>;
 }

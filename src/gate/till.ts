@@ -14,6 +14,7 @@ export interface Item extends Partial<Omit<LimitLayer, "quota">> {
   /** Of a feature's own quota, which no mode relaxes. */
   code?: PublicCode | undefined;
   reason?: EventReason | undefined;
+  beside?: boolean | undefined;
   /** After the last charge. */
   state?: QuotaState | undefined;
   /** Charged on the looser store, and not again where the mode lets the rest be charged once more. */

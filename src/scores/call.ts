@@ -27,7 +27,7 @@ export interface Once {
   readonly code: PublicCode;
   readonly reason: EventReason;
   /** The submission's id, its `at` (milliseconds since the epoch) and the quota; undefined until it is known who pays. */
-  made?: { id: string; at: number; quota: UsesQuota };
+  made?: { id: string; at: number; quota?: UsesQuota | undefined };
   /** The submission's `at`, if it was charged. `gone`: the first request failed and gave the id back. `expired`: nobody can say. */
   since(): Promise<number | "gone" | "expired">;
 }
@@ -36,7 +36,7 @@ export interface Once {
 export interface ScoreCall extends Call, Once {}
 
 /** A commitment counts once, whoever names the call. */
-export function onceOf({ store, options }: Kernel, proof: Commitment): Once & Required<Pick<Once, "made">> {
+export function onceOf({ store, options }: Kernel, proof: Commitment): Once & { made: { quota: UsesQuota } } {
   const quota = commitmentQuota(proof, options.clockTolerance);
   return {
     code: "COMMITMENT_USED",
@@ -68,14 +68,17 @@ export function callOf({ kernel, request }: RouteContext, ...about: readonly str
     async once({ player, session, key }: Payer) {
       const id = await idOf(kernel, ["call", player, ...about, idempotencyKey], key);
       const at = kernel.clock();
+      call.made = { id, at };
+      // Who pays nothing leaves nothing: then the board alone tells a repeat.
+      if (session === undefined) return undefined;
       // In the partition of what pays: still one round trip.
-      const quota = { key: usesKey("jti", session ?? id, id), limit: 1, expiresAt: at + LIFE };
-      call.made = { id, at, quota };
+      const quota = { key: usesKey("jti", session, id), limit: 1, expiresAt: at + LIFE };
+      call.made.quota = quota;
       const { code, reason } = call;
-      return { quota, code, reason };
+      return { quota, code, reason, beside: true };
     },
     async since() {
-      if (!call.made) return "gone";
+      if (!call.made?.quota) return "gone";
       // A store keeps the later end of two: asked with an early one, it tells the end that the first request wrote.
       const asked = { ...call.made.quota, cost: 0, expiresAt: kernel.clock() + AHEAD };
       const [state] = (await kernel.store.spend([asked])).states;

@@ -257,6 +257,27 @@ describe("a key names a call of one player on one board", () => {
   });
 });
 
+describe.each(["monitor", "off"] as const)("%s: who pays nothing leaves nothing in the store but rates", (mode) => {
+  it("200 strangers, and a session that is used up, with a new name for each call", async () => {
+    const strict = kit({}, { session: { uses: 1 } });
+    const { token } = await strict.player();
+    await strict.submit({ score: 1 }, token);
+    const at = kit({ boards: { main: { operator: "sum" } } }, { mode, store: strict.store, session: { uses: 1 } });
+    const answers = await Promise.all(Array.from({ length: 200 }, (_, i) => at.submit({ score: 1 }, i % 2 ? token : undefined, named())));
+    expect(new Set(statuses(answers))).toEqual(new Set([201]));
+    const kept = at.calls.spends.filter((quotas, i) => at.calls.results[i]?.ok && quotas.some((quota) => "expiresAt" in quota));
+    expect(kept).toEqual([]);
+  });
+
+  it("a store that is down lets a monitored call pass, as one without a name", async () => {
+    const down = { ...memoryStore(), spend: () => Promise.reject(new GatepassError("ERR_STORE_UNAVAILABLE", "Cannot reach the store")) };
+    const strict = kit();
+    const { token } = await strict.player();
+    const at = kit({}, { mode, store: down });
+    for (const session of [token, undefined]) expect((await at.submit({ score: 1 }, session, named())).status).toBe(201);
+  });
+});
+
 describe("what a repeat may not do", () => {
   const boards = { main: { operator: "sum" } } as const;
 

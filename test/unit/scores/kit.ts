@@ -2,7 +2,7 @@ import type { SecurityEvent } from "../../../src/events/types.ts";
 import type { GateOptions } from "../../../src/gate/types.ts";
 import type { ScoreBoard } from "../../../src/scores/board.ts";
 import { memoryBoard, type ScoresOptions, scores } from "../../../src/scores/index.ts";
-import type { Quota, Store } from "../../../src/store/contract.ts";
+import type { Quota, SpendResult, Store } from "../../../src/store/contract.ts";
 import { memoryStore } from "../../../src/store/index.ts";
 import { bearer, type TestGate, testGate } from "../../helpers/gate.ts";
 
@@ -10,7 +10,7 @@ export { bearer, MODERATOR, ORIGIN } from "../../helpers/gate.ts";
 
 /** A gate with the scores feature, whose store and board count what they are asked. */
 export interface ScoresKit extends TestGate {
-  calls: { spends: (readonly Quota[])[]; writes: number; reads: number };
+  calls: { spends: (readonly Quota[])[]; results: SpendResult[]; writes: number; reads: number };
   /** Set: the board's calls reject with it. */
   breakBoard(error: Error | undefined): void;
   submit(body: unknown, token?: string, headers?: Record<string, string>): Promise<Response>;
@@ -34,7 +34,7 @@ const LOOSE = Object.fromEntries(
 );
 
 export function kit(options: Partial<ScoresOptions> = {}, gate: Partial<GateOptions> = {}): ScoresKit {
-  const calls: ScoresKit["calls"] = { spends: [], writes: 0, reads: 0 };
+  const calls: ScoresKit["calls"] = { spends: [], results: [], writes: 0, reads: 0 };
   let broken: Error | undefined;
   const inner = options.board ?? memoryBoard();
   const board: ScoreBoard = new Proxy(inner, {
@@ -54,9 +54,11 @@ export function kit(options: Partial<ScoresOptions> = {}, gate: Partial<GateOpti
   const store = gate.store ?? memoryStore({ clock: () => time });
   const counted: Store = {
     consistency: store.consistency,
-    spend: (quotas) => {
-      calls.spends.push(quotas);
-      return store.spend(quotas);
+    spend: async (quotas) => {
+      const at = calls.spends.push(quotas) - 1;
+      const result = await store.spend(quotas);
+      calls.results[at] = result;
+      return result;
     },
     refund: (quotas, at) => store.refund(quotas, at),
     block: (key, expiresAt) => store.block(key, expiresAt),
