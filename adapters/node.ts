@@ -45,7 +45,8 @@ export interface NodeRequest {
   destroyed: boolean;
   readableDidRead: boolean;
   readableEnded?: boolean;
-  socket: object;
+  /** Absent where a platform has none. */
+  socket?: object | null;
   on(event: string, listener: (argument: Uint8Array) => void): unknown;
   pause(): unknown;
   resume(): unknown;
@@ -180,7 +181,8 @@ function* headerLines({ rawHeaders = [], headers = {} }: NodeRequest): Generator
  * The peer's address; `unix:` where the server listens on a Unix socket (or a named pipe). That a connection has no address proves nothing: a client that
  * hung up has none either, and must not pass for the proxy. The server knows: a Unix socket's address is a path.
  */
-function peerOf(socket: object): string | undefined {
+function peerOf(given: NodeRequest["socket"]): string | undefined {
+  const socket: object = Object(given);
   const server: unknown = Reflect.get(socket, "server");
   const address = text(socket, "remoteAddress");
   const listensOnPath =
@@ -201,7 +203,7 @@ function targetOf(req: NodeRequest): string {
 /** The URL is text of the client: only a host goes between the slashes, never a path, a user or another host. */
 function urlOf(req: NodeRequest, hosts: readonly string[]): string | null {
   const target = targetOf(req);
-  const scheme = Reflect.get(req.socket, "encrypted") === true ? "https" : "http";
+  const scheme = Reflect.get(Object(req.socket), "encrypted") === true ? "https" : "http";
   // Absolute form (RFC 9112, 3.2.2): what it names is the host, the header does not count.
   const [, absolute, path] = /^https?:\/\/([^/?#]*)(.*)$/i.exec(target) ?? [undefined, undefined, target === "*" ? "/" : target];
   const host = absolute ?? hosts[0] ?? "localhost";

@@ -181,3 +181,55 @@ describe.each(PLATFORMS)("toNode under %s", (_name, platform) => {
     expect(forwarded[0]?.replace(/\s/g, "")).toBe("1.1.1.1,2.2.2.2");
   });
 });
+
+describe("toNode under a wrapper that fills in little", () => {
+  const told = toNode(async (request) => Response.json([request.url, [...request.headers], await request.text()]));
+  /** A request with no raw lines, and with what `more` says. */
+  const ask = (more: object): Promise<unknown> =>
+    new Promise((resolve) => {
+      const server = createServer((req, res) => told(Object.assign(Object.create(req), { rawHeaders: [], ...more }), res));
+      server.listen(0, "127.0.0.1", async () => {
+        const address = server.address();
+        const port = typeof address === "object" && address ? address.port : 0;
+        const answer = await fetch(`http://127.0.0.1:${port}/x`, { method: "POST", body: "hello" });
+        resolve(answer.status === 200 ? await answer.json() : answer.status);
+        server.close();
+      });
+    });
+
+  it.each([
+    ["values of other types", { headers: { host: "game.example", "content-length": 5, "x-flag": true, "x-none": undefined } }],
+    ["no raw lines at all", { headers: { host: "game.example", "content-length": "5", "x-flag": "true" }, rawHeaders: undefined }],
+  ])("takes %s", async (_what, more) => {
+    expect(await ask(more)).toEqual([
+      "http://game.example/x",
+      [
+        ["content-length", "5"],
+        ["x-flag", "true"],
+        ["host", "game.example"],
+      ].sort(([a = ""], [b = ""]) => (a < b ? -1 : 1)),
+      "hello",
+    ]);
+  });
+
+  it("takes a request without a socket, whose address is then unknown", async () => {
+    const peers: unknown[] = [];
+    const seen = toNode(async (request, second) => {
+      peers.push(second);
+      return Response.json(await request.json());
+    });
+    const nothing = (): void => undefined;
+    const state = { complete: true, destroyed: false, readableDidRead: true, httpVersionMajor: 1 };
+    const mock = { method: "POST", url: "/x", headers: { host: "game.example", "content-length": "11" }, body: { score: 7 }, ...state };
+    const server = createServer((_req, res) => seen({ ...mock, on: nothing, pause: nothing, resume: nothing, destroy: nothing }, res));
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const address = server.address();
+    const answer = await fetch(`http://127.0.0.1:${typeof address === "object" && address ? address.port : 0}/`);
+    expect([answer.status, await answer.json(), peers]).toEqual([200, { score: 7 }, [{ peer: undefined }]]);
+    server.close();
+  });
+
+  it("still refuses two hosts", async () => {
+    expect(await ask({ headers: { host: ["a.example", "b.example"], "content-length": "5" } })).toBe(400);
+  });
+});
