@@ -1,0 +1,173 @@
+/** How a request of node:http becomes one of `fetch`. */
+
+/** The part of `http.IncomingMessage` (HTTP/2's compatibility request, Express's request) that is used. */
+export interface NodeRequest {
+  method?: string | undefined;
+  url?: string | undefined;
+  /** Express: the path before a router was mounted. */
+  originalUrl?: string;
+  /** What a body parser left: Express, Fastify. */
+  body?: unknown;
+  /** The bytes, where a platform keeps them beside the parsed body. */
+  rawBody?: unknown;
+  /** Names and values in turn, as they came. Empty where a platform (a Lambda's wrapper) only fills in `headers`. */
+  rawHeaders?: string[];
+  /** By lower-case name; a list where lines cannot be joined. Read only where `rawHeaders` is empty. */
+  headers?: Readonly<Record<string, string | string[] | undefined>>;
+  httpVersionMajor: number;
+  complete: boolean;
+  destroyed: boolean;
+  readableDidRead: boolean;
+  readableEnded?: boolean;
+  /** Absent where a platform has none. */
+  socket?: object | null;
+  on(event: string, listener: (argument: Uint8Array) => void): unknown;
+  pause(): unknown;
+  resume(): unknown;
+  destroy(): unknown;
+}
+
+/** The part of `http.ServerResponse` that is used. */
+export interface NodeResponse {
+  statusCode: number;
+  readonly headersSent: boolean;
+  readonly writableEnded: boolean;
+  readonly destroyed: boolean;
+  setHeader(name: string, value: string | string[]): unknown;
+  write(chunk: Uint8Array): boolean;
+  end(): unknown;
+  end(chunk: Uint8Array): unknown;
+  once(event: string, listener: () => void): unknown;
+  destroy(): unknown;
+}
+
+/** Null for what is no request to answer: a Host that is none, two of them, a method that fetch does not know. */
+export function toRequest(req: NodeRequest, res: NodeResponse, parsed: unknown): Request | null {
+  const headers = new Headers();
+  const hosts: string[] = [];
+  for (const [name, value] of headerLines(req)) {
+    if (/^(host|:authority)$/i.test(name)) hosts.push(value);
+    // A Lambda's wrapper adds the length that it counted beside the client's. On a connection Node refuses a second one.
+    if (/^content-length$/i.test(name)) headers.set(name, value);
+    // Line by line: proxies that add a second X-Forwarded-For must be seen in their order.
+    else if (!name.startsWith(":")) headers.append(name, value);
+  }
+  const url = urlOf(req, hosts);
+  const method = req.method ?? "GET";
+  if (!url || /^(trace|track|connect)$/i.test(method)) return null;
+  const gone = new AbortController();
+  res.once("close", () => {
+    if (!res.writableEnded) gone.abort();
+  });
+  const init: RequestInit & { duplex?: "half" } = { method, headers, signal: gone.signal, duplex: "half" };
+  const body = bodyOf(req, headers, parsed);
+  return new Request(url, body === null || method === "GET" || method === "HEAD" ? init : { ...init, body });
+}
+
+/** The header lines as they came; of a platform that keeps no lines, the headers by name. */
+function* headerLines({ rawHeaders = [], headers = {} }: NodeRequest): Generator<[name: string, value: string]> {
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) yield [rawHeaders[i] ?? "", String(rawHeaders[i + 1])];
+  if (rawHeaders.length > 0) return;
+  for (const [name, value] of Object.entries(headers)) for (const line of [value ?? []].flat()) yield [name, String(line)];
+}
+
+/**
+ * The peer's address; `unix:` where the server listens on a Unix socket (or a named pipe). That a connection has no address proves nothing: a client that
+ * hung up has none either, and must not pass for the proxy. The server knows: a Unix socket's address is a path.
+ */
+export function peerOf(given: NodeRequest["socket"]): string | undefined {
+  const socket: object = Object(given);
+  const server: unknown = Reflect.get(socket, "server");
+  const address = text(socket, "remoteAddress");
+  const listensOnPath =
+    isObject(server) && "address" in server && typeof server.address === "function" && typeof server.address() === "string";
+  return address ?? (listensOnPath ? "unix:" : undefined);
+}
+
+/**
+ * A path that the URL parser would make another one of: `/open/%2e%2e/api/scores`, `/api\\scores`. A proxy in front read it as it stands, and let it
+ * through by its rules for that path: so it is none of ours.
+ */
+export const REWRITTEN: RegExp = /^[^?]*?(?:[\\#]|\/(?:\.|%2e){1,2}(?:[/?]|$))/i;
+
+export function targetOf(req: NodeRequest): string {
+  return req.originalUrl ?? req.url ?? "/";
+}
+
+/** The URL is text of the client: only a host goes between the slashes, never a path, a user or another host. */
+function urlOf(req: NodeRequest, hosts: readonly string[]): string | null {
+  const target = targetOf(req);
+  const scheme = Reflect.get(Object(req.socket), "encrypted") === true ? "https" : "http";
+  // Absolute form (RFC 9112, 3.2.2): what it names is the host, the header does not count.
+  const [, absolute, path] = /^https?:\/\/([^/?#]*)(.*)$/i.exec(target) ?? [undefined, undefined, target === "*" ? "/" : target];
+  const host = absolute ?? hosts[0] ?? "localhost";
+  if (hosts.length > 1 || !/^([\w.-]+|\[[\da-f:.]+\])(:\d{1,5})?$/i.test(host)) return null;
+  const url = `${scheme}://${host}${path?.startsWith("/") ? "" : "/"}${path}`;
+  return (absolute !== undefined || target === "*" || target.startsWith("/")) && URL.canParse(url) ? url : null;
+}
+
+function bodyOf(req: NodeRequest, headers: Headers, parsed: unknown): BodyInit | null {
+  const length = headers.get("content-length");
+  if (length === "0" || (length === null && !headers.has("transfer-encoding") && req.httpVersionMajor < 2)) return null;
+  if (!req.readableDidRead) return streamOf(req);
+  // A parser was here. What it decoded has another length and no coding any more.
+  headers.delete("content-length");
+  headers.delete("content-encoding");
+  const body = req.rawBody instanceof Uint8Array ? req.rawBody : parsed;
+  if (body === undefined) throw new TypeError("Cannot read the body: it was read before, and is neither in body nor in rawBody");
+  if (typeof body === "string") return body;
+  if (body instanceof Uint8Array) return new Uint8Array(body);
+  if (!headers.get("content-type")?.startsWith("application/x-www-form-urlencoded")) return JSON.stringify(body);
+  const pairs = Object.entries(Object(body)).flatMap(([name, value]) => [value].flat().map((one) => [name, String(one)]));
+  return new URLSearchParams(pairs);
+}
+
+/** The body as it comes, one chunk for each read; nothing is touched before the first, so that a `next` handler still finds it whole. */
+function streamOf(req: NodeRequest): ReadableStream<Uint8Array> {
+  let started = false;
+  let over = false;
+  const start = (controller: ReadableStreamDefaultController<Uint8Array>): void => {
+    started = true;
+    const broken = (): void => {
+      if (over) return;
+      over = true;
+      controller.error(new TypeError("The request broke off"));
+    };
+    req.on("data", (chunk) => {
+      if (over) return;
+      req.pause();
+      controller.enqueue(chunk);
+    });
+    req.on("end", () => {
+      if (over) return;
+      over = true;
+      controller.close();
+    });
+    req.on("error", broken);
+    req.on("close", broken);
+  };
+  return new ReadableStream<Uint8Array>(
+    {
+      pull(controller) {
+        if (!started && req.destroyed) controller.error(new TypeError("The request broke off"));
+        else {
+          if (!started) start(controller);
+          req.resume();
+        }
+      },
+      cancel() {
+        over = true;
+      },
+    },
+    { highWaterMark: 0 },
+  );
+}
+
+function text(from: object, name: string): string | undefined {
+  const value: unknown = Reflect.get(from, name);
+  return typeof value === "string" ? value : undefined;
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null;
+}
