@@ -1,6 +1,6 @@
 import { createGate, type Gate, memoryStore } from "gatepass";
 import { createTurnstileEmulator, EMULATOR_SECRET, EMULATOR_SITEKEY } from "gatepass/emulator";
-import { memoryBoard, scores } from "gatepass/scores";
+import { cleanName, foldName, memoryBoard, scores } from "gatepass/scores";
 import { type Case, equal, truthy } from "./harness.ts";
 
 const origin = "https://game.example";
@@ -133,6 +133,23 @@ export const gateCases: Case[] = [
         board.scores.map(({ score, rank }: { score: number; rank: number }) => [rank, score]),
         [[1, 1234]],
       );
+    },
+  },
+  {
+    name: "a call that arrives ten times counts once, and names are folded alike",
+    async run() {
+      const { post, session, gate } = setup();
+      const headers = { ...bearer(await session()), "idempotency-key": '"kQ3vY8bN0aZt5cRw7eXuLg"' };
+      const answers = await Promise.all(Array.from({ length: 10 }, () => post("/scores", { score: 10 }, headers)));
+      equal(answers.map(({ status }) => status).sort(), [...Array(9).fill(200), 201]);
+      const board = await (await gate.fetch(new Request(`${origin}/api/scores`))).json();
+      equal(
+        board.scores.map(({ score }: { score: number }) => score),
+        [10],
+      );
+      // By each runtime's own data of Unicode: Cyrillic, Cherokee, Lisu, Greek, full width, mathematical letters.
+      for (const name of ["Аdm1n", "ꭺdmin", "ꓮDMIN", "αdmιn", "ＡＤＭＩＮ", "𝕒𝕕𝕞𝕚𝕟", "adrnin"]) equal(foldName(name), "admin");
+      equal(cleanName("\u{1F3F4}\u{E0067}\u{E0062}\u{E0073}\u{E0063}\u{E0074}\u{E007F}") === null, false);
     },
   },
   {
