@@ -155,7 +155,9 @@ export function verifyRoute({ desk, counters }: Settled, kernel: Kernel): Route 
     const ours = down || result.reason === "misconfigured";
     const code = ours ? "UNAVAILABLE" : "SECURITY_VERIFICATION_FAILED";
     const type = down ? "turnstile_siteverify_timeout" : "turnstile_siteverify_failed";
-    ctx.emit(type, { outcome: ours ? "error" : "deny", reason: result.reason, code, error_codes: result.errorCodes, ...about });
+    const { reason, errorCodes: error_codes } = result;
+    // What is wrong with the configuration is told once, not by each request that meets it.
+    if (!result.repeated) ctx.emit(type, { outcome: ours ? "error" : "deny", reason, code, error_codes, ...about });
     return degraded ? { extra: { deg: true } } : { code, extra: {} };
   }
 }

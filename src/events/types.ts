@@ -85,6 +85,7 @@ export const EVENT_REASONS = [
   "hostname_mismatch",
   "cdata_mismatch",
   "too_old",
+  "too_early",
   "test_key",
   "misconfigured",
   "timeout",

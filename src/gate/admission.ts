@@ -184,8 +184,8 @@ export function createAdmission(house: Gatehouse): (visit: Visit, options: Admit
         const more = rulesFor({ ...subjects, ...who }).filter(({ quota }) => !rules.some((rule) => rule.quota.key === quota.key));
         refused = await charge(more, sessions.uses(solve, all, all, solve.degraded), solve.jti);
       } else if (enforced && solve) {
-        // Cloudflare is down, and nobody could tell whether the token was good: the attempt does not count. The breaker limits how often it is asked.
-        if (solve.code === "UNAVAILABLE" && solve.reason !== "misconfigured") await till.undo(true);
+        // Nobody could tell whether the token was good: the attempt does not count. The breaker limits how often Cloudflare is asked meanwhile.
+        if (solve.retryable) await till.undo(true);
         return refuse(solve.code);
       } else {
         dryRun = true;
@@ -228,7 +228,7 @@ export function checkOptions(settings: Settings, limits: Gatehouse["limits"], op
 }
 
 /** The limit of session exchanges, which counts other tokens that nobody has checked too. */
-const OWN_LIMIT = "session";
+export const OWN_LIMIT = "session";
 
 /** Whether one of the limits counts all who share an address or a network. */
 function isLimitedByAddress(limits: Gatehouse["limits"], names: readonly string[]): boolean {

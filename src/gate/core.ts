@@ -17,7 +17,7 @@ import {
 } from "../http/index.ts";
 import type { Store } from "../store/contract.ts";
 import { createTurnstile, withBreaker } from "../turnstile/index.ts";
-import { createAdmission } from "./admission.ts";
+import { createAdmission, OWN_LIMIT } from "./admission.ts";
 import { inspect } from "./check.ts";
 import { createContext } from "./context.ts";
 import { readSession } from "./credentials.ts";
@@ -90,7 +90,19 @@ export function createCore(given: GateOptions, local?: Store): Core {
       revoke: sessions.revoke,
       async exchange(token, { request = new Request("https://localhost/"), remoteip, playerToken, route } = {}) {
         const find = remoteip === undefined ? addressOf : clientAddress(() => remoteip);
-        return sessions.exchange(visit(request, detectPlatform(request), route, find), token, playerToken);
+        const seen = visit(request, detectPlatform(request), route, find);
+        // A program that does not know who asks would count everybody in one bucket.
+        const admission = keys && (route || seen.info.ip) ? await admit(seen, { open: true, limits: [OWN_LIMIT] }) : undefined;
+        if (admission?.ok === false) {
+          const { code, retryAfter, response } = admission;
+          return { ok: false, code, retryAfter, headers: response.headers };
+        }
+        // The limit was reached and only monitored: what failed a check never yields a signed token.
+        if (admission?.dryRun) return { ok: false, code: "RATE_LIMITED" };
+        const result = await sessions.exchange(seen, token, playerToken);
+        // Nobody could tell whether the token was good: the attempt does not count. The breaker limits how often Cloudflare is asked meanwhile.
+        if (!result.ok && result.retryable) await admission?.undo(true);
+        return admission ? { ...result, headers: admission.headers } : result;
       },
     },
     events,
@@ -259,9 +271,10 @@ export function createCore(given: GateOptions, local?: Store): Core {
   };
 }
 
-function verifier({ given, verifierSecrets, clock, random, maxAge }: Settings): Kernel["turnstile"] {
+function verifier({ given, resolved, verifierSecrets, clock, random, maxAge }: Settings): Kernel["turnstile"] {
   if (!given.turnstile || verifierSecrets.length === 0) return undefined;
   const { onUnavailable: _ours, sitekey: _served, ...theirs } = given.turnstile;
-  const options = { clock, random, ...(given.fetch && { fetch: given.fetch }), ...theirs, secret: verifierSecrets, maxAge };
+  const { clockTolerance } = resolved;
+  const options = { clock, random, ...(given.fetch && { fetch: given.fetch }), ...theirs, secret: verifierSecrets, maxAge, clockTolerance };
   return withBreaker(createTurnstile(options), { clock });
 }

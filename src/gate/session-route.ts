@@ -22,21 +22,15 @@ const BAD = { success: false, error: undefined } as const;
 export const sessionRoute: Route = {
   method: "POST",
   path: PATH.session,
-  async handle({ kernel, request, info, route, body, admit, respond, refuse }: RouteContext): Promise<Response> {
+  async handle({ kernel, request, info, route, body, respond, refuse }: RouteContext): Promise<Response> {
     if (!kernel.tokens) return refuse("NOT_FOUND");
     const { turnstileToken, playerToken } = await body(BODY);
-    const admission = await admit({ open: true, limits: ["session"] });
-    if (!admission.ok) return admission.response;
-    // The limit was reached and only monitored: what failed a check never yields a signed token.
-    if (admission.dryRun) return respond(200, { dryRun: true });
-    const result = await kernel.sessions.exchange(turnstileToken, { request, remoteip: info.address, playerToken, route });
+    const { headers, ...result } = await kernel.sessions.exchange(turnstileToken, { request, remoteip: info.address, playerToken, route });
     if (result.ok) {
       const { ok: _ok, claims: _claims, ...answer } = result;
-      return respond(200, answer satisfies SessionAnswer);
+      return respond(200, answer satisfies SessionAnswer, headers);
     }
-    if (kernel.options.mode !== "enforce") return respond(200, { dryRun: true });
-    // Nobody could tell whether the token was good: the attempt does not count.
-    if (result.code === "UNAVAILABLE") await admission.undo(true);
-    return refuse(result.code);
+    const { code, retryAfter = 0 } = result;
+    return kernel.options.mode === "enforce" ? refuse(code, { retryAfter, headers }) : respond(200, { dryRun: true }, headers);
   },
 };

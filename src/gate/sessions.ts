@@ -44,6 +44,8 @@ export interface Unsolved {
   ok: false;
   code: PublicCode;
   reason: EventReason;
+  /** Cloudflare is down: the same token may be shown again. */
+  retryable?: boolean;
 }
 
 /** Solves become sessions. */
@@ -118,8 +120,10 @@ export function createSessions(
       const ours = down || reason === "misconfigured";
       const code = ours ? "UNAVAILABLE" : "VERIFICATION_FAILED";
       const type = down ? "turnstile_siteverify_timeout" : "turnstile_siteverify_failed";
-      visit.emit(type, { outcome: ours ? "error" : "deny", code, reason, error_codes, latency_ms, degraded, dry_run });
-      if (!degraded) return { ok: false, code, reason };
+      const about = { outcome: ours ? "error" : "deny", code, reason, error_codes, latency_ms, degraded, dry_run } as const;
+      // What is wrong with the configuration is told once, not by each request that meets it.
+      if (!result.repeated) visit.emit(type, about);
+      if (!degraded) return { ok: false, code, reason, retryable: down };
     }
     // The token of a test key is a constant, and says nothing of the page.
     const constant = result.ok && result.testKey;
@@ -190,9 +194,9 @@ export function createSessions(
       if (!keys) return { ok: false, code: "NOT_FOUND" };
       const solved = await solve(visit, token);
       if (!solved.ok) {
-        const { code, reason } = solved;
-        visit.emit("session_rejected", { outcome: "deny", code, reason, dry_run });
-        return { ok: false, code };
+        const { code, reason, retryable } = solved;
+        if (reason !== "misconfigured") visit.emit("session_rejected", { outcome: "deny", code, reason, dry_run });
+        return { ok: false, code, retryable };
       }
       const { jti, auth_time, scope, eid, degraded } = solved;
       const sub = await players.of(visit, playerToken, solved.seed);

@@ -67,7 +67,7 @@ export interface GateOptions {
 }
 
 /** As `TurnstileOptions`; the secret may come from an environment that lacks it, which mode `enforce` refuses when the gate is created. */
-export interface GateTurnstileOptions extends Omit<TurnstileOptions, "secret" | "sitekey"> {
+export interface GateTurnstileOptions extends Omit<TurnstileOptions, "secret" | "sitekey" | "clockTolerance"> {
   /** One secret, or several while a rotation lasts. */
   secret: string | readonly string[] | undefined;
   /** The public sitekey. */
@@ -185,10 +185,18 @@ export interface Refused {
   player?: string | undefined;
 }
 
-/** The outcome of an exchange of a Turnstile token for a session. */
-export type SessionResult =
+/** The outcome of an exchange of a Turnstile token for a session. `headers`: rate headers for the answer, where a limit was charged. */
+export type SessionResult = { headers?: Headers | undefined } & (
   | { ok: true; sessionToken: string; expiresIn: number; uses: number; playerToken: string; claims: SessionClaims }
-  | { ok: false; code: PublicCode; retryAfter?: number | undefined };
+  | {
+      ok: false;
+      code: PublicCode;
+      /** Cloudflare is down: the same token may be exchanged again. */
+      retryable?: boolean | undefined;
+      /** Seconds. */
+      retryAfter?: number | undefined;
+    }
+);
 
 /** Claims of a session token. */
 export interface SessionClaims extends VerifiedClaims {
@@ -219,7 +227,12 @@ export interface ExchangeContext {
 
 /** Sessions of a gate. */
 export interface Sessions {
-  /** Verifies a fresh Turnstile token and signs a session. */
+  /**
+   * Verifies a fresh Turnstile token and signs a session. Charges the limit `session`, which refuses with `RATE_LIMITED`: by `remoteip`, or by the address
+   * that the request tells. Where neither says who asks, nothing is limited: limit the caller yourself, or strangers have Cloudflare asked without end.
+   *
+   * @throws {GatepassError} `ERR_STORE_UNAVAILABLE`, `ERR_STORE_FULL`
+   */
   exchange(turnstileToken: string, context?: ExchangeContext): Promise<SessionResult>;
   /** @throws {GatepassError} as `Tokens.verify` */
   verify(token: string): Promise<SessionClaims>;

@@ -1,98 +1,81 @@
 import { utf8 } from "../util/bytes.ts";
 import { halfSipHash } from "../util/siphash.ts";
 
-/** What a cell holds at most. A cell that is full stands for any number of units. */
-const MOST = 2 ** 16 - 1;
-/** Cells of a row at least: a small store under a flood forgets many times what it holds. */
-const LEAST_CELLS = 2 ** 16;
+/** Keys that are remembered at least, each by itself: a small store under a flood forgets many times what it holds. */
+const LEAST = 2 ** 16;
+/** Counts that the others share. */
+const SHARED = 2 ** 16;
 
-/** The cells of all windows of about one length. */
-interface Sketch {
-  /** Number of the current generation: the time divided by its length. */
+/** What a full store still knows of the rate counters that it removed. */
+export interface Forgotten {
+  /** Adds the units of a counter that is removed at `now`. */
+  add(key: string, seconds: number, units: number, now: number): void;
+  /** Units that may have been forgotten of `key` in the last window, and the instant (ms) at which none of them counts any more. */
+  find(key: string, seconds: number, now: number): { units: number; until: number };
+}
+
+/** Units by hash, for all windows of about one length. */
+interface Counts {
+  /** The time divided by the length of a generation. */
   generation: number;
-  /** Two rows of cells, one behind the other. */
-  current: Uint16Array;
-  /** Those of the generation before. */
-  before: Uint16Array;
+  /** Milliseconds since the epoch: when none of this counts any more. */
+  until: number;
+  current: Map<number, number>;
+  /** Of the generation before. */
+  before: Map<number, number>;
 }
 
 /**
- * What a full store still knows of the rate counters that it removed: for each key at least as many units as its counter held.
+ * For each key that is added, `find` tells at least as many units as its counter held. So nothing is admitted because a counter was removed.
  *
- * This is a count-min sketch with conservative update. A key has one cell in each of two rows, and the smaller cell is the answer. Keys share cells:
- * the answer may be too high, so that under a flood too much is refused. It is never too low, so that nothing is admitted since a counter was removed.
- * A hash with a random key chooses the cells: else an attacker would fill the cells of a victim by keys that share them.
+ * A key is remembered by a hash of 30 bits, which takes a tenth of a counter's memory. The hash has a random key: else an attacker could choose keys with
+ * the hash of a victim's. In a flood that is so long that `keys` of them are remembered, the others share counts: for
+ * them the answer may be too high, so that too much is refused.
  *
- * A generation is at least as long as its window. So the units of a window are in the current generation and the one before.
+ * A generation is at least as long as its window: the units of a window are in the current one and the one before.
+ *
+ * @param keys how many the store holds @param random makes the key of the hash when the first counter is removed
  */
-export class Forgotten {
-  readonly #cells: number;
-  readonly #random: (bytes: number) => Uint8Array;
-  readonly #sketches = new Map<number, Sketch>();
-  #seed: Uint32Array | undefined;
+export function createForgotten(keys: number, random: (bytes: number) => Uint8Array): Forgotten {
+  const all = new Map<number, Counts>();
+  let seed: Uint32Array | undefined;
 
-  /** @param keys how many keys the store holds: the more, the more cells @param random makes the key of the hash at the first use */
-  constructor(keys: number, random: (bytes: number) => Uint8Array) {
-    this.#cells = Math.max(LEAST_CELLS, 2 ** Math.ceil(Math.log2(2 * keys)));
-    this.#random = random;
-  }
+  /** The counts of a window, at `now`. A clock that went back keeps those of the later time. */
+  const countsOf = (seconds: number, now: number): Counts => {
+    // Up to the next power of two, so that there are few of them whatever windows are asked for.
+    const span = 1000 * 2 ** Math.ceil(Math.log2(seconds));
+    const generation = Math.floor(now / span);
+    const last = all.get(span);
+    if (last && last.generation >= generation) return last;
+    const before = last?.generation === generation - 1 ? last.current : new Map<number, number>();
+    const counts: Counts = { generation, until: (generation + 2) * span, current: new Map(), before };
+    all.set(span, counts);
+    return counts;
+  };
 
-  /** Adds the units of a counter that is removed at `now`. */
-  add(key: string, seconds: number, units: number, now: number): void {
-    const span = spanOf(seconds);
-    let sketch = this.#sketchOf(span, now);
-    if (!sketch) {
-      const make = (): Uint16Array => new Uint16Array(2 * this.#cells);
-      sketch = { generation: Math.floor(now / span), current: make(), before: make() };
-      this.#sketches.set(span, sketch);
-    }
-    const { current } = sketch;
-    const places = this.#placesOf(key);
-    const bound = Math.min(MOST, least(current, places) + units);
-    for (const place of places) current[place] = Math.max(current[place] ?? 0, bound);
-  }
-
-  /** Units that may have been forgotten of `key` in the last window, and the instant (ms) at which none of them counts any more. */
-  find(key: string, seconds: number, now: number): { units: number; until: number } {
-    const span = spanOf(seconds);
-    const sketch = this.#sketchOf(span, now);
-    if (!sketch) return NOTHING;
-    const places = this.#placesOf(key);
-    return { units: least(sketch.current, places) + least(sketch.before, places), until: (sketch.generation + 2) * span };
-  }
-
-  /** The cells that still count. A clock that went back keeps those of the later time. */
-  #sketchOf(span: number, now: number): Sketch | undefined {
-    const sketch = this.#sketches.get(span);
-    const passed = Math.floor(now / span) - (sketch?.generation ?? 0);
-    if (!sketch || passed <= 0) return sketch;
-    if (passed > 1) {
-      this.#sketches.delete(span);
-      return undefined;
-    }
-    sketch.generation += 1;
-    [sketch.current, sketch.before] = [sketch.before.fill(0), sketch.current];
-    return sketch;
-  }
-
-  #placesOf(key: string): readonly [number, number] {
-    this.#seed ??= new Uint32Array(this.#random(16).slice().buffer);
-    const [a = 0, b = 0, c = 0, d = 0] = this.#seed;
-    const data = utf8(key);
-    const last = this.#cells - 1;
-    return [halfSipHash(data, a, b) & last, this.#cells + (halfSipHash(data, c, d) & last)];
-  }
+  return {
+    add(key, seconds, units, now) {
+      seed ??= new Uint32Array(random(8).slice().buffer);
+      const { current } = countsOf(seconds, now);
+      const hash = halfSipHash(utf8(key), seed) >>> 2;
+      const place = current.has(hash) || current.size < Math.max(LEAST, keys) ? hash : sharedOf(hash);
+      current.set(place, (current.get(place) ?? 0) + units);
+    },
+    find(key, seconds, now) {
+      if (!seed) return NOTHING;
+      const { until, current, before } = countsOf(seconds, now);
+      if (current.size + before.size === 0) return NOTHING;
+      const hash = halfSipHash(utf8(key), seed) >>> 2;
+      const places = [current, before].flatMap((counts) => [counts.get(hash) ?? 0, counts.get(sharedOf(hash)) ?? 0]);
+      return { units: places.reduce((sum, units) => sum + units), until };
+    },
+  };
 }
 
 /** Of a key of which nothing was forgotten. */
 export const NOTHING: { units: number; until: number } = { units: 0, until: 0 };
 
-/** Milliseconds of a generation: the window, up to the next power of two, so that there are few of them whatever windows are asked for. */
-function spanOf(seconds: number): number {
-  return 1000 * 2 ** Math.ceil(Math.log2(seconds));
-}
-
-function least(cells: Uint16Array, [a, b]: readonly [number, number]): number {
-  const units = Math.min(cells[a] ?? 0, cells[b] ?? 0);
-  return units === MOST ? Number.POSITIVE_INFINITY : units;
+/** The place that a key shares with others: a negative number, which is no hash. */
+function sharedOf(hash: number): number {
+  return ~(hash % SHARED);
 }

@@ -3,7 +3,7 @@ import { assertInteger } from "../util/assertions.ts";
 import { assertOptions, integer, type Rules } from "../util/options.ts";
 import { pooledBytes } from "../util/random.ts";
 import { isUsesQuota, type Quota, type SpendResult, type Store } from "./contract.ts";
-import { Forgotten, NOTHING } from "./forgotten.ts";
+import { createForgotten, NOTHING } from "./forgotten.ts";
 import { charge, createRecords, decide, giveBack, type Records, USES } from "./ledger.ts";
 import { Table } from "./table.ts";
 import { assertInstant, assertQuotas, MAX_QUOTAS } from "./validate.ts";
@@ -18,7 +18,7 @@ const RATE = RING + 1;
 /** Options of {@link memoryStore}. */
 export interface MemoryStoreOptions {
   /**
-   * Keys that it holds at most, 1..16000000, default 200000: about 50 MB when full, and while it forgets rate quotas some 4 MB more for each length of
+   * Keys that it holds at most, 1..16000000, default 200000: about 50 MB when full, and while it forgets rate quotas some 15 MB more for each length of
    * window.
    */
   maxKeys?: number;
@@ -67,7 +67,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
   const rates = new Table(RATE, true);
   const blocks = new Table(1);
   const tables = [uses, rates, blocks];
-  const forgotten = new Forgotten(maxKeys, random);
+  const forgotten = createForgotten(maxKeys, random);
   const [lost, lostUntil] = [new Float64Array(MAX_QUOTAS), new Float64Array(MAX_QUOTAS)];
   const records: Records = { ...createRecords(false), lost, lostUntil };
   const found = new Int32Array(MAX_QUOTAS);

@@ -6,7 +6,11 @@ export interface Checks {
   hostnames: readonly string[];
   allowTestKeys: boolean;
   /** Milliseconds since the epoch. */
-  oldest: number;
+  now: number;
+  /** Seconds that the solve may be old. */
+  maxAge: number;
+  /** Seconds that the solve may be ahead of `now`. */
+  clockTolerance: number;
 }
 
 /** What an accepted answer tells. */
@@ -33,15 +37,19 @@ export function reasonOf(codes: readonly string[]): TurnstileReason {
 }
 
 /** Looks at all that `success: true` does not say; the reason of a refusal, else what was found. */
-export function judge(answer: Record<string, unknown>, { expected, hostnames, allowTestKeys, oldest }: Checks): Accepted | TurnstileReason {
+export function judge(answer: Record<string, unknown>, checks: Checks): Accepted | TurnstileReason {
+  const { expected, hostnames } = checks;
   const metadata = Object(answer["metadata"]);
   const testKey = metadata["result_with_testing_key"] === true;
-  if ((testKey || metadata["emulator"] === true) && !allowTestKeys) return "test_key";
+  if ((testKey || metadata["emulator"] === true) && !checks.allowTestKeys) return "test_key";
 
   const challengeAt = Date.parse(text(answer["challenge_ts"]));
+  const age = (checks.now - challengeAt) / 1000;
   // An answer that does not say when cannot be checked: the provider is not what we know.
-  if (Number.isNaN(challengeAt)) return "unavailable";
-  if (challengeAt < oldest) return "too_old";
+  if (Number.isNaN(age)) return "unavailable";
+  if (age > checks.maxAge) return "too_old";
+  // Else it would be young for as long as it is ahead.
+  if (age < -checks.clockTolerance) return "too_early";
 
   const hostname = text(answer["hostname"]).toLowerCase();
   const cdata = text(answer["cdata"]);

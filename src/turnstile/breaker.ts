@@ -12,8 +12,10 @@ export interface BreakerOptions {
 }
 
 /**
- * A Turnstile that stops asking a provider which is down: after `failures` timeouts or unavailable answers in a row everybody is told
- * `unavailable` at once, instead of waiting in a queue of the doomed; every `openFor` seconds one request tries again.
+ * A Turnstile that stops asking a provider which is down, or which says that our configuration is wrong: after `failures` such answers in a row every
+ * call is answered at once, without waiting for a time-out; every `openFor` seconds one request tries again. Tokens of strangers cannot make us ask on.
+ *
+ * The answer is `unavailable`, or `misconfigured` where the provider said so since its last good answer; `repeated` marks all of these but the first.
  *
  * Per instance and in memory: on a platform with many instances each opens for itself.
  *
@@ -35,24 +37,33 @@ export function withBreaker(turnstile: Turnstile, options: BreakerOptions = {}):
   const { failures = 5, openFor = 30, clock = Date.now } = options;
   let failed = 0;
   let until = 0;
+  let wrong = false;
   return {
     async verify(token, expected) {
       const before = until;
       if (failed >= failures) {
-        if (clock() < until) return { ok: false, reason: "unavailable", errorCodes: [], retryable: true, latencyMs: 0 };
+        const reason = wrong ? "misconfigured" : "unavailable";
+        if (clock() < until) return { ok: false, reason, errorCodes: [], retryable: !wrong, ...(wrong && REPEATED), latencyMs: 0 };
         // An instant, not a flag: a probe that never ends (its request was cancelled) must not keep it open for ever.
         until = clock() + openFor * 1000;
       }
       const result = await turnstile.verify(token, expected);
-      if (result.ok || !/^(missing|malformed|timeout|unavailable)$/.test(result.reason)) failed = 0;
-      else if (result.retryable) {
+      const ours = !result.ok && result.reason === "misconfigured";
+      const repeated = ours && wrong;
+      if (result.ok || !/^(missing|malformed|timeout|unavailable|misconfigured)$/.test(result.reason)) {
+        failed = 0;
+        wrong = false;
+      } else if (result.retryable || ours) {
         failed += 1;
+        wrong ||= ours;
         until = clock() + openFor * 1000;
       } else if (failed >= failures) {
         // Nobody was asked: junk from a stranger neither closes the breaker nor uses up its probe.
         until = before;
       }
-      return result;
+      return repeated ? { ...result, ...REPEATED } : result;
     },
   };
 }
+
+const REPEATED = { repeated: true } as const;

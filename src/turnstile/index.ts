@@ -15,7 +15,7 @@
  */
 import { MAX_TURNSTILE_TOKEN } from "../protocol.ts";
 import { uuidFromBytes } from "../util/random.ts";
-import { type Checks, judge, reasonOf } from "./answer.ts";
+import { judge, reasonOf } from "./answer.ts";
 import { ask, NOTHING } from "./ask.ts";
 import { refuseUnknown, resolveOptions } from "./options.ts";
 import type { Turnstile, TurnstileOptions, TurnstileReason } from "./types.ts";
@@ -37,12 +37,12 @@ const WRONG_SECRET = /^invalid-(input|parsed)-secret$/;
  *
  * @throws {TypeError} an unknown option or one of the wrong type, no secret, a sitekey in its place, no `allowedHostnames`, a hostname that is not a
  * bare lower-case name; without `allowTestKeys` also a test secret or a `siteverifyUrl` that is not Cloudflare's
- * @throws {RangeError} `maxAge`, `timeoutMs` or `retries` outside its range
+ * @throws {RangeError} `maxAge`, `clockTolerance`, `timeoutMs` or `retries` outside its range
  * @see https://developers.cloudflare.com/turnstile/get-started/server-side-validation/
  */
 export function createTurnstile(options: TurnstileOptions): Turnstile {
   const settled = resolveOptions(options);
-  const { secrets, allowedHostnames: hostnames, siteverifyUrl, allowTestKeys, maxAge, timeoutMs, retries, clock, random } = settled;
+  const { secrets, allowedHostnames: hostnames, siteverifyUrl, timeoutMs, retries, clock, random } = settled;
 
   return {
     async verify(token, { action, cdata, remoteip, idempotencyKey, ...unknown } = {}) {
@@ -71,8 +71,7 @@ export function createTurnstile(options: TurnstileOptions): Turnstile {
       if ("failed" in attempt) return refuse(attempt.failed, attempt.codes);
       const { answer, codes } = attempt;
       if (answer["success"] !== true) return refuse(reasonOf(codes), codes);
-      const checks: Checks = { expected: { action, cdata }, hostnames, allowTestKeys, oldest: clock() - maxAge * 1000 };
-      const found = judge(answer, checks);
+      const found = judge(answer, { ...settled, expected: { action, cdata }, hostnames, now: clock() });
       return typeof found === "string" ? refuse(found) : { ...found, latencyMs: clock() - start };
     },
   };

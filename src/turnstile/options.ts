@@ -11,13 +11,16 @@ const NO_TEST_SECRET = /^(?![1-3]x0+AA$)/;
 const HOSTNAME = /^[a-z0-9._-]{2,}$/;
 
 /** The options with their defaults. */
-export type ResolvedOptions = Required<Omit<TurnstileOptions, "secret" | "sitekey" | "fetch">> &
-  Pick<TurnstileOptions, "fetch"> & { secrets: readonly string[] };
+export type ResolvedOptions = Required<Omit<TurnstileOptions, "secret" | "sitekey" | "fetch">> & {
+  secrets: readonly string[];
+  fetch: typeof fetch | undefined;
+};
 
 /** @throws {TypeError} {RangeError} see `createTurnstile`. Without `assertOptions` of util: this entry has to be small. */
 export function resolveOptions(options: TurnstileOptions): ResolvedOptions {
   const { secret = [], sitekey = "", allowedHostnames = [], siteverifyUrl = SITEVERIFY_URL, allowTestKeys = false, ...others } = options;
-  const { maxAge = 305, timeoutMs = 3000, retries = 1, fetch: send, clock = Date.now, random = randomBytes, ...unknown } = others;
+  const { maxAge = 305, clockTolerance = 5, timeoutMs = 3000, retries = 1, ...hooks } = others;
+  const { fetch: send, clock = Date.now, random = randomBytes, ...unknown } = hooks;
   refuseUnknown(unknown);
   const secrets = [secret].flat();
   must(
@@ -34,20 +37,22 @@ export function resolveOptions(options: TurnstileOptions): ResolvedOptions {
   for (const [name, hook] of Object.entries({ fetch: send ?? fetch, clock, random }))
     must(name, typeof hook === "function", "expected a function");
   range("maxAge", maxAge, 1, 86_400);
+  range("clockTolerance", clockTolerance, 0, 60);
   range("timeoutMs", timeoutMs, 1, 60_000);
   range("retries", retries, 0, 5);
-  const found = {
+  return {
     secrets,
     allowedHostnames: [...allowedHostnames],
     siteverifyUrl,
     allowTestKeys,
     maxAge,
+    clockTolerance,
     timeoutMs,
     retries,
+    fetch: send,
     clock,
     random,
   };
-  return send ? { ...found, fetch: send } : found;
 }
 
 /** @throws {TypeError} there is one: a misspelt expectation would accept every token */

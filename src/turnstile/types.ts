@@ -8,6 +8,8 @@ export interface TurnstileOptions {
   allowedHostnames: readonly string[];
   /** Seconds since the challenge was solved, 1..86400, default 300 plus a tolerance of 5. */
   maxAge?: number;
+  /** Seconds that the time of the solve may be ahead of our clock, 0..60, default 5: beyond them the token is `too_early`. */
+  clockTolerance?: number;
   /** Milliseconds an attempt, the body included: 1..60000, default 3000. */
   timeoutMs?: number;
   /** Further attempts with the same idempotency key after a timeout, a lost connection, a 5xx, an answer that is not JSON, or `internal-error`: 0..5, default 1. */
@@ -44,6 +46,7 @@ export type TurnstileReason =
   | "hostname_mismatch"
   | "cdata_mismatch"
   | "too_old"
+  | "too_early"
   | "test_key"
   | "misconfigured"
   | "timeout"
@@ -74,6 +77,8 @@ export type TurnstileResult =
       errorCodes: string[];
       /** The provider's fault: the same token may be verified again, with the same idempotency key. False: a new challenge, or our configuration. */
       retryable: boolean;
+      /** `misconfigured`, as it was before: whoever reports it has done so. Only behind `withBreaker`. */
+      repeated?: true;
       latencyMs: number;
     };
 

@@ -1,10 +1,12 @@
 /**
  * HalfSipHash-2-4 with 32 bits of output (https://github.com/veorq/SipHash): a hash for tables. Without the key nobody can choose inputs that collide.
  *
- * @param k0 the first 32 bits of the key, little-endian @param k1 the second
+ * @param key 64 bits, as two little-endian words
  */
-export function halfSipHash(data: Uint8Array, k0: number, k1: number): number {
-  let [v0, v1, v2, v3] = [k0, k1, 0x6c796765 ^ k0, 0x74656462 ^ k1];
+export function halfSipHash(data: Uint8Array, key: Uint32Array): number {
+  let [v0 = 0, v1 = 0] = key;
+  let v2 = 0x6c796765 ^ v0;
+  let v3 = 0x74656462 ^ v1;
   const rounds = (count: number): void => {
     for (let left = count; left > 0; left--) {
       v0 = (v0 + v1) | 0;

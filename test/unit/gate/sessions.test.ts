@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { createTokens } from "../../../src/tokens/index.ts";
 import { bearer, codeOf, emulated, kit, ORIGIN, SECRET } from "./kit.ts";
 
@@ -446,5 +446,29 @@ it("the exchange refuses a foreign page, by every mode", async () => {
     expect(await codeOf(answer)).toEqual([403, "ORIGIN_NOT_ALLOWED"]);
     expect(answer.headers.get("access-control-allow-origin")).toBeNull();
     expect((await at.exchange("x", {}, { origin: ORIGIN })).status).not.toBe(500);
+  }
+});
+
+it("a gate remembers at most 1,000 verified tokens: strangers with many sessions do not fill its memory", { timeout: 30_000 }, async () => {
+  const at = kit();
+  const { claims } = await at.session();
+  const ours = createTokens({ secrets: SECRET, audience: "game.example", clock: at.now });
+  const { auth_time, scope, sub, uses } = claims;
+  const tokens: string[] = [];
+  for (let i = 0; i < 1001; i++)
+    tokens.push(await ours.sign("gp-session+jwt", { jti: `session-${i}`, auth_time, scope, sub, uses }, { ttl: 300 }));
+  const macs = vi.spyOn(crypto.subtle, "verify");
+  const computed = async (from: number, to: number): Promise<number> => {
+    const before = macs.mock.calls.length;
+    for (const token of tokens.slice(from, to)) await at.gate.sessions.verify(token);
+    return macs.mock.calls.length - before;
+  };
+  try {
+    // One is remembered from the exchange; the last of these makes room for itself.
+    expect([await computed(0, 999), await computed(0, 999)]).toEqual([999, 0]);
+    expect([await computed(999, 1001), await computed(999, 1001)]).toEqual([2, 0]);
+    expect([await computed(0, 998), await computed(0, 998)]).toEqual([998, 0]);
+  } finally {
+    macs.mockRestore();
   }
 });

@@ -55,6 +55,22 @@ describe("keys", () => {
     );
   });
 
+  it("ids that differ in a high byte only have two keys: in UTF-16 the lower halves of Ł and A, and of 丠 and a space, are alike", () => {
+    for (const [one, other] of [
+      ["Łukasz", "Aukasz"],
+      ["account ŀ", "account @"],
+      ["a 丠", "a  "],
+      ["\ud841", "\ud842"],
+    ] as const) {
+      const keys = [one, other].flatMap((id) => [
+        usesKey("jti", `${id}|`),
+        usesKey("jti", "id", `${id}|`),
+        rateKey({ name: "r", window: 60 }, [`${id}|`]),
+      ]);
+      expect(new Set(keys).size).toBe(6);
+    }
+  });
+
   it("are injective: a list of arguments can be told from its key", () => {
     const seen = new Map<string, string>();
     for (const one of fc.sample(call, { numRuns: 8000, seed: 3 })) {

@@ -80,7 +80,7 @@ describe("withBreaker", () => {
   });
 
   it("only failures in a row count: any answer of the provider starts anew", async () => {
-    for (const answer of ["ok", "invalid", "expired_or_spent", "misconfigured", "action_mismatch", "test_key"] as const) {
+    for (const answer of ["ok", "invalid", "expired_or_spent", "too_early", "action_mismatch", "test_key"] as const) {
       const { state, call } = setup([...down(4), answer, ...down(4)]);
       await call(9);
       await call();
@@ -98,6 +98,41 @@ describe("withBreaker", () => {
     expect(await call()).toBe("malformed");
     expect(await call()).toBe("missing");
     expect(await call()).toBe("ok");
+  });
+
+  it("a configuration that is wrong opens it too: Cloudflare is not asked without end, and only the first answer is news", async () => {
+    const { state, turnstile, call } = setup(Array.from({ length: 6 }, () => "misconfigured"));
+    const answers = await Promise.all(Array.from({ length: 3 }, () => turnstile.verify("token", {})));
+    expect(answers.map((answer) => !answer.ok && answer.repeated === true)).toEqual([false, true, true]);
+    await call(2);
+    expect(await turnstile.verify("token", {})).toEqual({
+      ok: false,
+      reason: "misconfigured",
+      errorCodes: [],
+      retryable: false,
+      repeated: true,
+      latencyMs: 0,
+    });
+    await call(500);
+    expect(state.asked).toBe(5);
+    // One may try again every 30 s; it is still no news.
+    state.now += 30_000;
+    expect(await turnstile.verify("token", {})).toMatchObject({ reason: "misconfigured", repeated: true });
+    expect([await call(), state.asked]).toEqual(["misconfigured", 6]);
+    state.now += 30_000;
+    expect([await call(3), state.asked]).toEqual(["ok", 9]);
+  });
+
+  it("is misconfigured, never unavailable, where both were said since the last good answer: else a wrong secret gave degraded sessions", async () => {
+    const { call } = setup(["unavailable", "misconfigured", "timeout", "unavailable", "timeout"]);
+    await call(5);
+    expect(await call()).toBe("misconfigured");
+    const { call: again, turnstile } = setup(["misconfigured", "ok", "misconfigured", ...down(5)]);
+    await again(2);
+    expect(await turnstile.verify("token", {})).not.toHaveProperty("repeated");
+    const { call: other } = setup(["misconfigured", "invalid", ...down(5)]);
+    await other(7);
+    expect(await other()).toBe("unavailable");
   });
 
   it("refuses impossible options", () => {
