@@ -1,10 +1,10 @@
-import { utf8 } from "../util/bytes.ts";
-import { halfSipHash } from "../util/siphash.ts";
+import { randomId } from "../util/random.ts";
+import { hashOf } from "./window.ts";
 
 /** Keys that are remembered at least, each by itself: a small store under a flood forgets many times what it holds. */
 const LEAST = 2 ** 16;
 /** Counts that the others share. */
-const SHARED = 2 ** 16;
+const SHARED = 65_521;
 
 /** What a full store still knows of the rate counters that it removed. */
 export interface Forgotten {
@@ -28,17 +28,17 @@ interface Counts {
 /**
  * For each key that is added, `find` tells at least as many units as its counter held. So nothing is admitted because a counter was removed.
  *
- * A key is remembered by a hash of 30 bits, which takes a tenth of a counter's memory. The hash has a random key: else an attacker could choose keys with
- * the hash of a victim's. In a flood that is so long that `keys` of them are remembered, the others share counts: for
+ * A key is remembered by a hash, which takes a sixth of a counter's memory. A random text is hashed with it: else an attacker could choose keys with the
+ * hash of a victim's. In a flood that is so long that `keys` of them are remembered, the others share counts: for
  * them the answer may be too high, so that too much is refused.
  *
  * A generation is at least as long as its window: the units of a window are in the current one and the one before.
  *
- * @param keys how many the store holds @param random makes the key of the hash when the first counter is removed
+ * @param keys how many the store holds @param random makes that text when the first counter is removed
  */
 export function createForgotten(keys: number, random: (bytes: number) => Uint8Array): Forgotten {
   const all = new Map<number, Counts>();
-  let seed: Uint32Array | undefined;
+  let seed: string | undefined;
 
   /** The counts of a window, at `now`. A clock that went back keeps those of the later time. */
   const countsOf = (seconds: number, now: number): Counts => {
@@ -55,9 +55,9 @@ export function createForgotten(keys: number, random: (bytes: number) => Uint8Ar
 
   return {
     add(key, seconds, units, now) {
-      seed ??= new Uint32Array(random(8).slice().buffer);
+      seed ??= randomId(random);
       const { current } = countsOf(seconds, now);
-      const hash = halfSipHash(utf8(key), seed) >>> 2;
+      const hash = hashOf(seed + key);
       const place = current.has(hash) || current.size < Math.max(LEAST, keys) ? hash : sharedOf(hash);
       current.set(place, (current.get(place) ?? 0) + units);
     },
@@ -65,7 +65,7 @@ export function createForgotten(keys: number, random: (bytes: number) => Uint8Ar
       if (!seed) return NOTHING;
       const { until, current, before } = countsOf(seconds, now);
       if (current.size + before.size === 0) return NOTHING;
-      const hash = halfSipHash(utf8(key), seed) >>> 2;
+      const hash = hashOf(seed + key);
       const places = [current, before].flatMap((counts) => [counts.get(hash) ?? 0, counts.get(sharedOf(hash)) ?? 0]);
       return { units: places.reduce((sum, units) => sum + units), until };
     },

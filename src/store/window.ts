@@ -20,11 +20,16 @@ export function stepOf(seconds: number): number {
   return seconds * 100;
 }
 
-/** How far (ms) the grid of `key` is shifted: the same in every process, different from key to key (FNV-1a). */
+/** How far (ms) the grid of `key` is shifted: the same in every process, different from key to key. */
 export function shiftOf(key: string, seconds: number): number {
+  return hashOf(key) % stepOf(seconds);
+}
+
+/** 32 bits of a text (FNV-1a): for places, never for secrets. */
+export function hashOf(text: string): number {
   let hash = 0x811c9dc5;
-  for (let i = 0; i < key.length; i++) hash = Math.imul(hash ^ key.charCodeAt(i), 0x01000193);
-  return (hash >>> 0) % stepOf(seconds);
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  return hash >>> 0;
 }
 
 /** Units that count now. */

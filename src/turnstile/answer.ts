@@ -1,9 +1,8 @@
 import type { TurnstileExpectation, TurnstileReason } from "./types.ts";
 
-/** What an answer must be. */
-export interface Checks {
-  expected: TurnstileExpectation;
-  hostnames: readonly string[];
+/** What an answer must be: what is expected of it, and the options. */
+export interface Checks extends Pick<TurnstileExpectation, "action" | "cdata"> {
+  allowedHostnames: readonly string[];
   allowTestKeys: boolean;
   /** Milliseconds since the epoch. */
   now: number;
@@ -38,7 +37,6 @@ export function reasonOf(codes: readonly string[]): TurnstileReason {
 
 /** Looks at all that `success: true` does not say; the reason of a refusal, else what was found. */
 export function judge(answer: Record<string, unknown>, checks: Checks): Accepted | TurnstileReason {
-  const { expected, hostnames } = checks;
   const metadata = Object(answer["metadata"]);
   const testKey = metadata["result_with_testing_key"] === true;
   if ((testKey || metadata["emulator"] === true) && !checks.allowTestKeys) return "test_key";
@@ -57,13 +55,13 @@ export function judge(answer: Record<string, unknown>, checks: Checks): Accepted
   // The answer of a test key says nothing about the page: the same hostname always, neither action nor cdata.
   if (!testKey) {
     // A token of another site's page, or of another purpose, is a valid token: relaying and re-using them are the attacks here.
-    if (hostnames.length > 0 && !hostnames.includes(hostname)) return "hostname_mismatch";
-    if (expected.action !== undefined) {
-      const found = [expected.action].flat().find((one) => one.toLowerCase() === action.toLowerCase());
+    if (checks.allowedHostnames.length > 0 && !checks.allowedHostnames.includes(hostname)) return "hostname_mismatch";
+    if (checks.action !== undefined) {
+      const found = [checks.action].flat().find((one) => one.toLowerCase() === action.toLowerCase());
       if (found === undefined) return "action_mismatch";
       action = found;
     }
-    if (expected.cdata !== undefined && expected.cdata !== cdata) return "cdata_mismatch";
+    if (checks.cdata !== undefined && checks.cdata !== cdata) return "cdata_mismatch";
   }
   const { ephemeral_id: ephemeralId, interactive } = metadata;
   return {

@@ -42,7 +42,7 @@ const WRONG_SECRET = /^invalid-(input|parsed)-secret$/;
  */
 export function createTurnstile(options: TurnstileOptions): Turnstile {
   const settled = resolveOptions(options);
-  const { secrets, allowedHostnames: hostnames, siteverifyUrl, timeoutMs, retries, clock, random } = settled;
+  const { secrets, siteverifyUrl, timeoutMs, retries, clock, random } = settled;
 
   return {
     async verify(token, { action, cdata, remoteip, idempotencyKey, ...unknown } = {}) {
@@ -71,7 +71,7 @@ export function createTurnstile(options: TurnstileOptions): Turnstile {
       if ("failed" in attempt) return refuse(attempt.failed, attempt.codes);
       const { answer, codes } = attempt;
       if (answer["success"] !== true) return refuse(reasonOf(codes), codes);
-      const found = judge(answer, { ...settled, expected: { action, cdata }, hostnames, now: clock() });
+      const found = judge(answer, { ...settled, action, cdata, now: clock() });
       return typeof found === "string" ? refuse(found) : { ...found, latencyMs: clock() - start };
     },
   };
