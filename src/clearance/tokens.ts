@@ -1,11 +1,10 @@
 import { GatepassError } from "../errors.ts";
-import { shortMac } from "../gate/secrets.ts";
+import { idempotencyKey, shortMac } from "../gate/secrets.ts";
 import type { Kernel } from "../gate/types.ts";
 import { CHALLENGE_PREFIX, TYP } from "../protocol.ts";
+import { isCount, isFlag, isText, isTextList } from "../tokens/shapes.ts";
 import type { Subkeys, Tokens, VerifiedClaims } from "../tokens/types.ts";
-import { encodeBase64url } from "../util/base64url.ts";
-import { concatBytes, lp } from "../util/bytes.ts";
-import { randomId, uuidFromBytes } from "../util/random.ts";
+import { randomId } from "../util/random.ts";
 import type { PolicyEntry } from "./types.ts";
 
 /** Seconds that a challenge lives. */
@@ -161,11 +160,10 @@ export function createDesk(tokens: Tokens, subkeys: Subkeys, { options, random }
       return claims;
     },
     async idempotencyKey({ jti, dev = "", key }, token) {
-      return uuidFromBytes(await subkeys.mac("idem/1", concatBytes(...["clearance", jti, dev, token].map(lp)), key));
+      return idempotencyKey(subkeys, options, ["clearance", jti, dev, token], key);
     },
     async clearance(challenge, token, { eid, deg }) {
-      const derived = await subkeys.mac("jti/1", concatBytes(...[challenge.jti, token].map(lp)), challenge.key);
-      const jti = encodeBase64url(derived.subarray(0, 16));
+      const jti = await shortMac(subkeys, "jti/1", [challenge.jti, token], challenge.key);
       const ttl = deg ? Math.min(DEGRADED_TTL, challenge.ttl) : challenge.ttl;
       const uses = deg ? DEGRADED_USES : challenge.max_uses;
       const { scope, sub, dev, ses, ip, risk } = challenge;
@@ -194,24 +192,18 @@ export function createDesk(tokens: Tokens, subkeys: Subkeys, { options, random }
   };
 }
 
-// Whoever has the secret may sign; what it signs must still have the shape of what it is called.
 function isChallenge(claims: VerifiedClaims): claims is ChallengeClaims {
-  const { rid, act, endpoint, ttl } = claims;
-  return [rid, act, endpoint].every(isText) && isCount(ttl, 1800) && isScoped(claims);
+  const { rid, act, endpoint, ttl, dev = "-", ip = "-", ses = "-" } = claims;
+  return [rid, act, endpoint, dev, ip, ses].every(isText) && isCount(ttl, 1800) && isScoped(claims);
 }
 
 function isClearance(claims: VerifiedClaims): claims is ClearanceClaims {
-  return isText(claims["challenge_id"]) && isCount(claims["until"], Number.MAX_SAFE_INTEGER) && isScoped(claims);
+  const { challenge_id: challenge, until, device_id: device = "-", session_id: session = "-", ip = "-", eid = "-", deg = true } = claims;
+  return [challenge, device, session, ip, eid].every(isText) && isCount(until) && isFlag(deg) && isScoped(claims);
 }
 
-function isScoped({ scope, max_uses: uses }: VerifiedClaims): boolean {
-  return isCount(uses, 1000) && Array.isArray(scope) && scope.length > 0 && scope.every(isText);
-}
-
-function isCount(value: unknown, max: number): boolean {
-  return typeof value === "number" && Number.isInteger(value) && value > 0 && value <= max;
-}
-
-function isText(value: unknown): boolean {
-  return typeof value === "string" && value !== "";
+/** Null is no claim that was left out: only what is not there gets a default. */
+function isScoped({ iat, exp, sub = "-", scope, max_uses: uses, risk }: VerifiedClaims): boolean {
+  const rated = typeof risk === "number" && risk >= 0 && risk <= 100;
+  return rated && isCount(iat) && isCount(exp) && isText(sub) && isCount(uses, 1000) && isTextList(scope);
 }

@@ -13,13 +13,11 @@ export function createContext(
   params: Record<string, string>,
   kept: Pick<RouteContext, "admit" | "session">,
 ): RouteContext {
-  let url: URL | undefined;
   return {
     ...kept,
     request,
     get url() {
-      url ??= new URL(request.url);
-      return url;
+      return new URL(request.url);
     },
     params,
     info,

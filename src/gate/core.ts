@@ -15,7 +15,6 @@ import {
   watchSingleAddress,
   withHeaders,
 } from "../http/index.ts";
-import type { Store } from "../store/contract.ts";
 import { createTurnstile, withBreaker } from "../turnstile/index.ts";
 import { createAdmission, OWN_LIMIT } from "./admission.ts";
 import { inspect } from "./check.ts";
@@ -47,13 +46,9 @@ export interface Core {
   answerOf(error: unknown, request: Request, route?: string): Response;
 }
 
-/**
- * Puts a kernel and its features together. Nothing here asks for time, randomness or a network: Workers forbid it at module scope.
- *
- * @param local a store in memory that takes the place of one that the options have, or of the default
- */
-export function createCore(given: GateOptions, local?: Store): Core {
-  const settings = settle(given, local);
+/** Puts a kernel and its features together. Nothing here asks for time, randomness or a network: Workers forbid it at module scope. */
+export function createCore(given: GateOptions): Core {
+  const settings = settle(given);
   const { resolved, clock, random, store, secrets, verifierSecrets, warned } = settings;
   const keys = createKeys(settings);
   const addressOf = clientAddress(given.clientIp);

@@ -19,19 +19,24 @@ export function createEnvironments<Env>(options: (env: Env) => GateOptions): (en
   let local: Store | undefined;
   return (env, worker, bound = worker) => {
     // A function that asks for nothing gives the same to all. On Workers a second environment shows only by its object.
-    const key: unknown = options.length === 0 && !worker ? options : env;
-    const known = key === options || (typeof key === "object" && key !== null) ? key : undefined;
-    let core = known && cores.get(known);
-    if (core) return core;
+    const key = options.length > 0 || worker ? env : options;
+    const known = isObject(key) && cores.get(key);
+    if (known) return known;
     // Elsewhere the first object is the environment. Of another one nothing says that it is one, too.
-    if (!known || made >= (bound ? MAX_ENVIRONMENTS : 1)) {
+    if (!isObject(key) || made >= (bound ? MAX_ENVIRONMENTS : 1))
       throw new TypeError("Cannot tell the environment: createGate got a function of it, so bind one with gate.for(env)");
-    }
+    let given = options(env as Env);
     // What counts in memory counts for the process: all environments share the first one's.
-    core = createCore(options(env as Env), local);
+    if (local && (given.store ?? local).consistency === "local") given = { ...given, store: local };
+    const core = createCore(given);
     if (core.settings.store.consistency === "local") local = core.settings.store;
-    cores.set(known, core);
+    cores.set(key, core);
     made += 1;
     return core;
   };
+}
+
+/** An object or a function: what a gate can be kept under. */
+function isObject(value: unknown): value is object {
+  return Object(value) === value;
 }

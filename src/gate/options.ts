@@ -33,11 +33,8 @@ const KEYS =
 
 const HOOKS = /^(identify|on(Event|Error)|fetch|clock|random|subject|origin)$/;
 
-/**
- * @param local a store in memory, instead of another one in memory or of none
- * @throws {TypeError} {RangeError} a bad or unknown option; mode `enforce` without a Turnstile secret
- */
-export function settle(given: GateOptions, local?: Store): Settings {
+/** @throws {TypeError} {RangeError} a bad or unknown option; mode `enforce` without a Turnstile secret */
+export function settle(given: GateOptions): Settings {
   assertKeys("options", given, KEYS.split(" "));
   const { mode = "enforce", basePath = BASE_PATH, clockTolerance = 5, onStoreError = "deny", session = {}, turnstile, publicUrl } = given;
   assertKeys("session", session, ["ttl", "uses", "actions", "bind", "subject"]);
@@ -51,8 +48,7 @@ export function settle(given: GateOptions, local?: Store): Settings {
   assertInteger("uses", sessionUses, 1, 1000);
   assertInteger("clockTolerance", clockTolerance, 0, 60);
   const { clock = () => Date.now(), random = pooledBytes, rateStore } = given;
-  const { store: wanted = local ?? memoryStore({ clock }) } = given;
-  const store = local && wanted.consistency === "local" ? local : wanted;
+  const { store = memoryStore({ clock }) } = given;
   // What counts rates alone would let every token be used again and again.
   for (const verb of ["spend", "refund", "block"] as const) assertFunction(`store.${verb}`, store[verb]);
   if (rateStore) assertFunction("rateStore.spend", rateStore.spend);
@@ -67,6 +63,7 @@ export function settle(given: GateOptions, local?: Store): Settings {
   const resolved: ResolvedOptions = {
     mode,
     basePath,
+    issuer: given.issuer,
     audience: given.audience ?? turnstile?.allowedHostnames?.[0] ?? "localhost",
     clockTolerance,
     sessionTtl,

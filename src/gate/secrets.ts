@@ -2,7 +2,9 @@ import { createSubkeys, createTokens } from "../tokens/index.ts";
 import type { SubkeyPurpose, Subkeys, Tokens } from "../tokens/types.ts";
 import { encodeBase64url } from "../util/base64url.ts";
 import { concatBytes, lp } from "../util/bytes.ts";
+import { uuidFromBytes } from "../util/random.ts";
 import type { Settings } from "./options.ts";
+import type { ResolvedOptions } from "./types.ts";
 
 /** Everything that a ring of secrets can do for a gate. */
 export interface Keys {
@@ -35,4 +37,18 @@ export async function shortMac(subkeys: Subkeys, purpose: SubkeyPurpose, parts: 
 /** The first 16 bytes as 22 characters. */
 export function short(mac: Uint8Array): string {
   return encodeBase64url(mac.subarray(0, 16));
+}
+
+/**
+ * The key under which Cloudflare accepts a token again, and under no other. Of one secret, another issuer or audience is another gate, which may count
+ * in another store: under one key both would be told that the token is good, and one solve would be two sessions. What the client is bound to is in it, so
+ * that a stolen token cannot be redeemed by another client; and the purpose, so that a form's token opens no game.
+ */
+export async function idempotencyKey(
+  subkeys: Subkeys,
+  { issuer = "", audience }: Pick<ResolvedOptions, "issuer" | "audience">,
+  about: readonly [purpose: string, challenge: string, bound: string, token: string],
+  key?: number,
+): Promise<string> {
+  return uuidFromBytes(await subkeys.mac("idem/1", concatBytes(...[issuer, audience, ...about].map(lp)), key));
 }

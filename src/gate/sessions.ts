@@ -4,15 +4,16 @@ import { MAX_TURNSTILE_TOKEN, type PublicCode, TYP } from "../protocol.ts";
 import { MAX_OFFSET } from "../store/clocks.ts";
 import type { Quota } from "../store/contract.ts";
 import { rateKey, usesKey } from "../store/index.ts";
+import { isCount, isFlag, isText, isTextList } from "../tokens/shapes.ts";
 import type { VerifiedClaims } from "../tokens/types.ts";
 import type { Turnstile } from "../turnstile/types.ts";
 import { encodeBase64url } from "../util/base64url.ts";
-import { concatBytes, lp, utf8 } from "../util/bytes.ts";
+import { utf8 } from "../util/bytes.ts";
 import { sha256 } from "../util/hmac.ts";
-import { randomId, uuidFromBytes } from "../util/random.ts";
+import { randomId } from "../util/random.ts";
 import type { Settings } from "./options.ts";
 import type { Players } from "./players.ts";
-import { type Keys, PLAYER_TTL, short, shortMac } from "./secrets.ts";
+import { idempotencyKey, type Keys, PLAYER_TTL, shortMac } from "./secrets.ts";
 import type { SessionClaims, SessionResult } from "./types.ts";
 import { deviceOf, type Visit, whoIs } from "./visit.ts";
 
@@ -88,13 +89,7 @@ export function createSessions(
    * Without a ring its digest, which is no secret but cannot be turned back into the token.
    */
   const idOf = async (token: string): Promise<string> =>
-    keys ? short(await keys.subkeys.mac("jti/1", utf8(token))) : encodeBase64url(await sha256(utf8(token)));
-  /**
-   * Cloudflare accepts a token again under the key of its first validation, and under no other. What the client is bound to is in it, so that
-   * a stolen token cannot be redeemed by another client; the purpose, so that a form's token opens no game.
-   */
-  const idempotencyKey = async (visit: Visit, token: string): Promise<string | undefined> =>
-    keys && uuidFromBytes(await keys.subkeys.mac("idem/1", concatBytes(...["session", "", await boundTo(visit), token].map(lp))));
+    keys ? shortMac(keys.subkeys, "jti/1", [resolved.issuer ?? "", resolved.audience, token]) : encodeBase64url(await sha256(utf8(token)));
 
   const solve: SessionDesk["solve"] = async (visit, token, action) => {
     if (token === "") return { ok: false, code: "TURNSTILE_TOKEN_MISSING", reason: "missing" };
@@ -106,7 +101,10 @@ export function createSessions(
       cdata: "",
       remoteip: visit.info.address,
       // Nothing is hashed before its length is known.
-      idempotencyKey: token.length > MAX_TURNSTILE_TOKEN ? undefined : await idempotencyKey(visit, token),
+      idempotencyKey:
+        keys && token.length <= MAX_TURNSTILE_TOKEN
+          ? await idempotencyKey(keys.subkeys, resolved, ["session", "", await boundTo(visit), token])
+          : undefined,
     });
     const latency_ms = result.latencyMs;
     let eid: string | undefined;
@@ -215,9 +213,15 @@ export function createSessions(
   };
 }
 
-/** Whoever has the secret may sign; what it signs must still have the shape of a session. */
 function isSession(claims: VerifiedClaims): claims is SessionClaims {
-  const { sub, auth_time: authTime, scope, uses } = claims;
-  const counts = [authTime, uses].every((value) => typeof value === "number" && Number.isInteger(value) && value > 0);
-  return counts && Number(uses) <= 1000 && typeof sub === "string" && sub !== "" && Array.isArray(scope);
+  const { sub, iat, auth_time: authTime, uses, scope, bnd = "-", eid = "-", acc = true, deg = true } = claims;
+  return (
+    [sub, bnd, eid].every(isText) &&
+    isCount(iat) &&
+    isCount(authTime) &&
+    isCount(uses, 1000) &&
+    isTextList(scope) &&
+    isFlag(acc) &&
+    isFlag(deg)
+  );
 }

@@ -288,6 +288,7 @@ export interface LimitCharge {
 export interface ResolvedOptions {
   mode: Mode;
   basePath: string;
+  issuer: string | undefined;
   audience: string;
   /** Seconds. */
   clockTolerance: number;

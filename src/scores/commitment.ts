@@ -4,6 +4,7 @@ import type { EventReason } from "../events/types.ts";
 import { LEVELS, type Level, type PublicCode, TYP } from "../protocol.ts";
 import type { UsesQuota } from "../store/contract.ts";
 import { usesKey } from "../store/index.ts";
+import { isCount } from "../tokens/shapes.ts";
 import type { Tokens } from "../tokens/types.ts";
 
 /** Seconds that a commitment lives: a name has to be typed. */
@@ -53,7 +54,8 @@ export async function readCommitment(
     const { jti, iat, exp, score, ts, game, board, sub, level, run, flags = [] } = await tokens.verify(TYP.commitment, token);
     // Whoever has the secret may sign; what it signs must still have the shape of a commitment.
     const known = LEVELS.find((one) => one === level);
-    if (!isCount(score) || !isCount(ts) || !isText(game) || !isText(board) || !isText(sub) || !known) return invalid("token_claim");
+    if (!isWhole(score) || !isWhole(ts) || !isCount(iat) || !isCount(exp) || !known) return invalid("token_claim");
+    if (!isText(game) || !isText(board) || !isText(sub)) return invalid("token_claim");
     if ((run !== undefined && !isText(run)) || !Array.isArray(flags) || !flags.every(isText)) return invalid("token_claim");
     return { ok: true, commitment: { jti, iat, exp, score, ts, game, board, sub, level: known, flags, ...(run !== undefined && { run }) } };
   } catch (error) {
@@ -68,7 +70,7 @@ export function commitmentQuota({ jti, iat, exp }: Commitment, clockTolerance: n
   return { key: usesKey("score", jti), limit: 1, expiresAt: (exp + 2 * clockTolerance) * 1000, issuedAt: iat * 1000 + 999 };
 }
 
-function isCount(value: unknown): value is number {
+function isWhole(value: unknown): value is number {
   return Number.isSafeInteger(value);
 }
 

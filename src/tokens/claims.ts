@@ -1,4 +1,5 @@
 import { type ErrorCode, GatepassError } from "../errors.ts";
+import { isText, isTextList } from "./shapes.ts";
 import type { Claims, VerifiedClaims } from "./types.ts";
 
 /** What a token's claims are held against. */
@@ -21,13 +22,14 @@ export const MAX_JTI = 128;
  */
 export function checkClaims(claims: Claims & { key: number }, expected: Expected, now: number): asserts claims is VerifiedClaims {
   const { issuer, audience, clockTolerance, maxTtl } = expected;
-  const { jti, iat, exp, nbf, iss, aud, v } = claims;
+  const { jti, iat, exp, nbf, iss, sub, aud, v } = claims;
   if (v !== undefined && v !== 1) throw refused("v");
-  if (typeof jti !== "string" || jti === "" || jti.length > MAX_JTI) throw refused("jti");
+  if (!isText(jti) || jti.length > MAX_JTI) throw refused("jti");
   if (!isDate(iat)) throw refused("iat");
   if (!isDate(exp) || exp - iat > maxTtl) throw refused("exp");
   if (nbf !== undefined && !isDate(nbf)) throw refused("nbf");
-  if (!isText(iss) || (issuer !== undefined && iss !== issuer)) throw refused("iss");
+  if (!isOptionalText(sub)) throw refused("sub");
+  if (!isOptionalText(iss) || (issuer !== undefined && iss !== issuer)) throw refused("iss");
   if (!isAudience(aud) || (audience !== undefined && aud !== audience && !(Array.isArray(aud) && aud.includes(audience))))
     throw refused("aud");
   // Asked so that a clock that gives NaN lets nothing through.
@@ -42,12 +44,12 @@ function isDate(value: unknown): value is number {
   return Number.isFinite(value);
 }
 
-function isText(value: unknown): value is string | undefined {
+function isOptionalText(value: unknown): value is string | undefined {
   return value === undefined || typeof value === "string";
 }
 
 function isAudience(value: unknown): value is string | string[] | undefined {
-  return isText(value) || (Array.isArray(value) && value.every((one) => typeof one === "string"));
+  return isOptionalText(value) || isTextList(value);
 }
 
 function refused(name: string): GatepassError {

@@ -56,9 +56,10 @@ export function createTokens(options: TokensOptions): Tokens {
       assertInteger("ttl", ttl, 1, maxTtl);
       const taken = OURS.find((name) => claims[name] !== undefined);
       if (taken) throw new TypeError(`Cannot sign: claim "${taken}" is not the caller's`);
-      const { jti = randomId(random), nbf } = claims;
+      const { jti = randomId(random), nbf, sub } = claims;
       assertString("jti", jti, 1, MAX_JTI);
       if (nbf !== undefined && typeof nbf !== "number") throw new TypeError('Cannot sign: claim "nbf" is not a number of seconds');
+      if (sub !== undefined && typeof sub !== "string") throw new TypeError('Cannot sign: claim "sub" is not text');
       const iat = Math.floor(clock() / 1000);
       const payload = toJson({ ...claims, v: 1, jti, iat, exp: iat + ttl, iss: issuer, aud: audience });
       const header = { alg: ALG, typ, ...(first.kid && { kid: first.kid }) };

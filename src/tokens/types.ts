@@ -10,6 +10,7 @@ export interface VerifiedClaims extends Claims {
   iat: number;
   exp: number;
   iss?: string;
+  sub?: string | undefined;
   aud?: string | string[];
   /** Position in the ring of the secret that verified (not part of the token). */
   key: number;

@@ -433,6 +433,30 @@ it("row 17: jti is text of 1 to 128 characters", async () => {
   expect(await claims({ jti: "j".repeat(128) })).toBe("accepted");
 });
 
+describe("RFC 7519, 4.1: every registered claim has its type", () => {
+  const never = [null, 7, 0, true, false, {}, ["anna"], [], [null], 1.5];
+  it.each<[name: string, bad: readonly unknown[], good: readonly unknown[]]>([
+    ["iss", never, [undefined, "me", "https://me.example"]],
+    ["sub", never, [undefined, "anna", "", "42", "mailto:anna@example.com"]],
+    ["aud", [null, 7, true, {}, [7], ["x", 7], [["x"]], [null], [""], []], [undefined, "x", ["x"], ["x", "y"]]],
+    ["exp", [...never.filter((one) => typeof one !== "number"), undefined, "1790000060", `${AT + 60}`], [AT + 60, AT + 60.5]],
+    ["nbf", [...never.filter((one) => typeof one !== "number"), "1790000000"], [undefined, AT, AT - 0.5, 0]],
+    ["iat", [...never.filter((one) => typeof one !== "number"), undefined, "1790000000"], [AT, AT - 0.5]],
+    ["jti", [...never, undefined, ""], ["an-id", "7"]],
+  ])("%s", async (name, bad, good) => {
+    for (const value of bad) expect([value, await claims({ [name]: value })]).toEqual([value, "ERR_TOKEN_CLAIM"]);
+    for (const value of good) expect([value, await claims({ [name]: value })]).toEqual([value, "accepted"]);
+  });
+
+  it("what verify would refuse is not signed either", async () => {
+    for (const sub of never) await expect(tokens.sign(TYP, { sub }, { ttl: 1 })).rejects.toThrow('claim "sub" is not text');
+    for (const jti of never) await expect(tokens.sign(TYP, { jti }, { ttl: 1 })).rejects.toThrow(TypeError);
+    for (const nbf of [null, "1", true, {}, [1]]) await expect(tokens.sign(TYP, { nbf }, { ttl: 1 })).rejects.toThrow(TypeError);
+    expect((await tokens.verify(TYP, await tokens.sign(TYP, { sub: "" }, { ttl: 1 }))).sub).toBe("");
+    expect(await tokens.verify(TYP, await tokens.sign(TYP, { sub: undefined }, { ttl: 1 }))).not.toHaveProperty("sub");
+  });
+});
+
 it("row 18: a token has one text, and what verify gives back to be counted is the signed jti", async () => {
   const token = forge(HEADER, CLAIMS);
   const spellings = [
