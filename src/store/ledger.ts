@@ -5,10 +5,13 @@ import { chargeRing, freeAt, RING, refundRing, unitsAt } from "./window.ts";
 /** Numbers in the record of a uses quota: when it dies (ms), and units used. A rate quota's record is a ring. */
 export const USES = 2;
 
+/** Where a record would start, of which there is none that lives. */
+export const NONE = -1;
+
 /** What a backend knows of the quotas of one call, by position: where each record lies, and until when its key is blocked. Reused from call to call. */
 export interface Records {
   cells: Float64Array[];
-  /** Where the record starts in its cells; -1: there is none that lives. */
+  /** Where the record starts in its cells, or NONE. */
   base: Int32Array;
   /** Milliseconds since the epoch; 0: not blocked. */
   blocked: Float64Array;
@@ -23,7 +26,7 @@ export function createRecords(own: boolean): Records {
   const none = new Float64Array(0);
   return {
     cells: Array.from({ length: MAX_QUOTAS }, () => (own ? new Float64Array(RING) : none)),
-    base: new Int32Array(MAX_QUOTAS).fill(-1),
+    base: new Int32Array(MAX_QUOTAS).fill(NONE),
     blocked: new Float64Array(MAX_QUOTAS),
   };
 }
@@ -37,9 +40,7 @@ export function decide(quotas: readonly Quota[], records: Records, now: number, 
   const result: SpendResult = { ok: true, at: now, refused: null, retryAfter: 0, states: [] };
   let usesRefused = false;
   let longest = 0;
-  for (let i = 0; i < quotas.length; i++) {
-    const quota = quotas[i];
-    if (quota === undefined) continue;
+  for (const [i, quota] of quotas.entries()) {
     const uses = isUsesQuota(quota);
     const until = records.blocked[i] ?? 0;
     const state = uses ? usesState(quota, records, i, now, since) : rateState(quota, records, i, now);
@@ -94,7 +95,7 @@ export function giveBack(quota: Quota, cells: Float64Array, base: number, now: n
 }
 
 function usesState(quota: UsesQuota, { cells, base }: Records, i: number, now: number, since: number): QuotaState {
-  const at = base[i] ?? -1;
+  const at = base[i] ?? NONE;
   const used = at < 0 ? 0 : (cells[i]?.[at + 1] ?? 0);
   const state: QuotaState = {
     remaining: Math.max(0, quota.limit - used),
@@ -135,7 +136,7 @@ function rateReady(quota: RateQuota, records: Records, i: number, now: number): 
 }
 
 function rateUnits(quota: RateQuota, { cells, base }: Records, i: number, now: number): number {
-  const at = base[i] ?? -1;
+  const at = base[i] ?? NONE;
   const ring = cells[i];
   return ring && at >= 0 ? unitsAt(ring, at, quota.window, now) : 0;
 }

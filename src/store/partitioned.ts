@@ -109,7 +109,7 @@ export function partitioned<P extends string | number>({ placeOf, at, timeoutMs 
     while (quotas.some((quota) => quota.key === key)) key += "~";
     const result = await at(group.place).spend([...quotas, { key, limit: 1, expiresAt: 0 }]);
     if (result.ok) throw new Error("A quota that has expired was admitted");
-    return { group, result: { ...result, states: result.states.slice(0, -1) }, returned: false };
+    return { group, result, returned: false };
   }
 
   return {
@@ -160,9 +160,9 @@ function statesOf<P>(outcomes: readonly Outcome<P>[]): QuotaState[] {
   const states: QuotaState[] = [];
   for (const { group, result, returned } of outcomes) {
     group.quotas.forEach((quota, i) => {
-      const [state, index] = [result.states[i], group.indexes[i]];
-      if (state === undefined || index === undefined) throw new Error("A place answered for other quotas");
-      states[index] = returned ? before(quota, state, result.at) : state;
+      const state = result.states[i];
+      if (state === undefined) throw new Error("A place answered for other quotas");
+      states[group.indexes[i] ?? i] = returned ? before(quota, state, result.at) : state;
     });
   }
   return states;

@@ -59,9 +59,8 @@ export class Table {
 
   /** Makes a record the youngest. */
   touch(index: number): void {
-    if (this.#order === undefined || index === this.#order.last) return;
-    this.#order.take(index);
-    this.#order.append(index);
+    this.#order?.take(index);
+    this.#order?.append(index);
   }
 
   /** Index of the record whose touch is longest ago, -1 when there is none. */
@@ -109,8 +108,7 @@ export class Table {
   #allocate(): number {
     const index = this.#free;
     if (index >= 0) {
-      const next = this.#names[index];
-      this.#free = typeof next === "number" ? next : -1;
+      this.#free = Number(this.#names[index]);
       return index;
     }
     const slot = this.#names.length;

@@ -1,5 +1,5 @@
 // Two plugins of Stryker's: a checker that passes the mutants that are drawn and refuses all others, so that those are never run; and a reporter
-// that says how far the run is.
+// that says which of them no test detected, as soon as it is known.
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { relative, resolve, sep } from "node:path";
@@ -56,7 +56,7 @@ export function describeMutant({ fileName, replacement }: Mutant, { start, end }
 }
 
 /** Where a mutant is, and its change. */
-export function report(result: MutantResult): string {
+function changeOf(result: MutantResult): string {
   const { file, original, replacement } = describeMutant(result, result.location, 1);
   const { line, column } = result.location.start;
   const indent = (text: string): string => text.replaceAll("\n", "\n      ");
@@ -118,7 +118,7 @@ class SampleChecker implements Checker {
   }
 }
 
-class ProgressReporter implements Reporter {
+class SurvivorReporter implements Reporter {
   #run = 0;
   #start = 0;
 
@@ -129,7 +129,7 @@ class ProgressReporter implements Reporter {
 
   onMutantTested(result: MutantResult): void {
     if (!isDrawn(result)) return;
-    if (!isDetected(result)) console.log(report(result));
+    if (!isDetected(result)) console.log(changeOf(result));
     this.#run += 1;
     if (this.#run % 25 === 0) console.log(`${this.#run} mutants after ${Math.round((performance.now() - this.#start) / 1000)} s`);
   }
@@ -137,6 +137,6 @@ class ProgressReporter implements Reporter {
 
 export const strykerPlugins = [
   declareClassPlugin(PluginKind.Checker, "sample", SampleChecker),
-  declareClassPlugin(PluginKind.Reporter, "sample", ProgressReporter),
+  declareClassPlugin(PluginKind.Reporter, "sample", SurvivorReporter),
 ];
 export const strykerValidationSchema = { properties: { sample: { type: "object" } } };

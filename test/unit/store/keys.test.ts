@@ -123,6 +123,44 @@ describe("keys", () => {
     expect(() => usesKey("", "x")).toThrow(TypeError);
   });
 
+  it("are these, and stay these: counters of the version before go on", () => {
+    const units = (text: string): Buffer => Buffer.from(text, "utf16le").swap16();
+    const sha = (text: string): string => createHash("sha256").update(units(text)).digest("base64url");
+    const framed = (...texts: string[]): string => sha(texts.map((text) => `${text.length}:${text}`).join(""));
+    const x = (size: number): string => "x".repeat(size);
+    // 33 characters of kind and name are the most for which the id itself is the partition.
+    expect(usesKey("k", x(31))).toBe(`uk:s${x(31)}`);
+    expect(usesKey("k", x(32))).toBe(`uk:p${sha(x(32)).slice(0, 11)}|s${x(32)}`);
+    expect(usesKey("kind-of-16-chars", x(16))).toBe(`ukind-of-16-chars:s${x(16)}`);
+    expect(usesKey("kind-of-16-chars", x(17))).toBe(`ukind-of-16-chars:p${sha(x(17)).slice(0, 11)}|s${x(17)}`);
+    expect(() => usesKey("kind-of-17-chars-", "x")).toThrow(new TypeError('Invalid "kind": expected 1 to 16 of A-Z a-z 0-9 . _ -'));
+    // Ids that differ in the high byte of a character alone.
+    expect(usesKey("k", "\u0141")).toBe(`uk:p${sha("\u0141").slice(0, 11)}|h${sha("\u0141")}`);
+    expect(usesKey("k", "\u0241")).not.toBe(usesKey("k", "\u0141"));
+    expect(usesKey("k", "é∀\u{1F600}")).toBe(`uk:p${sha("é∀\u{1F600}").slice(0, 11)}|h${sha("é∀\u{1F600}")}`);
+    // 80 characters are the most.
+    expect(usesKey("k", x(31), x(43))).toBe(`uk:s${x(31)}|s${x(43)}`);
+    expect(usesKey("k", x(31), x(44))).toBe(`uk:s${x(31)}|w${framed(x(31), x(44))}`);
+    expect(usesKey("k", x(32), "v")).toBe(`uk:p${sha(x(32)).slice(0, 11)}|s${x(32)}:sv`);
+    expect(rateKey({ name: "n", window: 60 }, [x(48), x(22)])).toBe(`s${x(48)}:s${x(22)}|rsn:60`);
+    expect(rateKey({ name: "n", window: 60 }, [x(48), x(23)])).toBe(`w${framed(x(48), x(23))}|rsn:60`);
+    expect(rateKey({ name: x(30), window: 60 }, [x(48), x(48)])).toBe(`w${framed(x(48), x(48))}|rs${x(30)}:60`);
+    expect(rateKey({ name: x(31), window: 60 }, [x(48), x(48)])).toBe(`w${framed(x(48), x(48), x(31), "60")}|r`);
+    expect(rateKey({ name: "n", window: 60 }, [])).toBe("a|rsn:60");
+    // 48 harmless characters are the most that stand as they are.
+    expect(rateKey({ name: "n", window: 60 }, [x(48)])).toBe(`s${x(48)}|rsn:60`);
+    expect(rateKey({ name: "n", window: 60 }, [x(49)])).toBe(`h${sha(x(49))}|rsn:60`);
+    for (const odd of ["", "a b", "a\n", "ä", "a|b"]) {
+      expect(rateKey({ name: odd, window: 1 }, [odd])).toBe(
+        `h${sha(odd)}|rh${sha(odd)}:1`.length <= 80 ? `h${sha(odd)}|rh${sha(odd)}:1` : rateKey({ name: odd, window: 1 }, [odd]),
+      );
+    }
+  });
+
+  it("have their partition before the first bar", () => {
+    expect(["a", "a|b", "a|b|c", "|b", "", "ab|"].map(partitionOf)).toEqual(["a", "a", "a", "", "", "ab"]);
+  });
+
   it("share a partition where one call charges them together", () => {
     fc.assert(
       fc.property(kind, text, text, (name, id, value) => {

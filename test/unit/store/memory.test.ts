@@ -152,6 +152,29 @@ describe("memoryStore", () => {
     expect(process.memoryUsage().arrayBuffers - held).toBeLessThan(3_000_000);
   });
 
+  it("a block whose end is now is lifted, and the end is an instant", async () => {
+    const store = memoryStore({ clock: () => T });
+    const why = async (): Promise<unknown> => (await store.spend([uses("k", { cost: 0 })])).states[0]?.why;
+    await store.block("k", T + 1);
+    expect(await why()).toBe("blocked");
+    await store.block("k", T);
+    expect([await why(), store.size]).toEqual([undefined, 0]);
+    await store.block("k", T);
+    expect(store.size).toBe(0);
+    await expect(store.block("k", 0.5)).rejects.toThrow('Invalid "expiresAt": expected an integer');
+    await expect(store.refund([uses("k")], 0.5)).rejects.toThrow('Invalid "at": expected an integer');
+    await expect(store.sweep?.(0)).rejects.toThrow('Invalid "max": expected an integer');
+  });
+
+  it("a full store looks further for dead records than other calls do, before it refuses", async () => {
+    let time = T;
+    const store = memoryStore({ clock: () => time, maxKeys: 48 });
+    for (let i = 0; i < 30; i++) await store.spend([uses(`lives${i}`, { expiresAt: T + 1e6 })]);
+    for (let i = 0; i < 6; i++) await store.spend([uses(`dies${i}`)]);
+    time = T + 60_000;
+    expect((await store.spend([uses("new", { expiresAt: T + 1e6 })])).ok).toBe(true);
+  });
+
   it("uses, rate and block of one key are apart", async () => {
     const store = memoryStore({ clock: () => T });
     expect((await store.spend([uses("k")])).ok).toBe(true);

@@ -85,6 +85,56 @@ describe("partitioned", () => {
     expect((await storeAt("a").spend([rate("a", 4, 4)])).ok).toBe(true);
   });
 
+  it("a place that holds uses is asked after those of rates alone, whatever else it holds", async () => {
+    const { store, log, faults } = places();
+    let release = (): void => undefined;
+    faults.set("a spend", () => new Promise((resolve) => (release = resolve)));
+    const result = store.spend([rate("y|rate"), uses("y"), rate("a"), uses("x|free", 1, 0), rate("x|rate")]);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(log).toEqual(["a spend", "x spend"]);
+    release();
+    expect((await result).ok).toBe(true);
+    expect(log.slice(2)).toEqual(["y spend"]);
+  });
+
+  it("asks a place by a key that no quota of it has", async () => {
+    const { store, storeAt } = places();
+    await storeAt("b").spend([uses("b")]);
+    const { refused, states } = await store.spend([uses("b"), rate("d|"), { ...rate("d|~"), limit: 3 }, uses("d")]);
+    expect([refused, states.map(({ remaining }) => remaining)]).toEqual([0, [0, 1, 3, 1]]);
+    expect(storeAt("d").keys()).toEqual([]);
+  });
+
+  it("refuses the word of a place that answers for fewer quotas, or admits what has expired", async () => {
+    const broken = (answer: Partial<SpendResult>): Place =>
+      partitioned({
+        placeOf: (partition) => partition.slice(0, 1),
+        at: () => ({
+          spend: async (quotas) => ({
+            ok: true,
+            at: START,
+            refused: null,
+            retryAfter: 0,
+            states: quotas.map(() => ({ remaining: 1, resetAt: 1 })),
+            ...answer,
+          }),
+          refund: async () => undefined,
+          block: async () => undefined,
+        }),
+        timeoutMs: TIMEOUT,
+      });
+    await expect(broken({ states: [] }).spend([rate("a"), rate("b")])).rejects.toThrow(new Error("A place answered for other quotas"));
+    const { store, storeAt } = places();
+    await storeAt("a").spend([rate("a")]);
+    const mixed = partitioned({
+      placeOf: (partition) => partition.slice(0, 1),
+      at: (place) =>
+        place === "a" ? storeAt("a") : { ...store, spend: async () => ({ ok: true, at: START, refused: null, retryAfter: 0, states: [] }) },
+      timeoutMs: TIMEOUT,
+    });
+    await expect(mixed.spend([rate("a"), uses("b")])).rejects.toThrow(new Error("A quota that has expired was admitted"));
+  });
+
   it("names the slowest rate over all places, and the first uses quota before any rate, also one that was not asked first", async () => {
     const { store, storeAt } = places();
     await storeAt("a").spend([rate("a|short", 1, 1, 10)]);
@@ -96,6 +146,10 @@ describe("partitioned", () => {
     const unasked = await store.spend([rate("a|short", 1, 1, 10), rate("c|longest", 2, 2, 5000), uses("c|free")]);
     expect([unasked.refused, unasked.retryAfter > 5000, unasked.states[1]?.why]).toEqual([1, true, "full"]);
     const both = await store.spend([rate("b|long", 1, 1, 1000), uses("d"), uses("c|x")]);
+    // A shorter wait that is heard of later changes nothing.
+    await storeAt("z").spend([rate("z|short", 1, 1, 10)]);
+    const later = await store.spend([rate("b|long", 1, 1, 1000), rate("z|short", 1, 1, 10)]);
+    expect([later.refused, later.retryAfter > 1000]).toEqual([0, true]);
     expect([both.refused, both.retryAfter > 1000, both.states.map(({ why }) => why)]).toEqual([2, true, ["full", undefined, "full"]]);
   });
 
