@@ -3,8 +3,9 @@ import type { ConfigProblem } from "../../../src/errors.ts";
 import type { SecurityEvent } from "../../../src/events/types.ts";
 import { createGate, optionsFromEnv } from "../../../src/gate/index.ts";
 import type { FeatureFactory } from "../../../src/gate/types.ts";
+import type { LimitRule } from "../../../src/limits/types.ts";
 import { memoryStore } from "../../../src/store/index.ts";
-import { ADDRESS, bearer, codeOf, emulated, kit, ORIGIN, SECRET } from "./kit.ts";
+import { ACTION, ADDRESS, bearer, codeOf, emulated, kit, ORIGIN, SECRET } from "./kit.ts";
 
 describe("events", () => {
   it("tell the story of an attack without a token, a secret or an address in it", async () => {
@@ -53,6 +54,19 @@ describe("events", () => {
       const text = `${JSON.stringify([...answer.headers])}${await answer.text()}`;
       for (const leak of [solved, SECRET, emulated.secret, ADDRESS]) expect(text).not.toContain(leak);
     }
+  });
+
+  it("a monitored request over several limits is told once for each of them, and for those alone", async () => {
+    const limit = (name: string, limit: number): LimitRule => ({ name, limit, window: 60, by: "player" });
+    const at = kit({ mode: "monitor" }, { limits: { write: [limit("one", 1), limit("many", 9)], other: [limit("first", 1)] } });
+    at.admit = { action: ACTION, limits: ["write", "other"] };
+    const { token } = await at.session();
+    for (let i = 0; i < 3; i++) expect((await at.write(bearer(token))).status).toBe(201);
+    const told = at.events.filter(({ type }) => type === "rate_limited");
+    expect(told.map(({ detail }) => detail)).toEqual(["one", "first", "one", "first"]);
+    for (const event of told)
+      expect(event).toMatchObject({ outcome: "deny", code: "RATE_LIMITED", reason: "full", action: ACTION, dry_run: true });
+    expect(at.admissions.map((admission) => admission.ok && admission.dryRun)).toEqual([false, true, true]);
   });
 
   it("warn of the configuration once, at the first request and not before", async () => {
