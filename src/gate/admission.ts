@@ -107,10 +107,18 @@ export function createAdmission(house: Gatehouse): (visit: Visit, options: Admit
           if (by.code === "RATE_LIMITED") emit("rate_limited", { outcome: "deny", code: by.code, reason: by.reason ?? why });
           return refuse(by.code, extra);
         }
-        const limit = by.rule && by.rule.name + (by.prefix ? `/${by.prefix}` : "");
-        const refused = await (limit ? fail("RATE_LIMITED", why, extra, limit) : fail(codeOf(why), why));
-        if (refused || paid) return refused;
-        left = left.filter((item) => item !== by && (item.code ? by.rule || !item.beside : !item.state?.why));
+        // What else is full is left out with it: one event for each limit, however many networks it counts by.
+        const over = [by, ...left.filter((item) => item !== by && !item.code && item.state?.why)];
+        const told = new Set<LimitRule | undefined>();
+        for (const { rule, prefix, state } of over) {
+          if (told.has(rule)) continue;
+          told.add(rule);
+          const reason = state?.why ?? why;
+          const limit = rule && rule.name + (prefix ? `/${prefix}` : "");
+          const refused = await (limit ? fail("RATE_LIMITED", reason, extra, limit) : fail(codeOf(reason), reason));
+          if (refused || paid) return refused;
+        }
+        left = left.filter((item) => !over.includes(item) && (!item.code || by.rule || !item.beside));
       }
       return undefined;
     };
