@@ -1,13 +1,14 @@
 import type { Consistency, SpendResult } from "../store/contract.ts";
 import { rateKey } from "../store/keys.ts";
 import { rateHeaders } from "./headers.ts";
-import type { LimitLayer, LimitResult, LimitRule, Subjects } from "./types.ts";
+import { NOT_PLAIN } from "./subjects.ts";
+import type { LimitLayer, LimitResult, LimitRule, SubjectName, Subjects } from "./types.ts";
 import { isLimit, MAX_LIMIT, subjectsOf } from "./validate.ts";
 
 /**
- * What the rules charge whoever asks, in the order of the rules. A rule by `ip` or `ip-prefix` of an unknown address: one shared bucket with a tenth
- * of the limit (whatever else it counts by: with other text in the key, each text would be a bucket of its own);
- * a rule of which another subject is unknown does not apply.
+ * What the rules charge whoever asks, in the order of the rules. A rule by `ip` or `ip-prefix` of an unknown address, and one by `email` or `phone` of what
+ * is no plain address or number: one shared bucket with a tenth of the limit (whatever else it counts by: with other text in the key, each text would be
+ * a bucket of its own). A rule of which another subject is unknown does not apply.
  *
  * @param subjects in their one spelling, see `canonicalSubjects`
  * @param limitName keeps counters of equally named rules of two limits apart
@@ -21,7 +22,7 @@ export function planLimits(rules: readonly LimitRule[], subjects: Subjects, requ
       const named = { name: (limitName && `${limitName}.`) + rule.name + network, window: rule.window };
       return { quota: { key: rateKey(named, who.map(String)), limit: limit * times, window: rule.window }, rule };
     };
-    if (by.some((subject) => (subject === "ip" || subject === "ip-prefix") && !subjects[subject])) {
+    if (by.some((subject) => typeof subject === "string" && isNobody(subject, subjects[subject]))) {
       const tenth = Math.max(1, Math.floor(limit / 10));
       return [{ quota: { ...layer(1, ["unknown"]).quota, limit: tenth }, rule: { ...rule, limit: tenth }, shared: true }];
     }
@@ -51,6 +52,11 @@ function inForce(rule: LimitRule, subjects: Subjects): LimitRule & { limit: numb
 
 function isFixed(rule: LimitRule): rule is LimitRule & { limit: number } {
   return typeof rule.limit === "number";
+}
+
+/** Whether a subject names nobody, though everybody has one. */
+function isNobody(subject: SubjectName, value: string | undefined): boolean {
+  return subject === "ip" || subject === "ip-prefix" ? !value : (subject === "email" || subject === "phone") && value === NOT_PLAIN;
 }
 
 /** The outcome of layers that were charged from index `offset` on of a spend: of the refusing, else the tightest one. */

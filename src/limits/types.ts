@@ -9,6 +9,8 @@ export type SubjectName = "ip" | "ip-prefix" | "device" | "user" | "email" | "ph
  * - `ip`: an IPv4 address or an IPv6 /64, `ip-prefix`: a /24 or a /48. In any spelling; what is no address is unknown
  * - `email`: without case, white space, quotes and `+tag`; the domain as IDNA spells it; at gmail.com and googlemail.com, which are one, without dots
  * - `phone`: its digits, `+49 (0)30 1234`, `0049 30 1234` and `tel:+49-30-1234` being one. Give E.164: without a country code nobody can tell more
+ * - what is no plain `email` or `phone` (`Ann <ann@mail.example>`, `mailto:ann@mail.example`, a list of two) is counted in one bucket that all such texts
+ *   share, with a tenth of the limit: give the bare address that you write to
  * - `route`: a route of the gate, as `POST /api/scores`, or what a call gave as its `subject`
  * - the others exactly as given: give the id of a row rather than what a visitor typed. Where people log in by address, count by `email`
  *
@@ -58,7 +60,7 @@ export interface LimitLayer {
   rule: LimitRule & { limit: number };
   /** Bits of the IPv6 network that is counted here, where it is more than the client's own /64. */
   prefix?: 56 | 48;
-  /** The bucket of all whose address is unknown. */
+  /** The bucket of all whose address is unknown, or whose email or phone is no plain one. */
   shared?: true;
 }
 
