@@ -59,6 +59,7 @@ export function clearance(options: ClearanceOptions): FeatureFactory {
       routes: [verifyRoute(settled, kernel), ...(kernel.options.sitekey ? [mobileRoute(settled, kernel)] : [])],
       limits: settled.limits,
       guard: createGuard(settled, kernel),
+      reports: settled.counters.reports,
       async report(_request, signal, about, { subjects }) {
         await settled.counters.report(signal, subjects, about);
       },

@@ -1,9 +1,8 @@
 import { isGatepassError } from "../errors.ts";
-import type { Kernel } from "../gate/types.ts";
+import type { Kernel, ReportDetails } from "../gate/types.ts";
 import type { Subjects } from "../limits/types.ts";
 import type { RateQuota } from "../store/contract.ts";
 import { rateKey } from "../store/index.ts";
-import { assertInteger } from "../util/assertions.ts";
 import type { RiskSignals, RiskWeights } from "./types.ts";
 
 /** One signal that is counted. */
@@ -54,7 +53,9 @@ export interface Counters {
   /** Counts the request and reads what is known of who makes it: one spend. */
   look(subjects: Subjects, eid: string | undefined): Promise<Seen>;
   /** Counts what was reported; false for a name that nothing weighs. */
-  report(signal: string, subjects: Subjects, about: { account?: string; user?: string; weight?: number }): Promise<boolean>;
+  report(signal: string, subjects: Subjects, about: ReportDetails): Promise<boolean>;
+  /** What may be reported besides the names that every gate takes. */
+  readonly reports: readonly string[];
   /** One failed verification. */
   failed(subjects: Subjects): Promise<void>;
   /** A device that Cloudflare knows by `eid`, seen at an address. */
@@ -100,6 +101,7 @@ export function createCounters({ store, options }: Kernel, weights: RiskWeights)
   const reports = (subjects: Subjects): RateQuota => ofPrefix("risk.reports", REPORTS, subjects);
 
   return {
+    reports: custom.map(([name]) => name),
     async look(subjects, eid) {
       const { device, "ip-prefix": prefix } = subjects;
       const quotas: RateQuota[] = [];
@@ -141,8 +143,8 @@ export function createCounters({ store, options }: Kernel, weights: RiskWeights)
       if (!name || (!counter && signal !== LOGGED_IN)) return false;
       const who = { ...subjects, ...named("account", account), ...named("user", user) };
       if (counter) {
-        assertInteger("weight", weight, 1, counter.limit);
-        const charges = placesOf(name, counter, who).map(({ quota }) => ({ ...quota, cost: weight }));
+        const cost = Math.min(weight, counter.limit);
+        const charges = placesOf(name, counter, who).map(({ quota }) => ({ ...quota, cost }));
         // The prefix in the same step: under keys that a stranger makes up nobody writes more than one place may.
         if (!(await store.spend([reports(who), ...charges])).ok) return true;
       }

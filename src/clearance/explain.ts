@@ -1,4 +1,5 @@
 import { assertString } from "../util/assertions.ts";
+import { any, assertOptions, listOf, type Rules, record } from "../util/options.ts";
 import { decide } from "./decide.ts";
 import { normalizePath } from "./paths.ts";
 import { matchPolicy, parsePolicy } from "./policy.ts";
@@ -21,6 +22,15 @@ export interface Question {
   weights?: RiskWeights;
 }
 
+const RULES: Rules<Question> = {
+  path: assertString,
+  method: /^[A-Za-z]+$/,
+  signals: record(any),
+  shared: record(any),
+  holds: listOf("string"),
+  weights: record(any),
+};
+
 /**
  * What a policy would say to a request without a clearance, and why. Nothing is counted or stored.
  *
@@ -34,8 +44,8 @@ export interface Question {
  * ```
  */
 export async function explainPolicy(written: PolicyDocument, question: Question): Promise<Explanation> {
+  assertOptions("explainPolicy", question, RULES, "", "path");
   const { path, method = "GET", signals = {}, shared, holds = [], weights } = question;
-  assertString("path", path);
   const entry = await matchPolicy(parsePolicy(written), method, path, (name) => holds.includes(name));
   const plain = normalizePath(path);
   const risk = assessRisk({ sensitivePath: pathPoints(path, entry), ...signals }, weights, shared);

@@ -3,7 +3,8 @@ import { quotasOf } from "../limits/index.ts";
 import type { LimitRule } from "../limits/types.ts";
 import { MOBILE_PATH } from "../protocol.ts";
 import { MAX_QUOTAS } from "../store/validate.ts";
-import { assertFunction, assertInteger, assertKeys, assertString } from "../util/assertions.ts";
+import { assertKeys, assertString, invalid } from "../util/assertions.ts";
+import { any, assertOptions, type Check, integer, listOf, type Rules, record } from "../util/options.ts";
 import { type Counters, createCounters } from "./counters.ts";
 import { parsePolicy } from "./policy.ts";
 import { settleWeights, type Weights } from "./risk.ts";
@@ -70,23 +71,43 @@ const TIGHT: readonly LimitRule[] = [
   { name: "tight.ip", limit: 300, window: 60, by: "ip" },
 ];
 
+/** An origin as browsers send it. In a policy of frames "https://*.example.com" would be all of them, and a semicolon the end of the list. */
+const origin: Check = (path, value) => {
+  const exact = typeof value === "string" && /^https?:\/\/([\w.-]+|\[[\da-f:]+\])(:\d+)?$/.test(value) && URL.canParse(value);
+  if (!exact || new URL(value).origin !== value) throw invalid(path, "an exact origin", value);
+};
+
+/** Where a script is. */
+const address: Check = (path, value) => {
+  const url = typeof value === "string" && URL.canParse(value) ? new URL(value) : undefined;
+  if (!url || !/^https?:$/.test(url.protocol) || url.username || url.password)
+    throw invalid(path, "an address that begins with https://", value);
+};
+
+/** A path that requests can have: without empty segments, and without those that an URL parser takes out. */
+const path: Check = (name, value) => {
+  assertString(name, value, 2, 128);
+  if (!/^(\/(?!\.{1,2}(\/|$))[\w.-]+)+$/.test(value)) throw invalid(name, 'a path like "/mobile-turnstile"', value);
+};
+
+const RULES: Rules<ClearanceOptions> = {
+  policy: any,
+  when: record("function"),
+  risk: record(any),
+  signals: "function",
+  limits: record(any),
+  sharedAddress: integer(1, 1_000_000),
+  mobilePath: path,
+  bridgeOrigins: listOf(origin),
+  scriptUrl: address,
+};
+
 /** @throws {TypeError} {RangeError} a bad or unknown option; a gate without a signing secret; a condition that the policy names and nobody gives */
 export function settle(given: ClearanceOptions, kernel: Kernel): Settled {
-  assertKeys("clearance", given, [
-    "policy",
-    "when",
-    "risk",
-    "signals",
-    "limits",
-    "sharedAddress",
-    "mobilePath",
-    "bridgeOrigins",
-    "scriptUrl",
-  ]);
+  assertOptions("clearance", given, RULES);
   const {
     when = {},
     risk: weights = {},
-    signals,
     limits = {},
     sharedAddress = SHARED_ADDRESS,
     mobilePath = MOBILE_PATH,
@@ -99,20 +120,15 @@ export function settle(given: ClearanceOptions, kernel: Kernel): Settled {
   for (const name of policy.conditions) {
     if (!Object.hasOwn(when, name)) throw new TypeError(`Invalid "when": the policy asks for a condition "${name}"`);
   }
-  for (const [name, condition] of Object.entries(when)) assertFunction(`when.${name}`, condition);
-  if (signals !== undefined) assertFunction("signals", signals);
   const settledWeights = settleWeights(weights);
-  assertInteger("sharedAddress", sharedAddress, 1, 1_000_000);
-  assertString("mobilePath", mobilePath, 2, 128);
-  if (!/^\/[\w./-]+$/.test(mobilePath)) throw new TypeError('Invalid "mobilePath": expected a path of A-Z a-z 0-9 . _ - /');
-  for (const origin of bridgeOrigins) {
-    if (!URL.canParse(origin) || new URL(origin).origin !== origin) throw new TypeError('Invalid "bridgeOrigins": expected exact origins');
-  }
-  if (!URL.canParse(scriptUrl)) throw new TypeError('Invalid "scriptUrl": expected a URL');
   const enforced = options.mode !== "off" && policy.entries.some(({ mode = options.mode }) => mode === "enforce");
   if ((options.mode === "enforce" || enforced) && !kernel.turnstile)
     throw new TypeError("Cannot create clearance: the gate has no Turnstile secret");
-  const all: Record<string, readonly LimitRule[]> = { ...verifyLimits(10, 5, 10, sharedAddress), "clearance.tight": TIGHT, ...limits };
+  const ours = { ...verifyLimits(10, 5, 10, sharedAddress), "clearance.tight": TIGHT };
+  // A name of ours that is misspelt would leave the defaults in force.
+  const known = [...Object.keys(ours), ...policy.entries.flatMap((entry) => entry.limits)];
+  for (const name of Object.keys(limits)) if (name.startsWith("clearance.")) assertKeys("limits", { [name]: 0 }, known);
+  const all: Record<string, readonly LimitRule[]> = { ...ours, ...limits };
   for (const name of policy.entries.flatMap((entry) => entry.limits)) {
     if (!Object.hasOwn(all, name)) throw new TypeError(`Invalid policy: unknown limit "${name}", expected one of "limits"`);
   }

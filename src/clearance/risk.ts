@@ -89,6 +89,7 @@ export type Weights = readonly (readonly [string, RiskWeights[string]])[];
 
 /** The defaults, and what is given in their place or beside them. @throws {RangeError} {TypeError} see {@link assessRisk} */
 export function settleWeights(weights: RiskWeights): Weights {
+  assertKeys("risk", weights, Object.keys(Object(weights)));
   for (const [signal, weight] of Object.entries(weights)) {
     const label = `risk.${signal}`;
     if (signal === "sensitivePath") throw new TypeError(`Invalid "${label}": the points of a path are its entry's, "risk"`);

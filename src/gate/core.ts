@@ -15,8 +15,11 @@ import {
   watchSingleAddress,
   withHeaders,
 } from "../http/index.ts";
-import { createTurnstile, withBreaker } from "../turnstile/index.ts";
+
+import { assertOneOf } from "../util/assertions.ts";
+import { assertOptions } from "../util/options.ts";
 import { createAdmission, OWN_LIMIT } from "./admission.ts";
+
 import { inspect } from "./check.ts";
 import { createContext } from "./context.ts";
 import { readSession } from "./credentials.ts";
@@ -25,10 +28,12 @@ import { createLimits } from "./limits.ts";
 import { type Settings, settle } from "./options.ts";
 import { createPlayers } from "./players.ts";
 import type { Match } from "./router.ts";
+import { ADMIT_RULES, EXCHANGE_RULES, REPORT_RULES, SIGNALS } from "./rules.ts";
 import { createKeys } from "./secrets.ts";
 import { createSessions } from "./sessions.ts";
 import type { Watch } from "./till.ts";
 import type { Admission, AdmitOptions, Gate, GateOptions, GuardContext, Kernel, SessionClaims, Signals } from "./types.ts";
+import { verifier } from "./verifier.ts";
 import { type Visit, whoIs } from "./visit.ts";
 
 /** One assembled gate. */
@@ -83,7 +88,9 @@ export function createCore(given: GateOptions): Core {
     sessions: {
       verify: sessions.verify,
       revoke: sessions.revoke,
-      async exchange(token, { request = new Request("https://localhost/"), remoteip, playerToken, route } = {}) {
+      async exchange(token, from = {}) {
+        assertOptions("exchange", from, EXCHANGE_RULES);
+        const { request = new Request("https://localhost/"), remoteip, playerToken, route } = from;
         const find = remoteip === undefined ? addressOf : clientAddress(() => remoteip);
         const seen = visit(request, detectPlatform(request), route, find);
         // A program that does not know who asks would count everybody in one bucket.
@@ -194,6 +201,7 @@ export function createCore(given: GateOptions): Core {
       if (refused) return refusalResponse(refused);
       const context = createContext(kernel, seen, route, params, {
         async admit(options) {
+          assertOptions("admit", options, ADMIT_RULES);
           const admission = await admit(seen, options);
           if (admission.ok) rates = admission.headers;
           return admission;
@@ -239,6 +247,8 @@ export function createCore(given: GateOptions): Core {
       return request.method === "HEAD" ? new Response(null, response) : response;
     },
     async report(request, platform, signal, about) {
+      assertOneOf("signal", signal, [...SIGNALS, ...features.flatMap(({ reports = [] }) => reports)]);
+      assertOptions("report", about, REPORT_RULES);
       const seen = shown.get(request) ?? visit(request, platform);
       try {
         const subjects = await whoIs(seen, settings.given.identify);
@@ -264,12 +274,4 @@ export function createCore(given: GateOptions): Core {
       }
     },
   };
-}
-
-function verifier({ given, resolved, verifierSecrets, clock, random, maxAge }: Settings): Kernel["turnstile"] {
-  if (!given.turnstile || verifierSecrets.length === 0) return undefined;
-  const { onUnavailable: _ours, sitekey: _served, ...theirs } = given.turnstile;
-  const { clockTolerance } = resolved;
-  const options = { clock, random, ...(given.fetch && { fetch: given.fetch }), ...theirs, secret: verifierSecrets, maxAge, clockTolerance };
-  return withBreaker(createTurnstile(options), { clock });
 }

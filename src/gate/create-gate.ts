@@ -1,10 +1,13 @@
 import { detectPlatform, refusalResponse, withHeaders } from "../http/index.ts";
 import type { Platform } from "../http/types.ts";
+import { assertFunction } from "../util/assertions.ts";
+import { assertOptions } from "../util/options.ts";
 import { checkOptions } from "./admission.ts";
 import { inspect } from "./check.ts";
 import { type Core, createCore } from "./core.ts";
 import { createEnvironments } from "./environments.ts";
 import { runJob } from "./jobs.ts";
+import { PROTECT_RULES } from "./rules.ts";
 import type { Gate, GateOptions } from "./types.ts";
 
 /**
@@ -76,10 +79,13 @@ function gateOf<Env>(coreOf: (platform: Platform) => Core, coreFor: (env: unknow
     },
     for: (env) => gateOfOne(coreFor(env)),
     async protect(request, options = {}, second, third) {
+      assertOptions("protect", options, PROTECT_RULES);
       const platform = detectPlatform(request, second, third);
       return coreOf(platform).protect(request, platform, options);
     },
     guard(handler, options = {}) {
+      assertFunction("handler", handler);
+      assertOptions("guard", options, PROTECT_RULES);
       if (known) checkOptions(known.settings, known.parts.limits, options);
       return async (request, second, third) => {
         const platform = detectPlatform(request, second, third);

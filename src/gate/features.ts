@@ -2,9 +2,11 @@ import { validateRules } from "../limits/index.ts";
 import type { LimitRule } from "../limits/types.ts";
 import { MAX_QUOTAS } from "../store/validate.ts";
 import { assertFunction, assertKeys } from "../util/assertions.ts";
+import { listOf } from "../util/options.ts";
 import { sweep } from "./jobs.ts";
-import { assertAction, type Settings } from "./options.ts";
+import type { Settings } from "./options.ts";
 import { createRouter, type Match } from "./router.ts";
+import { ACTION, FEATURE_KEYS, ROUTE_KEYS } from "./rules.ts";
 import { sessionRoute } from "./session-route.ts";
 import type { Feature, Job, Kernel, Route } from "./types.ts";
 
@@ -36,15 +38,18 @@ export function assemble({ given, resolved, actions }: Settings, kernel: Kernel,
     }
   };
   for (const factory of [() => OWN, ...(given.features ?? [])]) {
-    assertFunction("features", factory);
     const feature = factory(kernel);
-    assertKeys("feature", feature, ["name", "routes", "actions", "limits", "jobs", "guard", "report", "signals", "on", "check"]);
+    assertKeys("feature", feature, FEATURE_KEYS);
     add("feature", features, { [feature.name]: feature });
     add("limit", limits, feature.limits);
     add("job", jobs, feature.jobs);
-    routes.push(...(feature.routes ?? []));
+    for (const route of feature.routes ?? []) {
+      assertKeys("route", route, ROUTE_KEYS);
+      assertFunction("handle", route.handle);
+      routes.push(route);
+    }
+    listOf(ACTION)("feature.actions", feature.actions ?? []);
     for (const action of feature.actions ?? []) {
-      assertAction(action);
       if (!actions.includes(action)) actions.push(action);
     }
   }

@@ -1,6 +1,7 @@
 import type { Events } from "../events/types.ts";
 import { canonicalSubjects, planLimits } from "../limits/index.ts";
 import type { LimitRule } from "../limits/types.ts";
+import { assertKeys } from "../util/assertions.ts";
 import type { Settings } from "./options.ts";
 import { type Item, openTill, type Watch } from "./till.ts";
 import type { KernelLimits } from "./types.ts";
@@ -19,7 +20,9 @@ export function createLimits(
   };
   return {
     plan,
-    async charge(names, who, { request, cost = 1, failures } = {}) {
+    async charge(names, who, options = {}) {
+      assertKeys("charge", options, ["request", "cost", "failures"]);
+      const { request, cost = 1, failures } = options;
       const till = openTill(settings, watch, events.emit, (limiter) => limiter[cost > 0 ? "limit" : "peek"](who, request));
       const items = names
         .flatMap((name) => plan(name, who, request))

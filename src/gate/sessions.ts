@@ -7,6 +7,7 @@ import { rateKey, usesKey } from "../store/index.ts";
 import { isCount, isFlag, isText, isTextList } from "../tokens/shapes.ts";
 import type { VerifiedClaims } from "../tokens/types.ts";
 import type { Turnstile } from "../turnstile/types.ts";
+import { assertString } from "../util/assertions.ts";
 import { encodeBase64url } from "../util/base64url.ts";
 import { utf8 } from "../util/bytes.ts";
 import { sha256 } from "../util/hmac.ts";
@@ -92,7 +93,7 @@ export function createSessions(
     keys ? shortMac(keys.subkeys, "jti/1", [resolved.issuer ?? "", resolved.audience, token]) : encodeBase64url(await sha256(utf8(token)));
 
   const solve: SessionDesk["solve"] = async (visit, token, action) => {
-    if (token === "") return { ok: false, code: "TURNSTILE_TOKEN_MISSING", reason: "missing" };
+    if (typeof token !== "string" || token === "") return { ok: false, code: "TURNSTILE_TOKEN_MISSING", reason: "missing" };
     if (!turnstile || mode === "off")
       return { ok: false, code: "VERIFICATION_FAILED", reason: mode === "off" ? "mode_off" : "misconfigured" };
     visit.emit("turnstile_token_received", { outcome: "info", action });
@@ -208,8 +209,12 @@ export function createSessions(
       visit.emit("session_issued", { outcome: "allow", session: jti, player: sub, action, ephemeral_id: eid, degraded: claims.deg });
       return { ok: true, sessionToken, expiresIn: ttl, uses, playerToken: renewed, claims: await verify(sessionToken) };
     },
-    // The solve was before now. Our clock may be behind: this must outlive every token of it all the same.
-    revoke: (jti) => store.block(usesKey("jti", jti), clock() + (counted + resolved.clockTolerance) * 1000 + MAX_OFFSET),
+    async revoke(jti) {
+      // Of a claim that is not there, or of a whole token, nothing would be revoked.
+      assertString("jti", jti, 1, 128);
+      // The solve was before now. Our clock may be behind: this must outlive every token of it all the same.
+      await store.block(usesKey("jti", jti), clock() + (counted + resolved.clockTolerance) * 1000 + MAX_OFFSET);
+    },
   };
 }
 

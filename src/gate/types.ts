@@ -203,18 +203,28 @@ export interface Gate<Env = unknown> {
     handler: (request: Request, admission: Admitted) => Response | Promise<Response>,
     options?: ProtectOptions,
   ): (request: Request, second?: unknown, third?: unknown) => Promise<Response>;
-  /** Tells the features what the application saw of a request; after `protect` of the same Request the platform's arguments may be left out. */
-  report(
-    request: Request,
-    signal: string,
-    about?: { account?: string; user?: string; weight?: number },
-    second?: unknown,
-    third?: unknown,
-  ): Promise<void>;
+  /**
+   * Tells the features what the application saw of a request; after `protect` of the same Request the platform's arguments may be left out.
+   *
+   * @throws {TypeError} a signal that is neither a {@link ReportSignal} nor declared by a feature: misspelt, it would count nothing; an unknown member of
+   * `about` @throws {RangeError} `weight`
+   */
+  report(request: Request, signal: ReportSignal | (string & {}), about?: ReportDetails, second?: unknown, third?: unknown): Promise<void>;
   readonly sessions: Sessions;
   run(job: string): Promise<JobSummary>;
   scheduled(controller: unknown, env?: unknown, ctx?: unknown): Promise<void>;
   check(): Promise<ConfigProblem[]>;
+}
+
+/** What every gate takes as a report, whether or not one of its features counts it. A feature may declare more, see {@link Feature.reports}. */
+export type ReportSignal = "login_failed" | "login_succeeded" | "otp_requested" | "honeypot_tripped";
+
+/** Whom a report is about. */
+export interface ReportDetails {
+  account?: string;
+  user?: string;
+  /** How often it happened, 1..10000, default 1. */
+  weight?: number;
 }
 
 /** Makes a feature for one kernel. */
@@ -319,12 +329,9 @@ export interface Feature {
   jobs?: Record<string, Job>;
   /** Refuses, vouches, or has no opinion. */
   guard?(request: Request, context: GuardContext): Promise<Vouched | Refused | undefined>;
-  report?(
-    request: Request,
-    signal: string,
-    about: { account?: string; user?: string; weight?: number },
-    context: GuardContext,
-  ): Promise<void>;
+  /** Signals of its own that `report` takes, besides every {@link ReportSignal}. */
+  reports?: readonly string[];
+  report?(request: Request, signal: string, about: ReportDetails, context: GuardContext): Promise<void>;
   signals?(request: Request, context: GuardContext): Promise<Partial<Signals>>;
   on?(event: SecurityEvent): void;
   check?(): ConfigProblem[] | Promise<ConfigProblem[]>;

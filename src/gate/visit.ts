@@ -3,6 +3,7 @@ import type { RequestInfo } from "../http/types.ts";
 import { canonicalSubjects } from "../limits/index.ts";
 import type { Subjects } from "../limits/types.ts";
 import { HEADER } from "../protocol.ts";
+import { assertKeys } from "../util/assertions.ts";
 import type { GateOptions, Identity } from "./types.ts";
 
 /** One request, as the parts of the kernel hand it to each other. */
@@ -20,7 +21,11 @@ const NOBODY: Identity = {};
 
 /** What limits and bindings may key on, before any credential. */
 export async function whoIs(visit: Visit, identify: GateOptions["identify"], route?: string): Promise<Subjects> {
-  visit.identity ??= identify ? await identify(visit.request) : NOBODY;
+  if (!visit.identity) {
+    const found = identify ? await identify(visit.request) : NOBODY;
+    assertKeys("identify", found, ["user", "session", "account", "email", "phone", "device"]);
+    visit.identity = found;
+  }
   const { user, account, email, phone, session } = visit.identity;
   const { ip, ipPrefix } = visit.info;
   return { ip, "ip-prefix": ipPrefix, device: deviceOf(visit), user, account, session, route, ...canonicalSubjects({ email, phone }) };

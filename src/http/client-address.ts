@@ -1,4 +1,4 @@
-import { assertOneOf } from "../util/assertions.ts";
+import { assertKeys, assertOneOf } from "../util/assertions.ts";
 import { CLOUDFLARE_RANGES, canonicalIp, type Ip, ipKey, ipPrefix, ipPrefixText, parseHostPort, parseIp } from "../util/ip.ts";
 import { type Trusts, trustedPeers } from "./trusted-peers.ts";
 import type { ClientIpOption, Platform, RequestInfo } from "./types.ts";
@@ -74,8 +74,10 @@ function finder(option: ClientIpOption | undefined): Finder {
   if (option === "cloudflare") return behind(CLOUDFLARE_RANGES, (request) => one(request.headers.get("cf-connecting-ip")));
   if (typeof option === "function") return (request, { peer }) => parseIp(String(option(request, { peer })));
   if (typeof option === "object" && option !== null) {
+    assertKeys("clientIp", option, "header" in option ? ["header"] : ["trustedProxies", "source"]);
     if ("trustedProxies" in option) return proxied(option.trustedProxies, option.source);
-    if ("header" in option && /^[\w-]+$/.test(option.header)) return (request) => one(request.headers.get(option.header));
+    if ("header" in option && typeof option.header === "string" && /^[\w-]+$/.test(option.header))
+      return (request) => one(request.headers.get(option.header));
   }
   throw invalid('expected "socket", "cloudflare", { trustedProxies }, { header } or a function');
 }

@@ -35,6 +35,8 @@ export interface RequireCloudflareOptions {
 export function requireCloudflare(options: RequireCloudflareOptions = {}): OriginGuard {
   assertKeys("requireCloudflare", options, ["ranges", "secret", "mtls"]);
   const { secret, mtls } = options;
+  if (secret !== undefined) assertKeys("secret", secret, ["header", "value"]);
+  if (mtls !== undefined) assertKeys("mtls", mtls, ["header", "value", "proxies"]);
   const given = options.ranges ?? (secret || mtls ? [] : "cloudflare");
   const list = given === "cloudflare" ? CLOUDFLARE_RANGES : given;
   const inRanges = trustedPeers("ranges", list);

@@ -1,6 +1,7 @@
 import { isGatepassError } from "../errors.ts";
 import type { Consistency, Quota, RateStore, Store } from "../store/contract.ts";
-import { assertFunction, assertKeys, assertOneOf } from "../util/assertions.ts";
+import { assertKeys, invalid } from "../util/assertions.ts";
+import { any, assertOptions, methods, oneOf, type Rules } from "../util/options.ts";
 import { fallBack } from "./fallback.ts";
 import { limitOf, limitResult, planLimits } from "./plan.ts";
 import { createRefusals, type KnownRefusal } from "./refusals.ts";
@@ -58,11 +59,15 @@ export interface LimiterOptions {
  * ```
  */
 export function createLimiter(options: LimiterOptions): Limiter {
-  assertKeys("createLimiter", options, ["store", "rules", "subjects", "onStoreError", "clock"]);
+  const allowed: Rules<LimiterOptions> = {
+    store: methods("spend"),
+    rules: any,
+    subjects: "function",
+    onStoreError: oneOf("deny", "allow"),
+    clock: "function",
+  };
+  assertOptions("createLimiter", options, allowed, "", "store");
   const { store, rules, onStoreError = "deny", clock = Date.now } = options;
-  assertFunction("store.spend", store?.spend);
-  assertOneOf("onStoreError", onStoreError, ["deny", "allow"]);
-  assertFunction("clock", clock);
   validateRules("limiter", rules);
   const memory = store.consistency === "local" ? undefined : createRefusals(clock);
   /** How to give back what a result charged. */
@@ -130,7 +135,10 @@ export function createLimiter(options: LimiterOptions): Limiter {
       await undo?.();
       return undo !== undefined;
     },
-    async block(who, expiresAt, { rule = rules[0]?.name, prefix = 64 } = {}) {
+    async block(who, expiresAt, of = {}) {
+      assertKeys("block", of, ["rule", "prefix"]);
+      const { rule = rules[0]?.name, prefix = 64 } = of;
+      if (![64, 56, 48].includes(prefix)) throw invalid("prefix", "64, 56 or 48", prefix);
       if (!rules.some(({ name }) => name === rule)) throw new TypeError(`Cannot block: no rule is named "${rule}"`);
       const layers = plan(who, await subjectsOf(who)).filter((layer) => layer.rule.name === rule);
       const layer = layers.find((one) => one.prefix === prefix) ?? layers[0];

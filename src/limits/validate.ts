@@ -1,5 +1,6 @@
 import { MAX_QUOTAS } from "../store/validate.ts";
-import { assertFunction, assertInteger, assertKeys, assertOneOf } from "../util/assertions.ts";
+import { assertInteger, assertOneOf, invalid } from "../util/assertions.ts";
+import { assertOptions, integer, methods, type Rules } from "../util/options.ts";
 import type { LimitRule, Subject, SubjectName } from "./types.ts";
 
 /** What the caller writes itself: a stranger has as many of these as it likes. */
@@ -28,6 +29,18 @@ export function quotasOf(rules: readonly LimitRule[]): number {
   return rules.reduce((sum, rule) => sum + (subjectsOf(rule).includes("ip") ? 3 : 1), 0);
 }
 
+/** What a rule may have. */
+const RULE: Rules<LimitRule> = {
+  name: /^[\w.-]{1,40}$/,
+  limit: (path, value) => (typeof value === "function" ? undefined : assertInteger(path, value, 1, MAX_LIMIT)),
+  window: integer(1, 31_536_000),
+  by: (path, value) => {
+    for (const subject of [value].flat()) if (typeof subject !== "function") assertOneOf(path, subject, SUBJECTS);
+    if (Array.isArray(value) && value.length === 0) throw invalid(path, "one subject or more", "none");
+  },
+  onStoreError: (path, value) => (typeof value === "object" ? methods("limit")(path, value) : assertOneOf(path, value, ["deny", "allow"])),
+};
+
 /**
  * Checks the rules of the limit `name` at creation.
  *
@@ -36,25 +49,17 @@ export function quotasOf(rules: readonly LimitRule[]): number {
  * @throws {RangeError} `limit` or `window` not an integer from 1; more quotas than `room`
  */
 export function validateRules(name: string, rules: readonly LimitRule[], room: number = MAX_QUOTAS): void {
-  const label = `limits: "${name}"`;
+  const label = `limits.${name}`;
   const check = (ok: boolean, why: string): void => {
     if (!ok) throw new TypeError(`Invalid "${label}": ${why}`);
   };
   check(Array.isArray(rules), "expected a list of rules");
   const seen = new Set<string>();
-  for (const rule of rules) {
-    assertKeys(`${label}: rule`, rule, ["name", "limit", "window", "by", "onStoreError"]);
-    check(typeof rule.name === "string" && /^[\w.-]{1,40}$/.test(rule.name), "a rule's name is 1 to 40 of A-Z a-z 0-9 . _ -");
+  for (const [i, rule] of rules.entries()) {
+    assertOptions(`${label}[${i}]`, rule, RULE, `${label}[${i}].`, "name limit window by");
     check(!seen.has(rule.name), `two rules are named "${rule.name}"`);
     seen.add(rule.name);
-    if (typeof rule.limit !== "function") assertInteger(`${label}: limit`, rule.limit, 1, MAX_LIMIT);
-    assertInteger(`${label}: window`, rule.window, 1, 31_536_000);
-    const { onStoreError = "deny" } = rule;
-    if (typeof onStoreError === "object") assertFunction(`${label}: onStoreError`, onStoreError?.limit);
-    else assertOneOf(`${label}: onStoreError`, onStoreError, ["deny", "allow"]);
     const by = subjectsOf(rule);
-    check(by?.length > 0, `the rule "${rule.name}" counts by nothing`);
-    for (const subject of by) if (typeof subject !== "function") assertOneOf(`${label}: by`, subject, SUBJECTS);
     // A stranger that only varies its own text would never be refused, and fill the store with a key for each text.
     const among = (allowed: readonly Subject[], of: readonly Subject[]): boolean => of.every((subject) => allowed.includes(subject));
     const beside = (...allowed: Subject[]): boolean => rules.some((other) => among(allowed, subjectsOf(other)));

@@ -5,10 +5,11 @@ import type { TurnstileOptions } from "./types.ts";
 export const SITEVERIFY_URL = "https://challenges.cloudflare.com/turnstile/v0/siteverify";
 
 /** Cloudflare's secrets have 35 characters, its sitekeys 24: one as the secret would refuse everybody. A placeholder that says "secret" is none. */
-const SECRET = /^(?!\dx(?!.*secret)[\w-]{22}$)[!-~]+$/;
+export const SECRET: RegExp = /^(?!\dx(?!.*secret)[\w-]{22}$)[!-~]+$/;
 /** Cloudflare's test secrets are known to everyone, and the first accepts everything. */
 const NO_TEST_SECRET = /^(?![1-3]x0+AA$)/;
-const HOSTNAME = /^[a-z0-9._-]{2,}$/;
+/** A hostname as a page's is told: bare, and lower case. */
+export const HOSTNAME: RegExp = /^[a-z0-9._-]{2,}$/;
 
 /** The options with their defaults. */
 export type ResolvedOptions = Required<Omit<TurnstileOptions, "secret" | "sitekey" | "fetch">> & {

@@ -3,7 +3,7 @@ export interface TurnstileOptions {
   /** One secret, or several while a rotation lasts (both are valid for 2 hours). */
   secret: string | readonly string[];
   /** The public sitekey; served to clients, never needed to verify. */
-  sitekey?: string;
+  sitekey?: string | undefined;
   /** Hostnames a token may come from, exact and lower case. Required unless `allowTestKeys`. */
   allowedHostnames: readonly string[];
   /** Seconds since the challenge was solved, 1..86400, default 300 plus a tolerance of 5. */

@@ -35,7 +35,8 @@ export function assertKeys(name: string, value: unknown, known: readonly string[
   for (const key in Object(value)) {
     if (known.includes(key)) continue;
     const near = known.find((one) => 3 * (extra(one, key) + extra(key, one)) <= key.length);
-    throw new TypeError(`Invalid "${name}": unknown member "${key}"${near ? `, did you mean "${near}"?` : ""}`);
+    const hint = near ? `did you mean "${near}"?` : `expected one of ${known.join(", ")}`;
+    throw new TypeError(`Invalid "${name}": unknown member "${key}", ${hint}`);
   }
 }
 
@@ -46,5 +47,6 @@ function extra(a: string, b: string): number {
 
 /** The error for a value that cannot be. The value is told, unless its name says that it is a secret. */
 export function invalid(name: string, expected: unknown, value: unknown, Failure: new (message: string) => Error = TypeError): Error {
-  return new Failure(`Invalid "${name}": expected ${expected}, got ${/secret|token|key/i.test(name) ? typeof value : value}`);
+  const got = /secret|token|key/i.test(name) ? typeof value : `${value}`.slice(0, 100);
+  return new Failure(`Invalid "${name}": expected ${expected}, got ${got}`);
 }

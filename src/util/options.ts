@@ -26,8 +26,9 @@ export function assertOptions(name: string, options: unknown, rules: Rules, pref
 /** @throws {TypeError} {RangeError} */
 export function assertRule(path: string, value: unknown, rule: Rule): void {
   if (typeof rule === "function") rule(path, value);
-  else if (typeof rule === "string" ? typeof value !== rule : typeof value !== "string" || !rule.test(value))
-    throw invalid(path, rule, value);
+  else if (typeof rule === "string" ? typeof value !== rule : typeof value !== "string" || !rule.test(value)) {
+    throw invalid(path, typeof rule === "string" ? `a ${rule}` : rule, value);
+  }
 }
 
 /** An integer, both ends included. */
@@ -40,6 +41,13 @@ export function listOf(rule: Rule, min = 0): Check {
   return (path, value) => {
     if (!Array.isArray(value) || value.length < min) throw invalid(path, `a list of ${min} or more`, value);
     for (const one of value) assertRule(path, one, rule);
+  };
+}
+
+/** Text of a form. @param expected the form in words */
+export function form(pattern: RegExp, expected: string): Check {
+  return (path, value) => {
+    if (typeof value !== "string" || !pattern.test(value)) throw invalid(path, expected, value);
   };
 }
 

@@ -75,7 +75,10 @@ describe("what is reported and counted", () => {
     expect((await call("/v1/x")).status).toBe(403);
     await gate.report(request("/v1/x", { "x-device-id": "phone-2" }), "honeypot_tripped");
     expect((await call("/v1/x", { device: "phone-2" })).status).toBe(403);
-    await gate.report(request("/v1/x", { "x-device-id": "phone-3" }), "nobody weighs this");
+    // A weight without "over" is of the application's own `signals`: a report of it would count nothing.
+    for (const signal of ["vpn", "chargback", "nobody weighs this"]) {
+      await expect(gate.report(request("/v1/x", { "x-device-id": "phone-3" }), signal)).rejects.toThrow(/"chargeback"/);
+    }
     expect((await call("/v1/x", { device: "phone-3" })).status).toBe(200);
   });
 

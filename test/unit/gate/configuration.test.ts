@@ -131,7 +131,8 @@ describe("options at their edges", () => {
     const of = (value: unknown): unknown => refusal(inner === undefined ? { [name]: value } : { [inner]: { [name]: value } });
     expect([of(min), of(max)]).toEqual([undefined, undefined]);
     for (const value of [min - 1, max + 1, min + 0.5]) {
-      expect(of(value)).toEqual(new RangeError(`Invalid "${name}": expected an integer from ${min} to ${max}, got ${value}`));
+      const path = inner === undefined ? name : `${inner}.${name}`;
+      expect(of(value)).toEqual(new RangeError(`Invalid "${path}": expected an integer from ${min} to ${max}, got ${value}`));
     }
     expect(of(`${min}`)).toBeInstanceOf(TypeError);
   });
@@ -139,9 +140,12 @@ describe("options at their edges", () => {
   it.each([
     [{ mode: "on" }, 'Invalid "mode": expected one of "enforce", "monitor", "off", got on'],
     [{ onStoreError: "allowed" }, 'Invalid "onStoreError": expected one of "deny", "allow", got allowed'],
-    [{ turnstile: { ...turnstile, onUnavailable: "allow" } }, 'Invalid "onUnavailable": expected one of "deny", "degraded", got allow'],
-    [{ session: { bind: "ip" } }, 'Invalid "bind": expected one of "none", "ip-prefix", "device", got ip'],
-    [{ session: { tll: 300 } }, 'Invalid "session": unknown member "tll"'],
+    [
+      { turnstile: { ...turnstile, onUnavailable: "allow" } },
+      'Invalid "turnstile.onUnavailable": expected one of "deny", "degraded", got allow',
+    ],
+    [{ session: { bind: "ip" } }, 'Invalid "session.bind": expected one of "none", "ip-prefix", "device", got ip'],
+    [{ session: { tll: 300 } }, 'Invalid "session": unknown member "tll", expected one of ttl, uses, actions, bind, subject'],
     [{ store: {} }, 'Invalid "store.spend": expected a function, got undefined'],
     [{ store: { spend() {} } }, 'Invalid "store.refund": expected a function, got undefined'],
     [{ store: { spend() {}, refund() {} } }, 'Invalid "store.block": expected a function, got undefined'],
@@ -150,13 +154,13 @@ describe("options at their edges", () => {
       { [name]: 5 },
       `Invalid "${name}": expected a function, got 5`,
     ]),
-    [{ session: { subject: "anna" } }, 'Invalid "subject": expected a function, got anna'],
-    [{ session: { actions: [ACTION, "A"] } }, 'Invalid action "A"'],
-    [{ session: { actions: [7] } }, "Invalid action 7"],
-    [{ session: { actions: ["a".repeat(33)] } }, `Invalid action "${"a".repeat(33)}"`],
-    [{ session: { actions: [""] } }, 'Invalid action ""'],
+    [{ session: { subject: "anna" } }, 'Invalid "session.subject": expected a function, got anna'],
+    [{ session: { actions: [ACTION, "A"] } }, 'Invalid "session.actions": expected 1 to 32 of a-z 0-9 _ -, got A'],
+    [{ session: { actions: [7] } }, 'Invalid "session.actions": expected 1 to 32 of a-z 0-9 _ -, got 7'],
+    [{ session: { actions: ["a".repeat(33)] } }, `Invalid "session.actions": expected 1 to 32 of a-z 0-9 _ -, got ${"a".repeat(33)}`],
+    [{ session: { actions: [""] } }, 'Invalid "session.actions": expected 1 to 32 of a-z 0-9 _ -, got '],
     [{ features: [{ name: "a" }] }, 'Invalid "features": expected a function'],
-    [{ features: [() => ({ nam: "a" })] }, 'Invalid "feature": unknown member "nam"'],
+    [{ features: [() => ({ nam: "a" })] }, 'Invalid "feature": unknown member "nam", did you mean "name"?'],
     [{ limits: { nobody: [] } }, 'Unknown limit "nobody": expected one of session'],
   ])("%j is refused in words", (options, message) => {
     expect(refusal(options)).toMatchObject({ message: expect.stringContaining(message) });
@@ -179,7 +183,7 @@ describe("options at their edges", () => {
   });
 
   it.each(["api", "/", "/api/", "//", "/a b", "/a%20b", "/:a", "/a?b", "x/api"])("the base path %j is refused", (basePath) => {
-    expect(refusal({ basePath })).toEqual(new TypeError('Invalid "basePath": expected a path like "/api"'));
+    expect(refusal({ basePath })).toEqual(new TypeError(`Invalid "basePath": expected a path like "/api", got ${basePath}`));
   });
 
   it("actions of 1 to 32 characters", () => {
@@ -251,7 +255,9 @@ describe("features at creation", () => {
   it("actions of features are added once each", () => {
     const { options } = kit({ ...sound(), features: [() => ({ name: "a", actions: ["spin", ACTION, "spin"] })] }).kernel;
     expect(options.actions).toEqual([ACTION, "spin"]);
-    expect(refusal({ features: [() => ({ name: "a", actions: ["Spin"] })] })).toEqual(new TypeError('Invalid action "Spin"'));
+    expect(refusal({ features: [() => ({ name: "a", actions: ["Spin"] })] })).toEqual(
+      new TypeError('Invalid "feature.actions": expected 1 to 32 of a-z 0-9 _ -, got Spin'),
+    );
   });
 
   it("a limit leaves room for a session's uses and a one-use id: 14 quotas", () => {

@@ -41,7 +41,8 @@ describe("assertOptions", () => {
     "an unknown member %j is refused",
     (name) => {
       const options = JSON.parse(`{ ${JSON.stringify(name)}: 1 }`);
-      expect(() => check(options)).toThrow(new TypeError(`Invalid "createThing": unknown member "${name}"`));
+      const known = Object.keys(RULES).join(", ");
+      expect(() => check(options)).toThrow(new TypeError(`Invalid "createThing": unknown member "${name}", expected one of ${known}`));
     },
   );
 
@@ -75,10 +76,10 @@ describe("assertOptions", () => {
     ["maxAge", "5", 'TypeError: Invalid "maxAge": expected an integer from 1 to 60, got 5'],
     ["maxAge", null, "got null"],
     ["onUnavailable", "degrade", 'expected one of "deny", "degraded", got degrade'],
-    ["fetch", "fetch", 'TypeError: Invalid "fetch": expected function, got fetch'],
-    ["cache", "false", 'Invalid "cache": expected boolean, got false'],
+    ["fetch", "fetch", 'TypeError: Invalid "fetch": expected a function, got fetch'],
+    ["cache", "false", 'Invalid "cache": expected a boolean, got false'],
     ["names", "abc", 'Invalid "names": expected a list of 0 or more, got abc'],
-    ["names", [1], 'Invalid "names": expected string, got 1'],
+    ["names", [1], 'Invalid "names": expected a string, got 1'],
     ["one", [], 'Invalid "one": expected a list of 1 or more'],
     ["one", ["a", "B"], 'Invalid "one": expected /^[a-z]+$/, got B'],
     ["nested", {}, 'Invalid "nested.retries": expected an integer from 0 to 5, got undefined'],
