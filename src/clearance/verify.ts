@@ -70,7 +70,9 @@ export function verifyRoute({ desk, counters }: Settled, kernel: Kernel): Route 
       const names = ["clearance.attempts", FAILURES];
       const attempt = await ctx.admit({ open: true, limits: names, failures: [FAILURES], strict: true, subjects });
       if (!attempt.ok) return limited(attempt);
+      let judged = false;
       const failed = async (response: Response): Promise<Response> => {
+        judged = true;
         await counters.failed({ ...subjectsOf(ctx), ...subjects });
         return response;
       };
@@ -93,8 +95,8 @@ export function verifyRoute({ desk, counters }: Settled, kernel: Kernel): Route 
         const result: ClearanceAnswer = { app_clearance_token: token, expires_in: ttl, scope: challenge.scope, max_uses: uses };
         return ctx.respond(200, result);
       } catch (error) {
-        // Nor is a store that is down.
-        await attempt.undo();
+        // A store that is down is not the visitor's fault either. But a failure stays one, also where it could not be counted as a signal.
+        if (!judged) await attempt.undo();
         throw error;
       }
     },

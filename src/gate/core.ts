@@ -90,11 +90,12 @@ export function createCore(given: GateOptions): Core {
       revoke: sessions.revoke,
       async exchange(token, from = {}) {
         assertOptions("exchange", from, EXCHANGE_RULES);
-        const { request = new Request("https://localhost/"), remoteip, playerToken, route } = from;
+        const { request: asked, remoteip, playerToken, route } = from;
+        const request = asked ?? new Request("https://localhost/");
         const find = remoteip === undefined ? addressOf : clientAddress(() => remoteip);
         const seen = visit(request, detectPlatform(request), route, find);
-        // A program that does not know who asks would count everybody in one bucket.
-        const admission = keys && (route || seen.info.ip) ? await admit(seen, { open: true, limits: [OWN_LIMIT] }) : undefined;
+        // Without an address and without a request all callers would share one counter. A request without an address has its shared counter.
+        const admission = keys && (asked || route || seen.info.ip) ? await admit(seen, { open: true, limits: [OWN_LIMIT] }) : undefined;
         if (admission?.ok === false) {
           const { code, retryAfter, response } = admission;
           return { ok: false, code, retryAfter, headers: response.headers };

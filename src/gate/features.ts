@@ -59,5 +59,7 @@ export function assemble({ given, resolved, actions }: Settings, kernel: Kernel,
   }
   // Beside a session's uses and a one-use id.
   for (const [name, rules] of limits) validateRules(name, rules, MAX_QUOTAS - 2);
+  // What limits unchecked tokens where a program names no limit: without a rule a stranger could have Cloudflare asked without end.
+  if (limits.get("session")?.length === 0) throw new TypeError('Invalid "limits.session": expected at least one rule');
   return { features: [...features.values()], limits, jobs, match: createRouter(routes, resolved.basePath) };
 }

@@ -45,7 +45,8 @@ export interface ExchangeContext {
 export interface Sessions {
   /**
    * Verifies a fresh Turnstile token and signs a session. Charges the limit `session`, which refuses with `RATE_LIMITED`: by `remoteip`, or by the address
-   * that the request tells. Where neither says who asks, nothing is limited: limit the caller yourself, or strangers have Cloudflare asked without end.
+   * that the request tells; requests whose address is unknown share one counter. Without both, nothing is limited: limit the caller yourself, or
+   * strangers have Cloudflare asked without end.
    *
    * @throws {GatepassError} `ERR_STORE_UNAVAILABLE`, `ERR_STORE_FULL`
    */

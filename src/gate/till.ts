@@ -79,9 +79,10 @@ export function openTill(
   const spend = async (backend: Backend, items: readonly Item[]): Promise<Receipt> => {
     const receipt: Receipt = { refused: undefined, paid: true, retryAfter: 0 };
     const quotas = items.map(({ quota }) => quota);
-    // A store in this process answers as fast as a memory of it, and failures are given back all the time.
-    const memory =
-      backend.consistency === "local" || items.some(({ exact }) => exact) ? undefined : refusals[backend === store ? "store" : "rateStore"];
+    // A store in this process answers as fast as this memory does. Failures are given back all the time. And a call that came before must be
+    // recognised by its one-use id, although a limit is full: only the store can tell.
+    const asks = backend.consistency === "local" || items.some(({ exact, code }) => exact || code);
+    const memory = asks ? undefined : refusals[backend === store ? "store" : "rateStore"];
     const known = memory?.find(quotas);
     if (known) return refuseAgain(items, known, backend);
     let result: SpendResult;
