@@ -59,7 +59,7 @@ export interface EventFields {
   latency_ms?: number | undefined;
   degraded?: boolean | undefined;
   dry_run?: boolean | undefined;
-  /** Redacted text: what `config_warning` warns of, the kind of an `internal_error`, the rule of a `rate_limited`, what was swept. */
+  /** Redacted text: what `config_warning` warns of, the kind of an `internal_error`, the rule of a `rate_limited`, why a path is ambiguous, what was swept. */
   detail?: string | undefined;
 }
 
@@ -129,6 +129,7 @@ export const EVENT_REASONS = [
   "challenge_used",
   "challenge_binding",
   "request_replayed",
+  "path_ambiguous",
   // moderation
   "moderation_remove",
   "moderation_hide",

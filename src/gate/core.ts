@@ -15,7 +15,7 @@ import {
   watchSingleAddress,
   withHeaders,
 } from "../http/index.ts";
-
+import type { PublicCode } from "../protocol.ts";
 import { assertOneOf } from "../util/assertions.ts";
 import { assertOptions } from "../util/options.ts";
 import { createAdmission, OWN_LIMIT } from "./admission.ts";
@@ -29,6 +29,7 @@ import { type Settings, settle } from "./options.ts";
 import { createPlayers } from "./players.ts";
 import type { Match } from "./router.ts";
 import { ADMIT_RULES, EXCHANGE_RULES, REPORT_RULES, SIGNALS } from "./rules.ts";
+import type { Screened } from "./screened.ts";
 import { createKeys } from "./secrets.ts";
 import { createSessions } from "./sessions.ts";
 import type { Watch } from "./till.ts";
@@ -175,19 +176,19 @@ export function createCore(given: GateOptions): Core {
   }
 
   /**
-   * Who came past Cloudflare, and who is made to write here by a page of somebody else's: refused under every mode, before anything is read or spent.
-   * Undefined: neither.
+   * What is refused before anything is read or spent: who came past Cloudflare, who is made to write here by a page of somebody else's (both under every
+   * mode), and what a feature refuses at first sight. Undefined: none of these.
    */
-  const foreign = async (
-    { request, info, emit }: Visit,
-    platform: Platform,
-  ): Promise<"REQUEST_DENIED" | "ORIGIN_NOT_ALLOWED" | undefined> => {
+  const barred = async ({ request, info, emit }: Visit, platform: Platform): Promise<PublicCode | undefined> => {
     const direct = given.origin && !(await given.origin(request, platform));
     if (given.origin) info.edge = !direct;
-    if (!direct && (/^(GET|HEAD|OPTIONS)$/.test(request.method) || cors.check(request).allowed)) return undefined;
-    const code = direct ? "REQUEST_DENIED" : "ORIGIN_NOT_ALLOWED";
-    emit("high_risk_api_blocked", { outcome: "deny", reason: direct ? "direct_to_origin" : "origin", code });
-    return code;
+    let found: Screened | undefined;
+    if (direct) found = { code: "REQUEST_DENIED", reason: "direct_to_origin" };
+    else if (!/^(GET|HEAD|OPTIONS)$/.test(request.method) && !cors.check(request).allowed)
+      found = { code: "ORIGIN_NOT_ALLOWED", reason: "origin" };
+    else for (const { screen } of features) found ??= screen?.(request);
+    if (found) emit("high_risk_api_blocked", { outcome: "deny", ...found });
+    return found?.code;
   };
 
   const answer = async (request: Request, platform: Platform, { route, label, methods, params }: Match): Promise<Response> => {
@@ -198,7 +199,7 @@ export function createCore(given: GateOptions): Core {
     let rates: Iterable<[string, string]> = [];
     try {
       const seen = visit(request, platform, label);
-      const refused = await foreign(seen, platform);
+      const refused = await barred(seen, platform);
       if (refused) return refusalResponse(refused);
       const context = createContext(kernel, seen, route, params, {
         async admit(options) {
@@ -263,7 +264,7 @@ export function createCore(given: GateOptions): Core {
     async protect(request, platform, options) {
       const seen = visit(request, platform);
       shown.set(request, seen);
-      const code = await foreign(seen, platform);
+      const code = await barred(seen, platform);
       if (code) return { ok: false, code, response: cors.apply(refusalResponse(code), request) };
       try {
         const admission = await admit(seen, options);

@@ -53,7 +53,8 @@ export function createRouter(routes: readonly Route[], basePath: string): (metho
 
 /**
  * The path as it stands in the URL, never decoded and never normalised: `//`, `/./`, `%2f` or a backslash match nothing, so that no path means one
- * thing to a proxy's rules and another to us.
+ * thing to a proxy's rules and another to us. Some runtimes normalise before us, and no program there can see what the client wrote: Bun resolves
+ * dot segments and backslashes, so that `/x/../api/scores` reaches the gate's route, and workerd resolves raw dot segments.
  */
 function pathOf(url: string): string {
   return /:\/\/[^/?#]*([^?#]*)/.exec(url)?.[1] ?? "";

@@ -7,13 +7,15 @@ import type { Consistency, RateStore, Store } from "../store/contract.ts";
 import type { Secret, Subkeys, Tokens, VerifiedClaims } from "../tokens/types.ts";
 import type { Turnstile, TurnstileOptions } from "../turnstile/types.ts";
 import type { Call, OneUse } from "./call.ts";
+import type { Screened } from "./screened.ts";
 import type { SessionClaims, Sessions } from "./session-types.ts";
 
 /**
  * What a check's failure does: refuse, report only, or not even look.
  *
  * A mode changes the outcome of these checks alone: siteverify's answer, whether a session or clearance is required, limits, risk and policy.
- * It never changes: the authentication of moderators and its limits, MACs, one-use ids, origins, the rules of bodies, fields and boards.
+ * It never changes: the authentication of moderators and its limits, MACs, one-use ids, origins, the rules of bodies, fields and boards. Nor does `monitor`
+ * let an ambiguous path pass; `off` does not look at paths.
  * A check that failed never yields a signed token.
  */
 export type Mode = "enforce" | "monitor" | "off";
@@ -327,6 +329,11 @@ export interface Feature {
   /** Default rules by limit name. */
   limits?: Record<string, readonly LimitRule[]>;
   jobs?: Record<string, Job>;
+  /**
+   * Refuses a request by what it looks like, in `protect` and at every route, preflights excepted: before anything of it is read, asked or spent, and
+   * whatever the mode is, so that it has to look at the mode itself.
+   */
+  screen?(request: Request): Screened | undefined;
   /** Refuses, vouches, or has no opinion. */
   guard?(request: Request, context: GuardContext): Promise<Vouched | Refused | undefined>;
   /** Signals of its own that `report` takes, besides every {@link ReportSignal}. */
