@@ -85,10 +85,10 @@ export function peerOf(given: NodeRequest["socket"]): string | undefined {
 }
 
 /**
- * A path that the URL parser would make another one of: `/open/%2e%2e/api/scores`, `/api\\scores`. A proxy in front read it as it stands, and let it
- * through by its rules for that path: so it is none of ours.
+ * A path that the URL parser would make another one of: `/open/%2e%2e/api/scores`, `/api\\scores`, one with a tab in it. A proxy in front read it as it
+ * stands, and let it through by its rules for that path; a router behind us reads it as it stands as well. So it is refused, whatever is served.
  */
-export const REWRITTEN: RegExp = /^[^?]*?(?:[\\#]|\/(?:\.|%2e){1,2}(?:[/?]|$))/i;
+export const REWRITTEN: RegExp = /^[^?]*?(?:[\\#\t\n\r]|\/(?:\.|%2e){1,2}(?:[/?]|$))/i;
 
 export function targetOf(req: NodeRequest): string {
   return req.originalUrl ?? req.url ?? "/";

@@ -45,6 +45,9 @@ const LINGER_MS = 1000;
  * The handler. With a third argument (Express, Connect) paths that are not the gate's go on to `next`; otherwise they are 404.
  * What `gate.guard` gave can be served too, wherever the framework routes it.
  *
+ * A path with a dot segment, a backslash or a fragment is 404 and never goes on to `next`: a URL parser makes another path of it, so that the gate would
+ * judge one path and a router take another.
+ *
  * The body is streamed. Where a parser has read it before (Express's `json()` mounted first, Fastify), `rawBody`, else `body` is used:
  * mount the gate first when you can, so that its own caps apply.
  *
@@ -88,8 +91,7 @@ async function serve(
   next?: (error?: unknown) => void,
 ): Promise<void> {
   const rewritten = REWRITTEN.test(targetOf(req));
-  // Never past a guard: whatever comes behind one counts on it.
-  if (rewritten && next && gate.handle !== gate.fetch) return next();
+  // Nor does it go on to `next`: a guard may live in `handle`, and what comes behind it counts on it.
   const request = rewritten ? null : toRequest(req, res, parsed);
   if (!request) {
     linger(req, res);

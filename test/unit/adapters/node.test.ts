@@ -466,6 +466,86 @@ describe("hostile requests on a raw socket", () => {
   });
 });
 
+describe("a path that a URL parser makes another one of", () => {
+  const targets = [
+    "/x/../guarded",
+    "/x/%2e%2e/guarded",
+    "/x/%2E./guarded",
+    "/x/.%2e/guarded",
+    "/./guarded",
+    "/guarded/.",
+    "/guarded/%2e",
+    "/x/..",
+    "/x/..?q",
+    "/guarded\\",
+    "/x\\..\\guarded",
+    "\\guarded",
+    "/guarded#",
+    "/x#/guarded",
+    "http://game.example/x/../guarded",
+    "http://game.example\\guarded",
+    "/guar\tded",
+  ];
+
+  it.each([
+    ["a gate", false],
+    ["a guard that lives in handle", true],
+  ])("goes past nothing that is served: %s", async (_name, own) => {
+    const seen: string[] = [];
+    const guard: NodeGate["handle"] = async (request) => {
+      seen.push(request.url);
+      return own ? refusalResponse("REQUEST_DENIED") : null;
+    };
+    const fetch: NodeGate["fetch"] = async (request) => (await guard(request)) ?? refusalResponse("NOT_FOUND");
+    const passed: (string | undefined)[] = [];
+    const handler = toNode({ fetch, handle: guard });
+    const behind = await listen((req, res) =>
+      handler(req, res, () => {
+        passed.push(req.url);
+        res.end("behind the guard");
+      }),
+    );
+    const alone = await listen(toNode({ fetch, handle: guard }));
+    for (const target of targets) {
+      for (const { port } of [behind, alone]) {
+        const { answer } = await raw(port, `GET ${target} HTTP/1.1\r\nHost: game.example\r\nConnection: close\r\n\r\n`);
+        expect([target, answer.slice(0, 12)]).toEqual([target, expect.stringMatching(/^HTTP\/1\.1 40[04]$/)]);
+      }
+    }
+    expect([passed, seen]).toEqual([[], []]);
+    // Every other path does go on.
+    await raw(behind.port, "GET /x/..y/.z/...?../# HTTP/1.1\r\nHost: game.example\r\nConnection: close\r\n\r\n");
+    expect(seen).toEqual(["http://game.example/x/..y/.z/...?../#"]);
+    expect(passed).toEqual(own ? [] : ["/x/..y/.z/...?../#"]);
+  });
+
+  it("is told from every other by what a URL parser does (property)", async () => {
+    const { port } = await listen(toNode(answerWith((request) => Response.json({ path: new URL(request.url).pathname }))));
+    const pieces = ["/", "a", ".", "..", "%2e", "%2E", "\\", "#", "%", "%2f", ";", "~", "{", '"', "|", "^", "%00", "\t"];
+    let seed = 7;
+    const next = (below: number): number => {
+      seed = (seed * 48_271) % 2_147_483_647;
+      return seed % below;
+    };
+    let reached = 0;
+    for (let i = 0; i < 400; i++) {
+      const target = `/${Array.from({ length: next(6) }, () => pieces[next(pieces.length)]).join("")}`;
+      const { answer } = await raw(port, `GET ${target} HTTP/1.1\r\nHost: game.example\r\nConnection: close\r\n\r\n`);
+      if (!answer.startsWith("HTTP/1.1 200")) continue;
+      reached++;
+      const { path } = JSON.parse(answer.slice(answer.indexOf("\r\n\r\n") + 4));
+      // The parser only encoded it.
+      expect([target, decodeSafe(path)]).toEqual([target, decodeSafe(target)]);
+    }
+    expect(reached).toBeGreaterThan(20);
+  });
+});
+
+/** Each valid encoding of one byte taken off. */
+function decodeSafe(text: string): string {
+  return text.replace(/%([\da-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+}
+
 describe("a handler of one's own", () => {
   it("is served as it is, with the peer's address, and never goes on to the next", async () => {
     const handler = toNode(async (request, second) => Response.json({ url: request.url, peer: detectPlatform(request, second).peer }));

@@ -81,9 +81,9 @@ describe("a path that means one thing to a proxy and another to us", () => {
   });
 
   test.each([
-    ["in front of an application it goes on to the application, as any path that is not ours", false, 1],
-    ["past a guard it does not go", true, 0],
-  ])("%s", async (_what, guarded, times) => {
+    ["in front of an application it does not go on to the application, whose guards count on the path", false],
+    ["past a guard it does not go", true],
+  ])("%s", async (_what, guarded) => {
     let went = 0;
     const handler = toNode(guarded ? at.gate.guard(async () => new Response("done")) : at.gate);
     const application = createServer((request, response) => {
@@ -95,8 +95,7 @@ describe("a path that means one thing to a proxy and another to us", () => {
     await new Promise<void>((resolve) => application.listen(0, "127.0.0.1", resolve));
     server.close();
     server = application;
-    await get("/open/../api/scores");
-    expect(went).toBe(times);
+    expect([await get("/open/../api/scores"), went]).toEqual([404, 0]);
   });
 });
 
