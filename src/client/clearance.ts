@@ -150,7 +150,9 @@ export function withClearance(client: Client, options: ClearanceClientOptions = 
     const challenge = await challengeIn(response);
     if (!challenge) return response;
     const retry = again();
+    // Used up or over: the gate says so by asking for its scope again. Where it asks for another scope, this one was never spent.
     if (first) held = held.filter((one) => one !== first);
+    if (first && challenge.scope.some((one) => !first.scope.includes(one))) held.push({ ...first, uses: first.uses + 1 });
     response = await through(armed(retry, await race(obtain(challenge), request.signal)));
     if (await challengeIn(response)) throw refused(await read(response));
     return response;
@@ -187,8 +189,12 @@ function isChallenge(data: object): data is ChallengeAnswer {
   return "challenge_id" in data && "scope" in data && Array.isArray(data.scope);
 }
 
-/** Whether a path pattern of a clearance names this path. The gate decides; this only says whether to try. */
+/**
+ * Whether a path pattern of a clearance names this path. The gate decides; this only says whether to try. A path that routers may read differently is
+ * not tried: the gate asks for another clearance there, or refuses it.
+ */
 function covers(pattern: string, path: string): boolean {
+  if (!/^[\w\-.~!$&'()*+,=:@|[\]/]*$/.test(path) || /\/\/|\.(\/|$)/.test(path)) return false;
   const plain = path.toLowerCase();
   return pattern.endsWith("/*") ? `${plain}/`.startsWith(pattern.slice(0, -1)) : plain === pattern || plain === `${pattern}/`;
 }
