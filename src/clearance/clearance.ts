@@ -1,7 +1,9 @@
 import type { FeatureFactory } from "../gate/types.ts";
+import { ambiguityOf } from "./ambiguity.ts";
 import { createGuard } from "./guard.ts";
 import { mobileRoute } from "./mobile.ts";
 import { settle } from "./options.ts";
+import { allowsAmbiguous } from "./policy.ts";
 import type { ClearanceOptions } from "./types.ts";
 import { verifyRoute } from "./verify.ts";
 
@@ -58,6 +60,11 @@ export function clearance(options: ClearanceOptions): FeatureFactory {
       // Without a sitekey there is no widget to show.
       routes: [verifyRoute(settled, kernel), ...(kernel.options.sitekey ? [mobileRoute(settled, kernel)] : [])],
       limits: settled.limits,
+      screen({ url, headers, method }) {
+        if (kernel.options.mode === "off") return undefined;
+        const detail = ambiguityOf(url, headers.get("host"), (path) => allowsAmbiguous(settled.policy, method, path));
+        return detail && { code: "PATH_AMBIGUOUS", reason: "path_ambiguous", detail };
+      },
       guard: createGuard(settled, kernel),
       reports: settled.counters.reports,
       async report(_request, signal, about, { subjects }) {

@@ -1,8 +1,10 @@
+import type { Mode } from "../gate/types.ts";
 import { assertString } from "../util/assertions.ts";
-import { any, assertOptions, listOf, type Rules, record } from "../util/options.ts";
+import { any, assertOptions, listOf, oneOf, type Rules, record } from "../util/options.ts";
+import { ambiguityOf } from "./ambiguity.ts";
 import { decide } from "./decide.ts";
 import { normalizePath } from "./paths.ts";
-import { matchPolicy, parsePolicy } from "./policy.ts";
+import { allowsAmbiguous, matchPolicy, parsePolicy } from "./policy.ts";
 import { assessRisk, pathPoints } from "./risk.ts";
 import type { Explanation, PolicyDocument, RiskSignals, RiskWeights } from "./types.ts";
 
@@ -12,6 +14,8 @@ export interface Question {
   path: string;
   /** Default `GET`. */
   method?: string;
+  /** The gate's mode. Default `enforce`. */
+  mode?: Mode;
   /** Default: none but the path's own. */
   signals?: Partial<RiskSignals>;
   /** Signals that others may have caused, see `assessRisk`. Default none. */
@@ -25,6 +29,7 @@ export interface Question {
 const RULES: Rules<Question> = {
   path: assertString,
   method: /^[A-Za-z]+$/,
+  mode: oneOf("enforce", "monitor", "off"),
   signals: record(any),
   shared: record(any),
   holds: listOf("string"),
@@ -45,9 +50,15 @@ const RULES: Rules<Question> = {
  */
 export async function explainPolicy(written: PolicyDocument, question: Question): Promise<Explanation> {
   assertOptions("explainPolicy", question, RULES, "", "path");
-  const { path, method = "GET", signals = {}, shared, holds = [], weights } = question;
-  const entry = await matchPolicy(parsePolicy(written), method, path, (name) => holds.includes(name));
-  const plain = normalizePath(path);
+  const { path: asked, method = "GET", mode: own = "enforce", signals = {}, shared, holds = [], weights } = question;
+  const policy = parsePolicy(written);
+  const [path = ""] = asked.split("?", 1);
+  const ambiguous =
+    own === "off" ? undefined : ambiguityOf(`http://localhost${asked}`, null, (text) => allowsAmbiguous(policy, method, text));
+  const entry = await matchPolicy(policy, method, path, (name) => holds.includes(name));
   const risk = assessRisk({ sensitivePath: pathPoints(path, entry), ...signals }, weights, shared);
-  return { path: plain, kind: entry.kind, entry, risk, decision: decide(entry, risk.band) };
+  const [decision, mode] = ambiguous
+    ? (["deny", "enforce"] as const)
+    : [decide(entry, risk.band), own === "off" ? own : (entry.mode ?? own)];
+  return { path: normalizePath(path), ambiguous, kind: entry.kind, entry, risk, decision, mode };
 }

@@ -6,8 +6,10 @@ import { refusalResponse } from "../http/index.ts";
 import { type ChallengeAnswer, CLEARANCE_HEADER, HEADER, type PublicCode, REQUEST_ID_HEADER } from "../protocol.ts";
 import { type Quota, rateKey, usesKey } from "../store/index.ts";
 import { randomId } from "../util/random.ts";
+import { pathTextOf } from "./ambiguity.ts";
 import { askCondition } from "./conditions.ts";
 import { decide, edgeSignals, nameOf } from "./decide.ts";
+import { methodsOf } from "./methods.ts";
 import type { Settled } from "./options.ts";
 import { normalizePath } from "./paths.ts";
 import { matchPolicy, unmatched } from "./policy.ts";
@@ -36,10 +38,16 @@ export function createGuard(settled: Settled, kernel: Kernel): (request: Request
   const { options, clock, store, random } = kernel;
 
   return async (request, context) => {
-    const path = new URL(request.url).pathname;
+    // Who turns the gate off wants it off, whatever a policy says: nothing of the request is looked at.
+    if (options.mode === "off") return vouch({ dryRun: true });
+    const path = pathTextOf(request.url) ?? "/";
     const entry = await entryOf(request, path, context);
-    // Who turns the gate off wants it off, whatever a policy says.
-    const mode = options.mode === "off" ? "off" : (entry.mode ?? options.mode);
+    if (!entry) {
+      const [code, detail] = ["PATH_AMBIGUOUS", "limits"] as const;
+      context.emit("high_risk_api_blocked", { outcome: "deny", reason: "path_ambiguous", code, detail });
+      return { ok: false, code, response: refusalResponse(code) };
+    }
+    const mode = entry.mode ?? options.mode;
     const limits = fitting(entry.limits);
     if (entry.kind === "never" || mode === "off") return vouch({ limits, dryRun: mode === "off" && entry.kind !== "never" });
     try {
@@ -153,11 +161,14 @@ export function createGuard(settled: Settled, kernel: Kernel): (request: Request
     });
   }
 
-  async function entryOf(request: Request, path: string, { options: asked }: GuardContext): Promise<PolicyEntry> {
-    const entry = await matchPolicy(policy, methodsOf(request), path, (name) => {
+  /** Undefined: the path has readings under so many entries that their limits do not fit into one spend, and one of them would not be charged. */
+  async function entryOf(request: Request, path: string, { options: asked }: GuardContext): Promise<PolicyEntry | undefined> {
+    const methods = (named: readonly string[]): Promise<readonly string[]> => methodsOf(request, named);
+    const entry = await matchPolicy(policy, methods, path, (name) => {
       const condition = given.when?.[name];
       return condition !== undefined && askCondition(condition, request);
     });
+    if (fitting(["clearance.tight", ...entry.limits]).length <= entry.limits.length) return undefined;
     if (asked.scope === undefined) return entry;
     // The program names the clearance that it wants: then no list of paths may open the route, nor an entry's mode.
     const scope = normalizePath(asked.scope);
@@ -247,13 +258,6 @@ interface Case {
   entry: PolicyEntry;
   mode: Mode;
   limits: readonly string[];
-}
-
-/** Every method that somebody behind us may take a request for: some frameworks believe a header or the query. */
-function methodsOf({ method, headers, url }: Request): readonly string[] {
-  const claimed = ["x-http-method-override", "x-http-method", "x-method-override"].map((name) => headers.get(name));
-  if (url.includes("?") && !/^(GET|HEAD)$/.test(method)) claimed.push(...new URL(url).searchParams.getAll("_method"));
-  return [method, ...claimed.filter((one) => one !== null)];
 }
 
 /** Gives back what was spent, at most once, and never throws: best effort. */

@@ -4,6 +4,7 @@
  * @module
  */
 
+export type { Ambiguity } from "./ambiguity.ts";
 export { clearance } from "./clearance.ts";
 export { exampleLimits, examplePolicy } from "./example-policy.ts";
 export { explainPolicy, type Question } from "./explain.ts";

@@ -1,9 +1,8 @@
 import * as z from "zod/mini";
-import { encodeBase64url } from "../util/base64url.ts";
-import { utf8 } from "../util/bytes.ts";
-import { sha256Sync } from "../util/sha256.ts";
-import { matchesPath, normalizePath, readingsOf } from "./paths.ts";
+import { rowOf } from "./ambiguity.ts";
+import { decode, matchesLetter, matchesPath, normalizePath, type Reading, readingsOf } from "./paths.ts";
 import { describeIssue } from "./problems.ts";
+import { byStrictness, type Found, scopeOf, strictestOf } from "./strictest.ts";
 import type { Policy, PolicyEntry, PolicyKind } from "./types.ts";
 
 const pathSchema = z.string().check(z.minLength(1), z.maxLength(256), z.regex(/^\/[^\s?#%;\\*]*\*?$/));
@@ -24,6 +23,7 @@ const entrySchema = z.strictObject({
   bind_ip: z.optional(z.boolean()),
   limits: z.optional(names),
   risk: z.optional(z.int().check(z.minimum(0), z.maximum(100))),
+  ambiguous: z.optional(z.literal("allow")),
 });
 const listSchema = z.optional(z.array(z.union([pathSchema, entrySchema])).check(z.maxLength(500)));
 
@@ -43,20 +43,15 @@ const LISTS = [
   ["never_require_clearance", "never"],
 ] as const;
 
-/** The stricter first. */
-const STRICTNESS: readonly PolicyKind[] = ["always", "risk", "unmatched", "never"];
-
 /** What an entry asks that does not say so itself; also what a path gets that no entry names. */
 const DEFAULT_TTL = 900;
 const DEFAULT_USES = 20;
-/** Characters. */
-const MAX_SCOPE = 256;
 
 /**
  * Checks a policy and puts its entries into the order in which they are asked: the most specific path first (a whole path before a pattern,
  * a longer pattern before a shorter, one with a method or a condition before one without), of equals the strictest.
  *
- * @throws {TypeError} what is wrong and where; a path that is written in a way that no request is compared with (`%`, `?`, `*` inside)
+ * @throws {TypeError} what is wrong and where; a path that is written in a way that no request is compared with (`%`, `?`, `..`, `*` inside)
  *
  * @example
  * ```ts
@@ -71,7 +66,7 @@ export function parsePolicy(written: unknown): Policy {
   const entries = LISTS.flatMap(([list, kind]) =>
     (parsed.data[list] ?? []).map((entry) => entryOf(kind, typeof entry === "string" ? { path: entry } : entry)),
   );
-  entries.sort((a, b) => specificity(b) - specificity(a) || STRICTNESS.indexOf(a.kind) - STRICTNESS.indexOf(b.kind));
+  entries.sort((a, b) => specificity(b) - specificity(a) || byStrictness(a, b));
   const twins = new Set<string>();
   for (const { kind, path, methods, when } of entries) {
     const twin = JSON.stringify([kind, path, methods, when]);
@@ -81,82 +76,90 @@ export function parsePolicy(written: unknown): Policy {
   return { entries, conditions: [...new Set(entries.flatMap(({ when }) => when ?? []))] };
 }
 
+/** The methods of a request: the one that it has, or all that somebody behind us may take it for, asked only where the policy tells methods apart. */
+export type Methods = string | readonly string[] | ((named: readonly string[]) => Promise<readonly string[]>);
+
+/** Asks a condition by its name, once a request; undefined: it failed to answer. */
+type Ask = (condition: string) => Promise<boolean | undefined>;
+
 /**
  * The entry that a request falls under; of kind `unmatched` where none names it. All readings of its path count (and every method that it claims), so that
  * a path which one router reads as `/health` and another as `/api/payment` is never free: where they fall under different entries, the answer is the
  * strictest of each entry's terms, under a scope of its own. A condition that fails to answer holds where that is stricter.
  *
- * @param method one, or all that somebody behind us may take it for
- * @param path as in the request's URL, not decoded
+ * @param path as in the request's URL, not decoded; `ambiguityOf` has seen it
  * @param holds whether a condition (`when`) is true of the request
  */
 export async function matchPolicy(
   { entries }: Policy,
-  method: string | readonly string[],
+  methods: Methods,
   path: string,
   holds: (condition: string) => boolean | Promise<boolean>,
 ): Promise<PolicyEntry> {
-  const readings = readingsOf(path);
-  // Whoever writes a path that cannot be read is treated as if it were the strictest we have.
-  if (!readings) return entries.find(({ kind }) => kind === "always") ?? unmatched(normalizePath(path));
-  const answers: Answers = new Map();
-  const found = new Set<PolicyEntry | undefined>();
-  // HEAD is GET without the body: the work behind it is the same.
-  for (const one of new Set([method].flat().map((verb) => verb.toUpperCase().replace(/^HEAD$/, "GET")))) {
-    for (const reading of readings) {
-      let entry = firstMatch(entries, one, reading, answers);
-      while (typeof entry === "string") {
-        const condition = entry;
-        answers.set(condition, await settled(() => holds(condition)));
-        entry = firstMatch(entries, one, reading, answers);
+  const plain = normalizePath(path);
+  const readings = rowOf(path, () => true) ? undefined : readingsOf(path);
+  // A path that the table refuses does not get here. Nothing is guessed of one that does all the same: it falls under everything.
+  if (!readings) return strictestOf([{ entry: unmatched(plain), plain }, ...entries.map((entry) => ({ entry, plain }))]);
+  const candidates = readings.map((reading) => {
+    // A pattern holds the path above it too, where that is stricter: `/api/payment/*` guards `/api/payment`, but `/health/*` does not free `/health`.
+    const under = entries.filter(({ path: pattern, kind }) => matchesPath(pattern, reading.plain, kind !== "never"));
+    return { reading, under };
+  });
+  const named = [...new Set(candidates.flatMap(({ under }) => under.flatMap((entry) => entry.methods)))];
+  const claimed = typeof methods !== "function" ? [methods].flat() : named.length > 0 ? await methods(named) : [""];
+  const answers = new Map<string, boolean | undefined>();
+  const ask: Ask = async (condition) => {
+    if (!answers.has(condition)) answers.set(condition, await settled(() => holds(condition)));
+    return answers.get(condition);
+  };
+  const found: Found[] = [];
+  let none: PolicyEntry | undefined;
+  for (const verb of new Set(claimed.map(verbOf))) {
+    for (const { reading, under } of candidates) {
+      const all = await entriesOf(under, verb, reading, ask);
+      if (all.length === 0) {
+        none ??= unmatched(plain);
+        all.push(none);
       }
-      found.add(entry);
+      found.push(...all.map((entry) => ({ entry, plain: reading.plain })));
     }
   }
-  const [only] = found;
-  return (found.size === 1 && only) || strictestOf([...found], normalizePath(path));
+  const [first, ...rest] = found;
+  return first ? strictestOf([first, ...rest]) : unmatched(plain);
 }
 
-/** What conditions said, as far as they were asked; undefined: no answer. */
-type Answers = Map<string, boolean | undefined>;
+/**
+ * Whether an entry of the policy lets `%2F` or `;` stand in a path: the entry's own path comes before them, and a path that is free stays so in every reading.
+ *
+ * @param path as in the request's URL, not decoded
+ */
+export function allowsAmbiguous({ entries }: Policy, method: string, path: string): boolean {
+  const at = path.search(/%2f|%3b|;/i);
+  const head = decode(path.slice(0, at))?.toLowerCase();
+  return entries.some(({ ambiguous, kind, methods, path: pattern }) => {
+    if (at < 0 || !ambiguous || (methods.length > 0 && !methods.includes(verbOf(method)))) return false;
+    const fixed = pattern.replace(/\/\*$/, "");
+    const below = pattern !== fixed && head?.startsWith(`${fixed}/`);
+    if (!below && !(head === fixed && !path.startsWith("%2", at))) return false;
+    return kind !== "never" || (readingsOf(path)?.every(({ plain }) => matchesPath(pattern, plain, false)) ?? false);
+  });
+}
 
-/** The entry; or the name of a condition that has to be asked first. */
-function firstMatch(entries: readonly PolicyEntry[], verb: string, path: string, answers: Answers): PolicyEntry | string | undefined {
-  for (const entry of entries) {
+/**
+ * The entries that a reading may fall under. The most specific one alone, where every router takes the reading to it. Else also the next one, and the next:
+ * `/api/payment/STATUS` is `/api/payment/status` to some routers, and to the others what `/api/payment/*` names.
+ */
+async function entriesOf(candidates: readonly PolicyEntry[], verb: string, reading: Reading, ask: Ask): Promise<PolicyEntry[]> {
+  const found: PolicyEntry[] = [];
+  for (const entry of candidates) {
     const { kind, methods, when } = entry;
-    // A pattern holds the path above it too, where that is stricter: `/api/payment/*` guards `/api/payment`, but `/health/*` does not free `/health`.
-    if (!matchesPath(entry.path, path, kind !== "never") || (methods.length > 0 && !methods.includes(verb))) continue;
-    if (when !== undefined && !answers.has(when)) return when;
-    if (when === undefined || (answers.get(when) ?? kind !== "never")) return entry;
+    if (methods.length > 0 && !methods.includes(verb)) continue;
+    const holds = when === undefined || (await ask(when));
+    if (!(holds ?? kind !== "never")) continue;
+    found.push(entry);
+    if (holds === true && matchesLetter(entry.written, reading)) break;
   }
-  return undefined;
-}
-
-/** The strictest of all terms. @param found undefined: a reading that no entry names */
-function strictestOf(found: readonly (PolicyEntry | undefined)[], path: string): PolicyEntry {
-  const named = found.filter((entry) => entry !== undefined);
-  const asking = named.filter(({ kind }) => kind !== "never");
-  const open = found.includes(undefined);
-  const base = asking[0] ?? (open ? undefined : named[0]) ?? unmatched(path);
-  const all = asking.length > 0 ? asking : [base];
-  const ages = all.flatMap(({ maxAge }) => maxAge ?? []);
-  const points = all.flatMap(({ risk }) => risk ?? []);
-  const modes = all.map(({ mode }) => mode);
-  const watched = !open && modes.every((mode) => mode === "monitor" || mode === "off");
-  return {
-    ...base,
-    kind: all.some(({ kind }) => kind === "always") ? "always" : base.kind,
-    // Of none of the entries alone: a clearance for one must not open what another router takes for the other.
-    scope: all.length > 1 ? scopeOf(all.map(({ scope }) => scope).join(" ")) : base.scope,
-    ttl: Math.min(...all.map(({ ttl }) => ttl)),
-    maxUses: Math.min(...all.map(({ maxUses }) => maxUses)),
-    maxAge: ages.length > 0 ? Math.min(...ages) : undefined,
-    mode: watched ? (modes.includes("monitor") ? "monitor" : "off") : modes.includes("enforce") ? "enforce" : undefined,
-    highRisk: all.every(({ highRisk }) => highRisk === base.highRisk) ? base.highRisk : "deny",
-    bindIp: all.some(({ bindIp }) => bindIp),
-    limits: [...new Set(named.flatMap(({ limits }) => limits))],
-    risk: points.length > 0 ? Math.max(...points) : undefined,
-  };
+  return found;
 }
 
 function entryOf(kind: PolicyKind, written: z.infer<typeof entrySchema>): PolicyEntry {
@@ -171,16 +174,20 @@ function entryOf(kind: PolicyKind, written: z.infer<typeof entrySchema>): Policy
     bind_ip = false,
     limits = [],
     risk,
+    ambiguous,
   } = written;
-  const path = normalizePath(written.path);
-  if (written.path.includes("*") && !written.path.endsWith("/*"))
+  // Requests come in NFC from nearly everywhere.
+  const text = written.path.normalize("NFC");
+  const path = normalizePath(text);
+  if (text.includes("*") && !text.endsWith("/*"))
     throw new TypeError(`Invalid policy: "${written.path}": "*" stands for whole segments at the end`);
+  if (/\/\.{1,2}(\/|$)/.test(text))
+    throw new TypeError(`Invalid policy: "${written.path}": no request with a dot segment gets as far as a policy`);
   return {
     kind,
     path,
-    methods: (typeof method === "string" ? [method] : (method ?? [])).map((one) =>
-      one.toUpperCase() === "HEAD" ? "GET" : one.toUpperCase(),
-    ),
+    written: text.replace(/\/+/g, "/"),
+    methods: [method ?? []].flat().map(verbOf),
     scope: normalizePath(written.scope ?? written.path),
     ttl,
     maxUses: max_uses,
@@ -192,17 +199,18 @@ function entryOf(kind: PolicyKind, written: z.infer<typeof entrySchema>): Policy
     bindIp: bind_ip,
     limits,
     risk,
+    ambiguous: ambiguous === "allow",
   };
+}
+
+/** HEAD is GET without the body: the work behind it is the same. */
+function verbOf(method: string): string {
+  return method.toUpperCase().replace(/^HEAD$/, "GET");
 }
 
 /** What a path gets that the policy does not name. Its own path is its scope: a clearance for it opens nothing else. */
 export function unmatched(path: string): PolicyEntry {
-  return { ...entryOf("unmatched", { path: "/" }), path, scope: scopeOf(path), action: actionOf(path) };
-}
-
-/** A scope has to fit into a token, whatever path a stranger asks for. */
-function scopeOf(text: string): string {
-  return text.length <= MAX_SCOPE ? text : `${text.slice(0, MAX_SCOPE)}#${encodeBase64url(sha256Sync(utf8(text)))}`;
+  return { ...entryOf("unmatched", { path: "/" }), path, written: path, scope: scopeOf(path), action: actionOf(path) };
 }
 
 /** A Turnstile action out of a path: `/api/payment/*` is `payment`. */

@@ -32,14 +32,16 @@ const SENSITIVE: readonly (readonly [RegExp, number])[] = [
 /** Points from which each band begins. */
 const BANDS = { limit: 30, challenge: 50, deny: 80 } as const;
 
-/** What a path has that cannot be read. */
-const UNREADABLE: readonly string[] = ["/payment"];
-
 /** The points of an entry's path: its own `risk`, else by what it is called, in whichever reading that is the most. */
 export function pathPoints(path: string, entry?: PolicyEntry): number {
   if (entry?.risk !== undefined) return entry.risk;
-  const readings = readingsOf(path) ?? UNREADABLE;
-  return Math.max(...readings.map((reading) => SENSITIVE.find(([pattern]) => pattern.test(reading))?.[1] ?? 0));
+  // Of a path that nobody can read: as the most sensitive one.
+  return Math.max(...(readingsOf(path)?.map(({ plain }) => plain) ?? ["/payment"]).map(pointsOf));
+}
+
+/** The points of a normalised path by what it is called. */
+export function pointsOf(path: string): number {
+  return SENSITIVE.find(([pattern]) => pattern.test(path))?.[1] ?? 0;
 }
 
 /**

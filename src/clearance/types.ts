@@ -1,5 +1,6 @@
-import type { GuardContext, Signals } from "../gate/types.ts";
+import type { GuardContext, Mode, Signals } from "../gate/types.ts";
 import type { LimitRule } from "../limits/types.ts";
+import type { Ambiguity } from "./ambiguity.ts";
 
 /** What happens to a request whose risk is in a band. */
 export type Decision = "allow" | "limit" | "challenge" | "deny" | "cool_down" | "step_up";
@@ -43,8 +44,14 @@ export interface PolicyEntryDocument {
   bind_ip?: boolean;
   /** Names of limits (of the gate) that are charged with each request. */
   limits?: readonly string[];
-  /** Points that the path itself adds to the risk. Default by `sensitivePaths` of the weights. */
+  /** Points that the path itself adds to the risk. Default by what the path is called, see `assessRisk`. */
   risk?: number;
+  /**
+   * Lets `%2F` and `;` stand in a path below this entry's (`/projects/group%2Fname/issues`). Then all readings of the path count, and the strictest answer
+   * wins; under a `never` entry all readings must stay below it. Default: such a path is refused with 400 `PATH_AMBIGUOUS`, as every other is that routers
+   * read differently and that no entry can allow.
+   */
+  ambiguous?: "allow";
 }
 
 /** One entry, checked and with its defaults. */
@@ -52,6 +59,8 @@ export interface PolicyEntry {
   kind: PolicyKind;
   /** Normalised. */
   path: string;
+  /** The path as its author wrote it: its letter case and a slash at its end are kept, for routers compare to the letter. */
+  written: string;
   /** Upper case; empty: every method. */
   methods: readonly string[];
   scope: string;
@@ -67,6 +76,7 @@ export interface PolicyEntry {
   bindIp: boolean;
   limits: readonly string[];
   risk: number | undefined;
+  ambiguous: boolean;
 }
 
 /** A checked policy. */
@@ -139,11 +149,19 @@ export interface Risk {
 export interface Explanation {
   /** As compared. */
   path: string;
+  /**
+   * Why the path is refused with 400 `PATH_AMBIGUOUS` before the policy is asked: `length`, `percent_encoding`, `control_character`, `double_encoding`,
+   * `dot_segment`, `backslash`, `encoded_slash`, `semicolon`, or `url` for what a URL parser makes another path of. Undefined: it is not; `decision` is then
+   * the policy's.
+   */
+  ambiguous: Ambiguity | undefined;
   kind: PolicyKind;
   /** The entry, or what an unmatched path gets. */
   entry: PolicyEntry;
   risk: Risk;
   decision: Decision;
+  /** The mode under which the decision is carried out: `monitor` lets the request through and tells of it, `off` lets it through. */
+  mode: Mode;
 }
 
 /** Options of `clearance`. */

@@ -100,6 +100,7 @@ export const FEATURE_KEYS: readonly (keyof Feature)[] = [
   "actions",
   "limits",
   "jobs",
+  "screen",
   "guard",
   "report",
   "reports",

@@ -65,9 +65,10 @@ describe("a protected request", () => {
   it("a clearance for one path is refused on another, however that is spelled", async () => {
     const { call, clear, through } = api();
     const { app_clearance_token: token } = await clear("/v1/many");
-    for (const path of ["/v1/payment/charge", "/v1/many/../payment/charge", "/v1/many%2f..%2fpayment/charge", "/v1/otp"]) {
+    for (const path of ["/v1/payment/charge", "/v1/many/../payment/charge", "/v1//PAYMENT/charge", "/v1/p%61yment/charge", "/v1/otp"]) {
       expect(await errorOf(await call(path, { clearance: token }))).toEqual([403, "TURNSTILE_REQUIRED"]);
     }
+    expect(await errorOf(await call("/v1/many%2f..%2fpayment/charge", { clearance: token }))).toEqual([400, "PATH_AMBIGUOUS"]);
     expect(through).toEqual([]);
     expect((await call("/v1/many", { clearance: token })).status).toBe(200);
   });
