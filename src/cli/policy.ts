@@ -1,7 +1,9 @@
 import { readFileSync } from "node:fs";
 import { exit, stderr, stdout } from "node:process";
 import { parseArgs } from "node:util";
-import { explainPolicy, type PolicyDocument, parsePolicy, type RiskSignals } from "../clearance/index.ts";
+import { type Explanation, explainPolicy, type PolicyDocument, parsePolicy, type RiskSignals } from "../clearance/index.ts";
+
+const modes = ["enforce", "monitor", "off"] as const;
 
 /** `gatepass policy check FILE [METHOD] PATH...`: whether a policy is one, and what requests would get. */
 export async function runPolicy(args: string[]): Promise<void> {
@@ -20,10 +22,13 @@ async function report(args: string[]): Promise<string> {
     options: {
       signals: { type: "string", default: "{}" },
       holds: { type: "string", multiple: true, default: [] },
+      mode: { type: "string", default: "enforce" },
       json: { type: "boolean", default: false },
     },
   });
   const [verb, file, ...words] = positionals;
+  const mode = modes.find((one) => one === values.mode);
+  if (!mode) throw new Error(`--mode: expected one of ${modes.join(", ")}`);
   if (verb !== "check" || file === undefined) throw new Error("expected: gatepass policy check FILE [[METHOD] PATH ...]");
   const document: PolicyDocument = JSON.parse(readFileSync(file, "utf8"));
   const { entries } = parsePolicy(document);
@@ -38,15 +43,22 @@ async function report(args: string[]): Promise<string> {
     answers.push({
       method: method ?? "GET",
       asked: word,
-      ...(await explainPolicy(document, { method: method ?? "GET", path: word, signals, holds: values.holds })),
+      ...(await explainPolicy(document, { method: method ?? "GET", path: word, signals, holds: values.holds, mode })),
     });
     method = undefined;
   }
   if (values.json) return `${JSON.stringify({ entries: entries.length, answers }, null, 2)}\n`;
-  const lines = answers.map(({ method: verb, asked, kind, decision, entry, risk }) => {
-    const why = risk.reasons.map(({ signal, points }) => `${signal} ${points}`).join(", ") || "no signals";
-    const clearance = decision === "challenge" ? `; scope ${entry.scope}, ${entry.maxUses} uses, ${entry.ttl} s` : "";
-    return `${verb} ${asked}: ${decision} (${kind === "unmatched" ? "in no list" : `${kind}: ${entry.path}`}; risk ${risk.score}: ${why}${clearance})\n`;
-  });
-  return `The policy is valid: ${entries.length} entries\n${lines.join("")}`;
+  return `The policy is valid: ${entries.length} entries\n${answers.map(lineOf).join("")}`;
+}
+
+function lineOf({ method, asked, ambiguous, kind, decision, entry, risk, mode }: Explanation & { method: string; asked: string }): string {
+  if (ambiguous) return `${method} ${asked}: refused, 400 PATH_AMBIGUOUS (${ambiguous.replaceAll("_", " ")})\n`;
+  const why = risk.reasons.map(({ signal, points }) => `${signal} ${points}`).join(", ") || "no signals";
+  const clearance = decision === "challenge" ? `; scope ${entry.scope}, ${entry.maxUses} uses, ${entry.ttl} s` : "";
+  const watched =
+    mode === "enforce" || decision === "allow"
+      ? ""
+      : `; mode: ${mode}, so that it goes through${mode === "monitor" ? " with an event" : ""}`;
+  const where = kind === "unmatched" ? "in no list" : `${kind}: ${entry.path}`;
+  return `${method} ${asked}: ${decision} (${where}; risk ${risk.score}: ${why}${clearance}${watched})\n`;
 }

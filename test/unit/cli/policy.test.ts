@@ -37,6 +37,60 @@ describe("gatepass policy check", () => {
     expect(status).toBe(0);
   });
 
+  it("says which paths are refused before the policy is asked, and why", () => {
+    const paths = [
+      "/api/payment/42%0a",
+      "/health/%2e%2e/x",
+      "/api/payment/%ff",
+      "/a%2Fb",
+      "/a;b",
+      "/a%252fb",
+      "/a%5Cb",
+      "/a b",
+      "/x?q=%00",
+    ];
+    const { stdout, status } = run(examplePolicy, ...paths);
+    expect([status, ...stdout.split("\n").slice(1, -1)]).toEqual([
+      0,
+      "GET /api/payment/42%0a: refused, 400 PATH_AMBIGUOUS (control character)",
+      "GET /health/%2e%2e/x: refused, 400 PATH_AMBIGUOUS (dot segment)",
+      "GET /api/payment/%ff: refused, 400 PATH_AMBIGUOUS (percent encoding)",
+      "GET /a%2Fb: refused, 400 PATH_AMBIGUOUS (encoded slash)",
+      "GET /a;b: refused, 400 PATH_AMBIGUOUS (semicolon)",
+      "GET /a%252fb: refused, 400 PATH_AMBIGUOUS (double encoding)",
+      "GET /a%5Cb: refused, 400 PATH_AMBIGUOUS (backslash)",
+      "GET /a b: refused, 400 PATH_AMBIGUOUS (url)",
+      "GET /x?q=%00: allow (in no list; risk 0: no signals)",
+    ]);
+    const allowed = { risk_based: [{ path: "/projects/*", ambiguous: "allow" }] };
+    expect(run(allowed, "/projects/a%2Fb").stdout).toContain("/projects/a%2Fb: allow (risk: /projects/*;");
+  });
+
+  it("says what the modes make of it: of the entry, and of the gate", () => {
+    const policy = {
+      always_require_clearance: [
+        "/on",
+        { path: "/watched", mode: "monitor" },
+        { path: "/off", mode: "off" },
+        { path: "/kept", mode: "enforce" },
+      ],
+    };
+    const asked = ["/on", "/watched", "/off", "/kept", "/kept%00"];
+    const said = (...args: string[]): string[] =>
+      run(policy, ...asked, ...args)
+        .stdout.split("\n")
+        .slice(1, -1)
+        .map((line) => line.replace(/.*(refused|through with an event|through(?=\))).*/, "$1").replace(/.*: challenge \(.*/, "challenge"));
+    expect(said()).toEqual(["challenge", "through with an event", "through", "challenge", "refused"]);
+    expect(said("--mode", "monitor")).toEqual(["through with an event", "through with an event", "through", "challenge", "refused"]);
+    expect(said("--mode", "off")).toEqual(["through", "through", "through", "through", "through"]);
+    expect(run(policy, "/on", "--mode", "enfroce").status).toBe(2);
+    expect(JSON.parse(run(policy, "/watched", "/kept%00", "--json").stdout).answers).toMatchObject([
+      { mode: "monitor", decision: "challenge" },
+      { mode: "enforce", decision: "deny", ambiguous: "control_character" },
+    ]);
+  });
+
   it("tells the same as JSON", () => {
     const { stdout } = run(examplePolicy, "/x", "--json");
     expect(JSON.parse(stdout)).toMatchObject({
