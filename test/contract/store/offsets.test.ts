@@ -17,7 +17,7 @@ import { describeWith, hasRedis, postgresFolder } from "../../helpers/backends.t
 import { startPostgres } from "../../helpers/postgres.ts";
 import { startRedis } from "../../helpers/redis.ts";
 import { startWorkerd } from "../../helpers/workerd.ts";
-import { afterRevocation, bothInTurn, findExcess, isRight, MOST, type OpenStore, USES, visit } from "./offsets/visitor.ts";
+import { afterRevocation, bothInTurn, findExcess, isRight, MOST, type OpenStore, TOLERANCE, USES, visit } from "./offsets/visitor.ts";
 
 const HOUR = 3600;
 const TIME = 300_000;
@@ -85,6 +85,7 @@ describe("one file of SQLite", () => {
     [-MOST, 0],
     [-MOST, -1],
     [-1300, -1300],
+    [-4, -5],
   ])(
     "two processes that write at the same time, %i and %i s wrong: never more than one solve has",
     async (...offsets) => {
@@ -98,7 +99,9 @@ describe("one file of SQLite", () => {
       const alone = [];
       for (const offset of offsets) alone.push(await run(offset));
       const tallies: { writes: number; rows: number; cleared: number }[] = [...together, ...alone].map(({ stdout }) => JSON.parse(stdout));
-      expect(tallies.reduce((sum, { writes }) => sum + writes, 0)).toBe(USES);
+      // A process that is behind refuses a solve from its future.
+      const some = offsets.some((offset) => offset >= -TOLERANCE);
+      expect(tallies.reduce((sum, { writes }) => sum + writes, 0)).toBe(some ? USES : 0);
     },
     TIME,
   );
