@@ -36,9 +36,9 @@ describe("brotli budgets, per import", () => {
   it("createTurnstile: 2.2 kB", async () => {
     expect(await bytes("{ createTurnstile }", "gatepass/turnstile")).toBeLessThanOrEqual(2_200);
   });
-  it("the gate kernel: 21.4 kB beyond tokens and Turnstile", async () => {
+  it("the gate kernel: 21.6 kB beyond tokens and Turnstile", async () => {
     const base = (await bytes("{ createTokens }", "gatepass/tokens")) + (await bytes("{ createTurnstile }", "gatepass/turnstile"));
-    expect((await bytes("{ createGate }", "gatepass")) - base).toBeLessThanOrEqual(21_400);
+    expect((await bytes("{ createGate }", "gatepass")) - base).toBeLessThanOrEqual(21_600);
   });
   it("the whole server entry: 32.6 kB (the goal is 28)", async () => {
     expect(await bytes("*", "gatepass")).toBeLessThanOrEqual(32_600);
