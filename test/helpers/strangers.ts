@@ -70,7 +70,12 @@ export function strangers(store: Store, options: Partial<GateOptions> & { clock?
     identify: (request) => {
       const name = request.headers.get("x-test-user");
       return name
-        ? { user: name, account: name, email: `${name}@example.org`, phone: `+49 30 ${1_000_000 + Number(name.replace(/\D/g, ""))}` }
+        ? {
+            user: name,
+            account: name,
+            email: `${name}@example.org`,
+            phone: `+49 30 ${name.length}${100_000 + Number(name.replace(/\D/g, ""))}`,
+          }
         : {};
     },
     session: { actions: ["score_submit"] },
