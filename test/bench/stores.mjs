@@ -11,6 +11,7 @@ if (spawnSync("redis-server", ["--version"]).status === 0) {
   bench("memory of Redis", "stores/redis-memory.mjs");
   bench("Upstash over REST", "stores/upstash.mjs");
   bench("what a protected write is charged for", "stores/costs.mjs");
+  run("what strangers leave in a store", process.execPath, ["--expose-gc", "test/bench/stores/strangers.mjs"]);
 } else console.error("!!! SKIPPED: Redis is not installed !!!");
 bench("ranks of a large board", "stores/boards.mjs", process.argv.slice(2));
 bench("shards of a Durable Object store", "durable-objects.mjs");
