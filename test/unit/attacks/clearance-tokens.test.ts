@@ -327,7 +327,9 @@ test("without a device id a request that is sent again from other networks passe
   expect(await send("203.0.113.7", "one")).toBe(200);
   for (const from of ["198.51.100.7", "192.0.2.7", "2001:db8::7", "unknown"]) expect([from, await send(from, "one")]).toEqual([from, 409]);
   // What is no repeat passes from there, and the clearance has lost no use by the others.
-  expect([await send("198.51.100.7", "two"), await send("198.51.100.7", "three"), await send("198.51.100.7", "four")]).toEqual([200, 200, 403]);
+  expect([await send("198.51.100.7", "two"), await send("198.51.100.7", "three"), await send("198.51.100.7", "four")]).toEqual([
+    200, 200, 403,
+  ]);
   // Another clearance of the same network does not make the id new.
   const { app_clearance_token: next } = await clear("/v1/many", asked);
   expect([await send("192.0.2.7", "one", next), await send("192.0.2.7", "five", next)]).toEqual([409, 200]);
