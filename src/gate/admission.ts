@@ -174,7 +174,7 @@ export function createAdmission(house: Gatehouse): (visit: Visit, options: Admit
       once = claims.uses === 1;
       if (cost > claims.uses) refused = await fail("SESSION_EXHAUSTED", "full");
       const { jti, uses, key } = claims;
-      refused ??= await charge(rules, cost > uses ? [] : sessions.uses(claims, uses, cost, claims.deg), jti, key);
+      refused ??= await charge(rules, cost > uses ? [] : sessions.uses(claims, uses, cost, claims.deg), paying(jti, claims.deg), key);
     } else if (bySession && fresh) {
       // Two spends: the limits, so that nobody makes us ask Cloudflare without end; then, with the answer, the token's one use.
       refused = await pay(rules);
@@ -190,7 +190,7 @@ export function createAdmission(house: Gatehouse): (visit: Visit, options: Admit
         // All of its counter: neither a second write nor a session is to be had beside it for the price of one.
         const all = Math.max(1, cost);
         const more = rulesFor({ ...subjects, ...who }).filter(({ quota }) => !rules.some((rule) => rule.quota.key === quota.key));
-        refused = await charge(more, sessions.uses(solve, all, all, solve.degraded), solve.jti);
+        refused = await charge(more, sessions.uses(solve, all, all, solve.degraded), paying(solve.jti, solve.degraded));
       } else if (enforced && solve) {
         // Nobody could tell whether the token was good: the attempt does not count. The breaker limits how often Cloudflare is asked meanwhile.
         if (solve.retryable) await till.undo(true);
@@ -217,6 +217,14 @@ export function createAdmission(house: Gatehouse): (visit: Visit, options: Admit
       undo: (rates) => till.undo(rates),
     };
   }
+}
+
+/**
+ * Who pays for a call's id. A solve that nobody could check pays nothing that lasts: while the provider is down any text is a solve, and an id for each
+ * would fill a store with keys that it must not forget. The board alone then recognises a repeat.
+ */
+function paying(jti: string, unchecked: boolean | undefined): string | undefined {
+  return unchecked ? undefined : jti;
 }
 
 /** @throws {TypeError} {RangeError} the program asks for what can never be */

@@ -73,8 +73,14 @@ describe("junk of strangers leaves nothing that a store must not forget", () => 
       const from = addressOf(i);
       const { sessionToken } = await (await at.send(from, "POST", "/session", { turnstileToken: `junk-${i}` })).json();
       const bearer = { authorization: `Bearer ${sessionToken}` };
-      const writes = [1, 2, 3].map((score) => statusOf(at.send(from, "POST", "/scores", { score }, bearer)));
+      // Each write names its call, as the client does.
+      const call = (n: number): string => `"${`call-${i}-${n}`.padEnd(22, "A")}"`;
+      const writes = [1, 2, 3].map((score) =>
+        statusOf(at.send(from, "POST", "/scores", { score }, { ...bearer, "idempotency-key": call(score) })),
+      );
       expect((await Promise.all(writes)).sort()).toEqual([201, 201, 401]);
+      const fresh = { "x-turnstile-token": `fresh-${i}`, "idempotency-key": call(4) };
+      expect(await statusOf(at.send(from, "POST", "/scores", { score: 4 }, fresh))).toBe(201);
       const device = { "x-device-id": `d${i}` };
       const asked: ChallengeAnswer = await (await at.protect(from, "/pay", device)).json();
       const { challenge_id, original_request_id } = asked;
