@@ -40,8 +40,8 @@ describe("brotli budgets, per import", () => {
     const base = (await bytes("{ createTokens }", "gatepass/tokens")) + (await bytes("{ createTurnstile }", "gatepass/turnstile"));
     expect((await bytes("{ createGate }", "gatepass")) - base).toBeLessThanOrEqual(21_600);
   });
-  it("the whole server entry: 32.6 kB (the goal is 28)", async () => {
-    expect(await bytes("*", "gatepass")).toBeLessThanOrEqual(32_600);
+  it("the whole server entry: 32.8 kB (the goal is 28)", async () => {
+    expect(await bytes("*", "gatepass")).toBeLessThanOrEqual(32_800);
   });
   it("createClient: 4 kB, without jose, zod or any server code in it", async () => {
     expect(await bytes("{ createClient }", "gatepass/client")).toBeLessThanOrEqual(4_000);
