@@ -67,17 +67,30 @@ export const clearanceCases: readonly Case[] = [
     },
   },
   {
-    name: "no spelling of a protected path is free",
+    name: "no spelling of a protected path is free, and an ambiguous one is refused",
     async run() {
       const { call } = setup();
       for (const path of [
         "/v1//payment/x",
         "/V1/Payment/x",
         "/v1/%70ayment/x",
-        "/health/..%2fv1/payment/x",
-        "/health/%252e%252e/v1/payment/x",
+        "/v1/payment./x",
+        "/v1/%EF%BD%90ayment/caf%C3%A9",
+        "/v1/payment/100%25",
       ]) {
         equal([path, (await call(path)).status], [path, 403], "the answer");
+      }
+      const refused = [
+        "/health/..%2fv1/payment/x",
+        "/health/%252e%252e/v1/payment/x",
+        "/v1/payment/x%00",
+        "/v1/payment/x%ff",
+        "/v1/payment;x/y",
+        "/v1/payment%5Cx",
+      ];
+      for (const path of refused) {
+        const answer = await call(path);
+        equal([path, answer.status, (await answer.json()).error], [path, 400, "PATH_AMBIGUOUS"], "the answer");
       }
       equal((await call("/health")).status, 200, "the open path's status");
     },
