@@ -13,9 +13,10 @@ import {
   REQUEST_ID_HEADER,
   VERIFY_PATH,
 } from "../protocol.ts";
+import { assertOptions, listOf, methods, type Rules } from "../util/options.ts";
 import { type Answer, read, refused } from "./answer.ts";
 import { json } from "./http.ts";
-import { failure, race } from "./state.ts";
+import { addressOf, failure, race } from "./state.ts";
 import type { Client } from "./types.ts";
 
 /** Options of {@link withClearance}. */
@@ -43,6 +44,13 @@ interface Held {
 /** Milliseconds before a verification whose answer was lost is sent again. */
 const AGAIN = 500;
 
+const RULES: Rules<ClearanceClientOptions> = {
+  deviceId: /^[A-Za-z0-9._-]{1,64}$/,
+  baseUrl: "string",
+  origins: listOf("string"),
+  fetch: "function",
+};
+
 /**
  * A client whose `fetch` runs the challenge that a protected route asks for, and retries once with the clearance, the same body and the same request
  * id. A clearance goes to the paths that its scope names; requests at the same time share one challenge and one clearance, as many as it has uses.
@@ -51,7 +59,7 @@ const AGAIN = 500;
  * `fetch` rejects with `ERR_CLIENT_REFUSED` when the route refuses again (never a third time) or the challenge was not accepted, with
  * `ERR_CLIENT_UNSUPPORTED` when a body that is a stream would have to be sent again.
  *
- * @throws {TypeError} a bad `deviceId`
+ * @throws {TypeError} an unknown or bad option, no client
  *
  * @example
  * ```ts
@@ -64,8 +72,9 @@ const AGAIN = 500;
  * ```
  */
 export function withClearance(client: Client, options: ClearanceClientOptions = {}): Client {
+  methods("fetch", "token", "close")("client", client);
+  assertOptions("withClearance", options, RULES);
   const { deviceId = crypto.randomUUID(), baseUrl = BASE_PATH, origins = [], fetch: send = (input, init) => fetch(input, init) } = options;
-  if (!/^[\w.-]{1,64}$/.test(deviceId)) throw new TypeError('Invalid option "deviceId"');
   const base = baseUrl.replace(/\/$/, "");
   const ours = origins.map((origin) => new URL(origin).origin);
   const ending = new AbortController();
@@ -87,7 +96,8 @@ export function withClearance(client: Client, options: ClearanceClientOptions = 
     const { action, cdata, challenge_id, original_request_id } = challenge;
     const turnstile_token = await client.token({ action, cdata });
     const body = { challenge_id, turnstile_token, original_request_id, device_id: deviceId };
-    const post = (): Promise<Answer> => send(base + VERIFY_PATH, { ...json(body), redirect: "error", signal: closing }).then(read);
+    const post = (): Promise<Answer> =>
+      send(addressOf(base + VERIFY_PATH).href, { ...json(body), redirect: "error", signal: closing }).then(read);
     const started = performance.now();
     // Its answer may be lost on the way, here or behind the gate: the same token for the same challenge gives the same clearance.
     const retry = async (): Promise<Answer> => {
@@ -129,7 +139,7 @@ export function withClearance(client: Client, options: ClearanceClientOptions = 
     const request = new Request(input, init);
     const { origin, pathname } = new URL(request.url);
     // A clearance for a foreign origin would be given away.
-    if (![...ours, new URL(base, document.baseURI).origin].includes(origin)) return client.fetch(input, init);
+    if (![...ours, addressOf(base).origin].includes(origin)) return client.fetch(request);
     request.headers.set(DEVICE_ID_HEADER, deviceId);
     if (!request.headers.has(REQUEST_ID_HEADER)) request.headers.set(REQUEST_ID_HEADER, crypto.randomUUID());
     // A tee would keep all of a stream in memory for a retry that is hardly ever needed.
@@ -172,9 +182,8 @@ export function withClearance(client: Client, options: ClearanceClientOptions = 
 }
 
 function armed(request: Request, clearance: Held | undefined): Request {
-  if (!clearance) return request;
-  if (clearance.token) request.headers.set(CLEARANCE_HEADER, clearance.token);
-  // A redirect would carry it to wherever it leads.
+  if (clearance?.token) request.headers.set(CLEARANCE_HEADER, clearance.token);
+  // A redirect would carry it, and what names the device, to wherever it leads.
   return new Request(request, { redirect: "error" });
 }
 

@@ -22,7 +22,7 @@ import { createBroker } from "./broker.ts";
 import { createFetch, post } from "./http.ts";
 import { createScores } from "./scores.ts";
 import { createSessions } from "./session.ts";
-import { type Context, failure, race, type Settings } from "./state.ts";
+import { addressOf, assertKnown, type Context, failure, race, type Settings } from "./state.ts";
 import type { Client, ClientOptions, ClientState } from "./types.ts";
 
 export { type ErrorCode, GatepassError, isGatepassError } from "../errors.ts";
@@ -75,11 +75,14 @@ export function createClient(options: ClientOptions): Client {
   for (const [name, value] of Object.entries<unknown>({ ...settings, ...options })) {
     const usual: unknown = settings[name];
     const chosen = value ?? usual;
-    const right = name === "container" || (name in settings && typeof chosen === typeof usual);
+    const right =
+      name === "container" ? /string|object/.test(typeof (value ?? "")) : Object.hasOwn(settings, name) && typeof chosen === typeof usual;
     if (!right || WRONG.test(`${name}=${chosen}`)) throw new TypeError(`Invalid option "${name}"`);
     settings[name] = chosen;
   }
-  const { onState, fetch: send } = settings;
+  const { onState, fetch: send, player } = settings;
+  // A page that cannot keep its player would not notice.
+  if (!player.load || !player.save) throw new TypeError('Invalid option "player"');
   const ending = new AbortController();
   const closing = ending.signal;
   let state: ClientState = "idle";
@@ -97,7 +100,7 @@ export function createClient(options: ClientOptions): Client {
   const ours = context.origins.map((origin) => new URL(origin).origin);
   const base = context.baseUrl.replace(/\/$/, "");
   const broker = createBroker(context);
-  const sessions = createSessions(context, broker, (path, body) => post(context, send, base + path, body));
+  const sessions = createSessions(context, broker, (path, body) => post(context, send, addressOf(base + path).href, body));
   /** Whatever is under way ends with the client. */
   const open =
     <A extends unknown[], T>(work: (...given: A) => Promise<T>): ((...given: A) => Promise<T>) =>
@@ -105,7 +108,7 @@ export function createClient(options: ClientOptions): Client {
       closing.throwIfAborted();
       return race(work(...given), closing);
     };
-  const isOurs = (url: string): boolean => [...ours, new URL(base, document.baseURI).origin].includes(new URL(url).origin);
+  const isOurs = (url: string): boolean => [...ours, addressOf(base).origin].includes(new URL(url).origin);
   const guarded = createFetch(isOurs, send, sessions, broker);
   const { scores, commit, submitScore, qualifies } = createScores(base, guarded);
   // That of visibility bubbles up to the window. There is none where pages are only rendered.
@@ -120,8 +123,9 @@ export function createClient(options: ClientOptions): Client {
     );
   }
 
-  const session: Client["session"] = async ({ minLife } = {}) => {
-    const { token = "", error } = await sessions.get(minLife);
+  const session: Client["session"] = async (wish = {}) => {
+    assertKnown(wish, "minLife");
+    const { token = "", error } = await sessions.get(wish.minLife);
     if (error) throw error;
     return token;
   };
@@ -133,7 +137,10 @@ export function createClient(options: ClientOptions): Client {
     start: open(async () => {
       await session();
     }),
-    token: open(broker.mint),
+    token: open(async (wish = {}) => {
+      assertKnown(wish, "action cdata signal");
+      return broker.mint(wish);
+    }),
     session: open(session),
     fetch: open(guarded),
     scores: open(scores),

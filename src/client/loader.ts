@@ -1,4 +1,4 @@
-import { type Context, failure, race } from "./state.ts";
+import { addressOf, type Context, failure, race } from "./state.ts";
 
 /** What we use of `window.turnstile`. */
 export interface TurnstileApi {
@@ -15,7 +15,7 @@ let loaded: Promise<unknown> | undefined;
 const users = new Set<Context>();
 
 /** Where the script is. */
-export const scriptOf = ({ scriptUrl }: Context): URL => new URL(scriptUrl, document.baseURI);
+export const scriptOf = ({ scriptUrl }: Context): URL => addressOf(scriptUrl);
 
 /** Turnstile's API, loaded once per page. @throws {GatepassError} ERR_CLIENT_SCRIPT */
 export async function load(context: Context, signal: AbortSignal): Promise<TurnstileApi> {

@@ -24,6 +24,14 @@ export function failure(what: What, detail: unknown = "", cause: unknown = detai
   return new GatepassError(`ERR_CLIENT_${what}`, `Cannot go on: ${what} ${detail}`, { cause });
 }
 
+/** An address as the page's own tells it. A `<base>` that somebody injected must not lead tokens elsewhere. */
+export const addressOf = (url: string): URL => new URL(url, location.href);
+
+/** @throws {TypeError} a member that is not in `known`: misspelt, it would be ignored */
+export function assertKnown(options: object, known: string): void {
+  for (const name in options) if (!known.split(" ").includes(name)) throw new TypeError(`Invalid option "${name}": expected ${known}`);
+}
+
 /** As `work`, or after as many milliseconds, unless `signal` aborts first: then its reason. Neither timer nor listener stays. */
 export function race(work: number, signal: AbortSignal): Promise<void>;
 export function race<T>(work: Promise<T>, signal: AbortSignal): Promise<T>;

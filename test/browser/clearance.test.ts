@@ -112,6 +112,22 @@ describeBrowser("withClearance and a real gate", () => {
     expect([site.said.filter((text) => !text.includes("403")), site.thrown]).toEqual([[], []]);
   });
 
+  it("a redirect to a foreign origin takes neither the device id nor a clearance along", async () => {
+    const { site, instead } = await visit();
+    const foreign: Record<string, string>[] = [];
+    await site.page.route("https://elsewhere.example/**", (route) => {
+      foreign.push(route.request().headers());
+      return route.fulfill({
+        status: 200,
+        body: "{}",
+        headers: { "access-control-allow-origin": "*", "access-control-allow-headers": "*" },
+      });
+    });
+    instead.set("/api/open", () => new Response(null, { status: 307, headers: { location: "https://elsewhere.example/x" } }));
+    const outcome = await site.run('return client.fetch("/api/open", { method: "POST" }).then(() => "followed", (error) => error.name);');
+    expect([outcome, foreign]).toEqual(["TypeError", []]);
+  });
+
   it("50 parallel requests cost one challenge, and a clearance is used again while it lasts", async () => {
     const { site, sent } = await visit();
     const statuses = await site.run<number[]>(

@@ -404,6 +404,22 @@ describeBrowser("the client in a browser", () => {
     ).toEqual(["", 0, 0, 0, 0]);
   });
 
+  it("a <base> that somebody injected leads neither the exchange nor a score to another origin", async () => {
+    const site = await withClient("", { policy: () => "" });
+    const foreign: string[] = [];
+    await site.page.route("https://evil.example/**", (route) => {
+      foreign.push(route.request().url());
+      return route.fulfill({ status: 200, body: "{}" });
+    });
+    await site.run(`const base = document.createElement("base"); base.href = "https://evil.example/"; document.head.append(base);`);
+    expect(await site.run("return [document.baseURI, (await client.submitScore({ score: 1 })).rank];")).toEqual([
+      "https://evil.example/",
+      1,
+    ]);
+    expect(site.api.calls("POST /session")).toHaveLength(1);
+    expect(foreign).toEqual([]);
+  });
+
   it("the session goes to our origins only, and never along a redirect", async () => {
     const site = await withClient("", { policy: () => "", route: elsewhere });
     const foreign = site.site.replace("localhost", "127.0.0.1");
