@@ -5,6 +5,7 @@ import { createTurnstileEmulator, EMULATOR_SECRET, EMULATOR_SITEKEY, type Turnst
 import { type ScoreBoard, scores } from "gatepass/scores";
 import { BOARD } from "./board-name.ts";
 import { MAX_SCORE } from "./game/rules.ts";
+import { isLoopback } from "./loopback.ts";
 import { conditions, identify, type ProtectedRoutes, protectedRoutes } from "./protected.ts";
 import { createLab } from "./protected-lab.ts";
 import { demoLimits, demoPolicy } from "./protected-policy.ts";
@@ -68,9 +69,4 @@ export function createDemoGate(env: DemoEnv, { store, board }: Storage): DemoGat
   const plain = protectedRoutes(gate);
   const routes: ProtectedRoutes = async (...given) => (await lab(...given)) ?? plain(...given);
   return { gate, routes, mode: "development", sitekey: EMULATOR_SITEKEY, scriptUrl: api, emulator };
-}
-
-/** Whether a request came to this machine's own name: the emulator and its control answer to nobody else. */
-export function isLoopback(url: URL): boolean {
-  return LOOPBACK.includes(url.hostname);
 }

@@ -1,5 +1,5 @@
 /**
- * What the "protected API" page may do in development, on this machine's own name alone: bring signals of its own, bring a policy of its own, and
+ * What the "protected API" page may do in development, on this machine alone: bring signals of its own, bring a policy of its own, and
  * read what the gate said to the log of its requests.
  *
  * None of it may ever exist in production. A client that says what its own risk is has none: `botScore: 99` in a header would be every bot's first
@@ -33,8 +33,8 @@ const SEATS = 32;
 const LINES = 200;
 const MAX_POLICY = 65_536;
 
-/** @param make a gate as the demo's own, with these options @param isHere whether a request came to this machine's own name */
-export function createLab(make: (options: LabOptions) => Gate, isHere: (url: URL) => boolean): ProtectedRoutes {
+/** @param make a gate as the demo's own, with these options @param isHere whether a request came from this machine, to its own name */
+export function createLab(make: (options: LabOptions) => Gate, isHere: (request: Request, second: unknown) => boolean): ProtectedRoutes {
   const seats = new Map<string, Seat>();
 
   const sit = (page: string, policy: PolicyDocument): Seat => {
@@ -68,7 +68,7 @@ export function createLab(make: (options: LabOptions) => Gate, isHere: (url: URL
   return async (request, second, third) => {
     const url = new URL(request.url);
     const page = request.headers.get(PAGE_HEADER) ?? "";
-    if (!isHere(url) || !/^[\w-]{8,64}$/.test(page)) return null;
+    if (!isHere(request, second) || !/^[\w-]{8,64}$/.test(page)) return null;
     if (url.pathname === LOG_PATH && request.method === "GET") return answer(200, { lines: seats.get(page)?.log.splice(0) ?? [] });
     if (url.pathname === POLICY_PATH && request.method === "DELETE") {
       seats.delete(page);

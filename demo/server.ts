@@ -1,7 +1,8 @@
 /** The demo's fetch handler: the gate, the page's files, in development the emulator; for everything else a friendly 404. */
 import { contentSecurityPolicy } from "gatepass";
 import { assets } from "../dist/demo/assets.js";
-import { createDemoGate, type DemoEnv, type DemoGate, isLoopback, type Storage } from "./gate.ts";
+import { createDemoGate, type DemoEnv, type DemoGate, type Storage } from "./gate.ts";
+import { isLoopback } from "./loopback.ts";
 
 /** What the entries serve. */
 export interface Demo {
@@ -18,7 +19,7 @@ export function createDemo(env: DemoEnv, storage: Storage): Demo {
   const pages = new Map(["/", "/protected"].map((path) => [path, render(demo, path)]));
   async function handle(request: Request, second?: unknown, third?: unknown): Promise<Response> {
     const url = new URL(request.url);
-    if (demo.emulator && url.pathname.startsWith("/turnstile/") && isLoopback(url)) return demo.emulator.fetch(request);
+    if (demo.emulator && url.pathname.startsWith("/turnstile/") && isLoopback(request, second)) return demo.emulator.fetch(request);
     const answer = await demo.routes(request, second, third);
     if (answer) return answer;
     if (/^\/(api\/|mobile-turnstile$)/.test(url.pathname)) return demo.gate.fetch(request, second, third);
