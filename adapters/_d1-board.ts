@@ -2,7 +2,7 @@ import { GatepassError } from "../src/errors.ts";
 import { LEVELS } from "../src/protocol.ts";
 import type { BoardRules, ScoreBoard, ScoreEntry, SubmitResult } from "../src/scores/board.ts";
 import { assertEntry, assertLimit, keyOf, keyRange, levelNumber, levelsOf, scoreRange, withRanks } from "../src/scores/ranking.ts";
-import { assertKeys } from "../src/util/assertions.ts";
+import { assertOptions, integer, type Rules } from "../src/util/options.ts";
 import { randomId } from "../src/util/random.ts";
 import { type D1Client, type D1Query, type D1Run, openD1 } from "./_d1.ts";
 import { d1BoardTables } from "./_d1-board-tables.ts";
@@ -42,9 +42,9 @@ const ATTEMPTS = 5;
  * ```
  */
 export function d1Board(db: D1Client, options: D1BoardOptions = {}): ScoreBoard {
-  assertKeys("d1Board", options, ["table", "timeoutMs", "random"]);
+  const rules: Rules<D1BoardOptions> = { table: assertTable, timeoutMs: integer(1, 60_000), random: "function" };
+  assertOptions("d1Board", options, rules);
   const { table = "gatepass_board", timeoutMs, random } = options;
-  assertTable(table);
   const tables = d1BoardTables(table);
   const { rules: RULES, list: LIST, row: ROW, hist: HIST, seen: SEEN, ban: BAN, columns: COLUMNS, rank: RANK } = tables;
   const { call } = openD1(db, tables.schema, "ERR_BOARD_UNAVAILABLE", timeoutMs);

@@ -1,7 +1,8 @@
 import { isUsesQuota, type Quota, type QuotaState, type RefusalWhy, type SpendResult, type Store } from "../src/store/contract.ts";
 import { assertInstant, assertQuotas } from "../src/store/validate.ts";
 import { shiftOf, stepOf } from "../src/store/window.ts";
-import { assertFunction, assertInteger, assertKeys } from "../src/util/assertions.ts";
+import { assertInteger } from "../src/util/assertions.ts";
+import { assertOptions, integer, type Rules } from "../src/util/options.ts";
 import { type D1Client, openD1 } from "./_d1.ts";
 import { d1StoreSql, KIND } from "./_d1-store-sql.ts";
 import { assertTable, flagIn, numberIn, type SqlRow } from "./_sql.ts";
@@ -40,15 +41,14 @@ const WHYS: readonly RefusalWhy[] = ["full", "blocked", "expired"];
  * ```
  */
 export function d1Store(db: D1Client, options: D1StoreOptions = {}): Store & { sweep(max?: number): Promise<number> } {
-  assertKeys("d1Store", options, ["table", "timeoutMs", "clock"]);
+  const rules: Rules<D1StoreOptions> = { table: assertTable, timeoutMs: integer(1, 60_000), clock: "function" };
+  assertOptions("d1Store", options, rules);
   const { table = "gatepass_store", timeoutMs, clock } = options;
-  assertTable(table);
   // With read replication all but the first query of a session that only read are answered by any replica, which may not have heard of a block or of
   // what other Workers spent; without a session the primary answers everything.
   if (typeof db === "object" && db !== null && "getBookmark" in db) {
     throw new TypeError('Invalid "db": a session may read from a replica that lags behind; pass the binding itself');
   }
-  if (clock !== undefined) assertFunction("clock", clock);
   const sql = d1StoreSql(table, clock !== undefined);
   const { call } = openD1(db, sql.schema, "ERR_STORE_UNAVAILABLE", timeoutMs);
   const input = (more: Record<string, unknown>): Record<string, unknown> => (clock ? { ...more, now: clock() } : more);

@@ -1,7 +1,8 @@
 import type { Quota, SpendResult } from "../src/store/contract.ts";
 import { assertInstant, assertQuotas } from "../src/store/validate.ts";
-import { assertFunction, assertKeys } from "../src/util/assertions.ts";
+import { assertFunction } from "../src/util/assertions.ts";
 import { isJsonObject } from "../src/util/json.ts";
+import { assertOptions, type Rules } from "../src/util/options.ts";
 import { numberIn, rowsIn, type SqlRow, textIn } from "./_sql.ts";
 import type { SqliteValue } from "./_sqlite.ts";
 import { type LedgerSession, sqliteLedger } from "./_sqlite-ledger.ts";
@@ -92,9 +93,8 @@ export function gatepassObject(
 ) => GatepassObject {
   assertFunction("base", base);
   if ("alarm" in base.prototype) throw new TypeError('Invalid "base": it has an alarm, and an object has one only');
-  assertKeys("gatepassObject", options, ["clock"]);
+  assertOptions("gatepassObject", options, { clock: "function" } satisfies Rules<GatepassObjectOptions>);
   const { clock = Date.now } = options;
-  assertFunction("clock", clock);
 
   return class extends base implements GatepassObject {
     readonly #counter: Counter;

@@ -1,8 +1,8 @@
 import { LEVELS } from "../src/protocol.ts";
 import type { ScoreBoard, ScoreRow, SubmitResult } from "../src/scores/board.ts";
 import { assertEntry, assertLimit, keyRange, levelNumber, scoreRange, withRanks } from "../src/scores/ranking.ts";
-import { assertFunction, assertKeys } from "../src/util/assertions.ts";
 import { isJsonObject } from "../src/util/json.ts";
+import { assertOptions, integer, type Rules } from "../src/util/options.ts";
 import { randomId } from "../src/util/random.ts";
 import { decodeText, encodeText, openPostgres, type PostgresClient, type PostgresPlace, unreadable, wholeNumber } from "./_postgres.ts";
 import { checkPostgres } from "./_postgres-migrate.ts";
@@ -35,9 +35,9 @@ export type PostgresBoard = ScoreBoard & Required<Pick<ScoreBoard, "check" | "cl
  * ```
  */
 export function postgresBoard(client: PostgresClient, options: PostgresBoardOptions = {}): PostgresBoard {
-  assertKeys("postgresBoard", options, ["schema", "prefix", "timeoutMs", "random"]);
+  const rules: Rules<PostgresBoardOptions> = { schema: "string", prefix: "string", timeoutMs: integer(1, 60_000), random: "function" };
+  assertOptions("postgresBoard", options, rules);
   const { random, timeoutMs } = options;
-  if (random !== undefined) assertFunction("random", random);
   const database = openPostgres(client, { place: options, code: "ERR_BOARD_UNAVAILABLE", timeoutMs });
   const find = (wanted: Record<string, unknown>): Promise<ScoreRow | null> =>
     database.ask("board_find", wanted, (answer) => {

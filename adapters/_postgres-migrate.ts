@@ -1,5 +1,5 @@
 import type { ConfigProblem } from "../src/errors.ts";
-import { assertKeys } from "../src/util/assertions.ts";
+import { assertOptions, integer, type Rules } from "../src/util/options.ts";
 import { isMissing, nameIn, OTHER_ENCODING, openPostgres, type Postgres, type PostgresClient, type PostgresPlace } from "./_postgres.ts";
 import { boardSql } from "./_postgres-board-sql.ts";
 import { beginSql, storeSql } from "./_postgres-store-sql.ts";
@@ -32,7 +32,8 @@ export interface MigrateOptions extends PostgresPlace {
  * ```
  */
 export async function migrate(client: PostgresClient, options: MigrateOptions = {}): Promise<number> {
-  assertKeys("migrate", options, ["schema", "prefix", "timeoutMs"]);
+  const rules: Rules<MigrateOptions> = { schema: "string", prefix: "string", timeoutMs: integer(1, 60_000) };
+  assertOptions("migrate", options, rules);
   const { schema = "public", timeoutMs = 30_000 } = options;
   const database = openPostgres(client, { place: options, code: "ERR_STORE_UNAVAILABLE", timeoutMs });
   const name = (what: string): string => nameIn(options, what);

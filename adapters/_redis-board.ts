@@ -3,7 +3,8 @@ import { LEVELS } from "../src/protocol.ts";
 import type { ScoreBoard, ScoreRow, SubmitResult } from "../src/scores/board.ts";
 import { assertEntry, assertLimit, levelNumber, scoreRange, withRanks } from "../src/scores/ranking.ts";
 import { usesKey } from "../src/store/keys.ts";
-import { assertKeys, assertString } from "../src/util/assertions.ts";
+import { assertString } from "../src/util/assertions.ts";
+import { assertOptions, integer, type Rules } from "../src/util/options.ts";
 import { randomId } from "../src/util/random.ts";
 import { createCall } from "./_call.ts";
 import { BOARD_SCRIPT } from "./_redis-board-script.ts";
@@ -63,7 +64,8 @@ const STATUSES = ["stored", "kept", "repeated", "banned"] as const;
  * ```
  */
 export function redisBoard(client: RedisClient, options: RedisBoardOptions = {}): ScoreBoard & { check(): Promise<ConfigProblem[]> } {
-  assertKeys("redisBoard", options, ["prefix", "timeoutMs", "random"]);
+  const rules: Rules<RedisBoardOptions> = { prefix: "string", timeoutMs: integer(1, 60_000), random: "function" };
+  assertOptions("redisBoard", options, rules);
   const { prefix = "gatepass-board", timeoutMs, random } = options;
   assertString("prefix", prefix, 1, 48);
   // A brace of its own would move the keys of one board to different slots, or into those of another one.

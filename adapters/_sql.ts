@@ -1,13 +1,15 @@
 import { LEVELS } from "../src/protocol.ts";
 import type { ScoreRow } from "../src/scores/board.ts";
+import { assertString } from "../src/util/assertions.ts";
 import { isJsonObject } from "../src/util/json.ts";
 
 /** A row of any SQL database; read it with {@link numberIn} and {@link textIn}. */
 export type SqlRow = Record<string, unknown>;
 
 /** The option `table`: it becomes part of the SQL text. @throws {RangeError} not an identifier of at most 48 characters */
-export function assertTable(table: string): void {
-  if (!/^[A-Za-z_][A-Za-z0-9_]{0,47}$/.test(table)) throw new RangeError('Invalid "table": expected an identifier of 1 to 48 characters');
+export function assertTable(name: string, table: unknown): void {
+  assertString(name, table);
+  if (!/^[A-Za-z_][A-Za-z0-9_]{0,47}$/.test(table)) throw new RangeError(`Invalid "${name}": expected an identifier of 1 to 48 characters`);
 }
 
 /**

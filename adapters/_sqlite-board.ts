@@ -11,7 +11,7 @@ import {
   nextScore,
   withRanks,
 } from "../src/scores/ranking.ts";
-import { assertFunction, assertKeys } from "../src/util/assertions.ts";
+import { assertOptions, integer, type Rules } from "../src/util/options.ts";
 import { randomId } from "../src/util/random.ts";
 import { assertTable, betterRow, flagIn, logIn, numberIn, type SqlRow, scoreRow, scoreRows, textIn } from "./_sql.ts";
 import { openSqlite, type SqliteClient, type SqliteSession, type SqliteValue } from "./_sqlite.ts";
@@ -44,10 +44,9 @@ export interface SqliteBoardOptions {
  * ```
  */
 export function sqliteBoard(client: SqliteClient, options: SqliteBoardOptions = {}): ScoreBoard {
-  assertKeys("sqliteBoard", options, ["table", "timeoutMs", "random"]);
-  assertFunction("client.prepare", client?.prepare);
+  const rules: Rules<SqliteBoardOptions> = { table: assertTable, timeoutMs: integer(1, 60_000), random: "function" };
+  assertOptions("sqliteBoard", options, rules);
   const { table = "gatepass_board", timeoutMs, random } = options;
-  assertTable(table);
   const tables = boardTables(table);
   const database = openSqlite(client, { schema: tables.schema, code: "ERR_BOARD_UNAVAILABLE", timeoutMs });
   const { list: LIST, row: ROW, seen: SEEN, ban: BAN, hist: HIST } = tables;

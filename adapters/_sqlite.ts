@@ -1,6 +1,7 @@
 import { type ErrorCode, GatepassError, isGatepassError } from "../src/errors.ts";
 import { assertInteger } from "../src/util/assertions.ts";
 import { isJsonObject } from "../src/util/json.ts";
+import { methods } from "../src/util/options.ts";
 import { rowIn, rowsIn, type SqlRow } from "./_sql.ts";
 
 /** What can be bound to a statement. Drivers bind numbers as doubles: give columns INTEGER affinity and do no arithmetic on bare parameters. */
@@ -59,6 +60,7 @@ interface Job {
  * @throws {RangeError} `timeoutMs` is not an integer from 1 to 60000
  */
 export function openSqlite(client: SqliteClient, { schema, code, timeoutMs = 2000 }: SqliteSetup): Sqlite {
+  methods("exec", "prepare")("client", client);
   assertInteger("timeoutMs", timeoutMs, 1, 60_000);
   const session = createSession(client);
   const queue: Job[] = [];

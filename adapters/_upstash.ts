@@ -1,5 +1,6 @@
-import { assertKeys, assertString } from "../src/util/assertions.ts";
+import { assertString } from "../src/util/assertions.ts";
 import { parseJsonObject } from "../src/util/json.ts";
+import { assertOptions, type Rules } from "../src/util/options.ts";
 
 /** A database by its REST address. */
 export interface UpstashRest {
@@ -27,7 +28,7 @@ const MAX_ANSWER = 65_536;
  * @throws {TypeError} {RangeError} an address that is not `https:` or holds credentials or a query, a token that no header can carry
  */
 export function restClient(rest: UpstashRest, timeoutMs: number): UpstashClient {
-  assertKeys("upstash", rest, ["url", "token", "fetch"]);
+  assertOptions("upstash", rest, { url: "string", token: "string", fetch: "function" } satisfies Rules<UpstashRest>, "", "url token");
   const { token, fetch: send = fetch } = rest;
   const url = address(rest.url);
   assertString("token", token);

@@ -8,7 +8,8 @@ import { isUsesQuota, type Quota, type RateStore, type Store } from "../src/stor
 import { charge, decide, giveBack, type Records, USES } from "../src/store/ledger.ts";
 import { assertInstant, assertQuotas } from "../src/store/validate.ts";
 import { mergeRing, RING } from "../src/store/window.ts";
-import { assertFunction, assertKeys, assertString } from "../src/util/assertions.ts";
+import { assertString } from "../src/util/assertions.ts";
+import { assertOptions, integer, methods, type Rules } from "../src/util/options.ts";
 import { createCall } from "./_call.ts";
 
 /** What we need of a KV binding (`KVNamespace`). */
@@ -81,12 +82,16 @@ type Memory = Map<string, { cells: Float64Array; until: number }>;
 export function kvStore(kv: KvClient, options: KvStoreOptions & { acceptDoubleSpends: true }): Store;
 export function kvStore(kv: KvClient, options?: KvStoreOptions): RateStore;
 export function kvStore(kv: KvClient, options: KvStoreOptions = {}): RateStore | Store {
-  assertKeys("kvStore", options, ["acceptDoubleSpends", "prefix", "timeoutMs", "clock"]);
+  const rules: Rules<KvStoreOptions> = {
+    acceptDoubleSpends: "boolean",
+    prefix: "string",
+    timeoutMs: integer(1, 60_000),
+    clock: "function",
+  };
+  assertOptions("kvStore", options, rules);
   const { acceptDoubleSpends = false, prefix = "gatepass:", timeoutMs = 2000, clock = Date.now } = options;
-  if (typeof kv?.get !== "function" || typeof kv.put !== "function") throw new TypeError('Invalid "kv": expected a KV binding');
-  if (typeof acceptDoubleSpends !== "boolean") throw new TypeError('Invalid "acceptDoubleSpends": expected a boolean');
+  methods("get", "put", "delete")("kv", kv);
   assertString("prefix", prefix, 0, 64);
-  assertFunction("clock", clock);
   const call = createCall("ERR_STORE_UNAVAILABLE", timeoutMs);
   const memory: Memory = new Map();
   const retries = Math.floor((timeoutMs - 1) / WRITE_PAUSE);

@@ -7,7 +7,7 @@
 import type { QuotaState, RateQuota, RateStore, SpendResult } from "../src/store/contract.ts";
 import { isUsesQuota } from "../src/store/contract.ts";
 import { assertQuotas } from "../src/store/validate.ts";
-import { assertFunction, assertInteger, assertKeys } from "../src/util/assertions.ts";
+import { any, assertOptions, bag, integer, listOf, methods, type Rules } from "../src/util/options.ts";
 import { randomBytes } from "../src/util/random.ts";
 import { createCall } from "./_call.ts";
 
@@ -73,10 +73,17 @@ const MAX_FACTOR = 64;
  * ```
  */
 export function rateLimitBinding(bindings: readonly RateLimitBinding[], options: RateLimitBindingOptions = {}): RateStore {
-  assertKeys("rateLimitBinding", options, ["otherwise", "rules", "timeoutMs", "clock"]);
+  const allowed: Rules<RateLimitBindingOptions> = {
+    otherwise: methods("spend"),
+    // Those of a gate, which say more than is looked at here.
+    rules: listOf(
+      bag({ name: any, limit: integer(1, 2 ** 48), window: integer(1, 31_536_000), by: any, onStoreError: any }, "limit window"),
+    ),
+    timeoutMs: integer(1, 60_000),
+    clock: "function",
+  };
+  assertOptions("rateLimitBinding", options, allowed);
   const { otherwise, rules = [], timeoutMs, clock = Date.now } = options;
-  assertFunction("clock", clock);
-  if (otherwise !== undefined) assertFunction("otherwise.spend", otherwise.spend);
   assertBindings(bindings);
   const assertFits = (quotas: readonly { limit: number; window: number }[]): void => {
     const unfit = otherwise === undefined && quotas.find((quota) => planOf(bindings, quota) === undefined);
@@ -145,9 +152,10 @@ function below(n: number): number {
 function assertBindings(bindings: readonly RateLimitBinding[]): void {
   if (!Array.isArray(bindings) || bindings.length === 0) throw new TypeError('Invalid "bindings": expected at least one');
   const known = new Set<string>();
-  for (const { binding, limit, window: seconds } of bindings) {
-    assertFunction("binding.limit", binding?.limit);
-    assertInteger("limit", limit, 1);
+  for (const [i, given] of bindings.entries()) {
+    const one: Rules<RateLimitBinding> = { binding: methods("limit"), limit: integer(1), window: any };
+    assertOptions(`bindings[${i}]`, given, one, `bindings[${i}].`, "binding limit");
+    const { limit, window: seconds } = given;
     if (seconds !== 10 && seconds !== 60) throw new RangeError(`Invalid "window": expected a period of 10 or 60 seconds, got ${seconds}`);
     const name = `${limit} in ${seconds} s`;
     if (known.has(name)) throw new TypeError(`Invalid "bindings": two of ${name}`);

@@ -7,7 +7,7 @@
 import { isUsesQuota, type Quota, type Store } from "../src/store/contract.ts";
 import { charge, createRecords, decide, giveBack } from "../src/store/ledger.ts";
 import { assertInstant, assertQuotas } from "../src/store/validate.ts";
-import { assertFunction, assertKeys } from "../src/util/assertions.ts";
+import { assertOptions, integer, methods, type Rules } from "../src/util/options.ts";
 import { BLOCK, type DenoKvClient, type Entry, openDenoKv, RATE_BASE, USES_BASE } from "./_deno-kv.ts";
 
 export type { DenoKvAtomic, DenoKvClient, DenoKvEntry, DenoKvKey } from "./_deno-kv.ts";
@@ -51,10 +51,11 @@ const MAX_KEY = 512;
  * ```
  */
 export function denoKvStore(kv: DenoKvClient, options: DenoKvStoreOptions = {}): Store {
-  assertKeys("denoKvStore", options, ["prefix", "timeoutMs", "clock"]);
+  methods("getMany", "atomic")("kv", kv);
+  const rules: Rules<DenoKvStoreOptions> = { prefix: "string", timeoutMs: integer(1, 60_000), clock: "function" };
+  assertOptions("denoKvStore", options, rules);
   const { prefix = "gatepass", timeoutMs = 2000, clock = Date.now } = options;
   if (!/^[A-Za-z0-9._:-]{1,64}$/.test(prefix)) throw new RangeError('Invalid "prefix": expected 1 to 64 of A-Z a-z 0-9 . _ : -');
-  assertFunction("clock", clock);
   const records = createRecords(false);
   const database = openDenoKv(kv, { prefix, timeoutMs, clock });
 

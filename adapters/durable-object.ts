@@ -14,8 +14,9 @@
 
 import type { Store } from "../src/store/contract.ts";
 import { type Place, partitioned } from "../src/store/partitioned.ts";
-import { assertInteger, assertKeys, assertString } from "../src/util/assertions.ts";
+import { assertString } from "../src/util/assertions.ts";
 import { isJsonObject } from "../src/util/json.ts";
+import { assertOptions, integer, methods, oneOf, type Rules } from "../src/util/options.ts";
 import { readSpendResult } from "./_answer.ts";
 import { createCall } from "./_call.ts";
 import { checkedStore } from "./_checked.ts";
@@ -77,9 +78,16 @@ export interface DurableObjectStoreOptions {
  * ```
  */
 export function durableObjectStore(namespace: ObjectNamespace, options: DurableObjectStoreOptions = {}): Store {
-  assertKeys("durableObjectStore", options, ["shards", "prefix", "timeoutMs", "locationHint"]);
+  // Of a Worker whose configuration lacks the binding: its visitors are told "unavailable", and the cause says why.
+  if (namespace !== undefined) methods("idFromName", "get")("namespace", namespace);
+  const rules: Rules<DurableObjectStoreOptions> = {
+    shards: integer(1, 1024),
+    prefix: "string",
+    timeoutMs: integer(1, 60_000),
+    locationHint: oneOf("wnam", "enam", "sam", "weur", "eeur", "apac", "oc", "afr", "me"),
+  };
+  assertOptions("durableObjectStore", options, rules);
   const { shards = 1, prefix = "gatepass", timeoutMs = 2000, locationHint } = options;
-  assertInteger("shards", shards, 1, 1024);
   assertString("prefix", prefix, 1, 64);
   const run = createCall("ERR_STORE_UNAVAILABLE", timeoutMs);
   const where = locationHint === undefined ? undefined : { locationHint };

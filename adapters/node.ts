@@ -17,6 +17,7 @@
  * @module
  */
 
+import { methods } from "../src/util/options.ts";
 import { type NodeRequest, type NodeResponse, peerOf, REWRITTEN, targetOf, toRequest } from "./_node-request.ts";
 
 export type { NodeRequest, NodeResponse } from "./_node-request.ts";
@@ -63,6 +64,7 @@ export function toNode(
   response: NodeResponse | FastifyLike<NodeResponse>,
   next?: (error?: unknown) => void,
 ) => void {
+  if (typeof served !== "function") methods("fetch", "handle")("gate", served);
   const gate = typeof served === "function" ? { fetch: served, handle: served } : served;
   return (request, response, next) => {
     const req = "raw" in request ? request.raw : request;

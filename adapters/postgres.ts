@@ -8,7 +8,8 @@ import { isUsesQuota, type Quota, type Store } from "../src/store/contract.ts";
 import { charge, createRecords, decide, USES } from "../src/store/ledger.ts";
 import { assertInstant, assertQuotas } from "../src/store/validate.ts";
 import { RING, shiftOf } from "../src/store/window.ts";
-import { assertFunction, assertInteger, assertKeys } from "../src/util/assertions.ts";
+import { assertInteger } from "../src/util/assertions.ts";
+import { assertOptions, integer, type Rules } from "../src/util/options.ts";
 import { encodeText, openPostgres, type PostgresClient, type PostgresPlace, unreadable, wholeNumber } from "./_postgres.ts";
 import { checkPostgres } from "./_postgres-migrate.ts";
 
@@ -45,9 +46,9 @@ export type PostgresStore = Store & Required<Pick<Store, "sweep" | "check" | "cl
  * ```
  */
 export function postgresStore(client: PostgresClient, options: PostgresStoreOptions = {}): PostgresStore {
-  assertKeys("postgresStore", options, ["schema", "prefix", "timeoutMs", "clock"]);
+  const rules: Rules<PostgresStoreOptions> = { schema: "string", prefix: "string", timeoutMs: integer(1, 60_000), clock: "function" };
+  assertOptions("postgresStore", options, rules);
   const { clock, timeoutMs } = options;
-  if (clock !== undefined) assertFunction("clock", clock);
   const database = openPostgres(client, { place: options, code: "ERR_STORE_UNAVAILABLE", timeoutMs });
   const records = createRecords(true);
   const now = (): { now?: number } => (clock === undefined ? {} : { now: clock() });

@@ -7,7 +7,8 @@
 import type { ConfigProblem } from "../src/errors.ts";
 import type { Store } from "../src/store/contract.ts";
 import { type Place, partitioned } from "../src/store/partitioned.ts";
-import { assertFunction, assertInteger, assertKeys, assertString } from "../src/util/assertions.ts";
+import { assertInteger, assertString } from "../src/util/assertions.ts";
+import { assertOptions, integer, type Rules } from "../src/util/options.ts";
 import { createCall } from "./_call.ts";
 import { checkedStore } from "./_checked.ts";
 import { checkRedis } from "./_redis-check.ts";
@@ -70,16 +71,21 @@ export function redisStore(
   client: RedisClient,
   options: RedisStoreOptions = {},
 ): Store & { check(): Promise<ConfigProblem[]>; close(): Promise<void> } {
-  assertKeys("redisStore", options, ["prefix", "timeoutMs", "waitReplicas", "waitTimeoutMs", "clock"]);
+  const rules: Rules<RedisStoreOptions> = {
+    prefix: "string",
+    timeoutMs: integer(1, 60_000),
+    waitReplicas: integer(0, 16),
+    waitTimeoutMs: integer(1, 60_000),
+    clock: "function",
+  };
+  assertOptions("redisStore", options, rules);
   const { prefix = "gatepass:", timeoutMs = 2000, waitReplicas = 0, clock } = options;
   const { waitTimeoutMs = Math.ceil(timeoutMs / 2) } = options;
   assertString("prefix", prefix, 0, 48);
   // A brace would put the keys of one partition elsewhere, or all of them in one place.
   if (/[{}]/.test(prefix)) throw new RangeError('Invalid "prefix": expected no braces');
   const call = createCall("ERR_STORE_UNAVAILABLE", timeoutMs);
-  assertInteger("waitReplicas", waitReplicas, 0, 16);
   assertInteger("waitTimeoutMs", waitTimeoutMs, 1, timeoutMs);
-  if (clock !== undefined) assertFunction("clock", clock);
   const driver = redisDriver(client);
   const confirmed =
     waitReplicas > 0 ? confirmedSend(duplicateOf(driver), { replicas: waitReplicas, waitMs: waitTimeoutMs, timeoutMs }) : undefined;

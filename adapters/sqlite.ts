@@ -7,7 +7,8 @@
 import { GRACE } from "../src/store/clocks.ts";
 import type { Store } from "../src/store/contract.ts";
 import { assertInstant, assertQuotas } from "../src/store/validate.ts";
-import { assertFunction, assertInteger, assertKeys } from "../src/util/assertions.ts";
+import { assertInteger } from "../src/util/assertions.ts";
+import { assertOptions, integer, type Rules } from "../src/util/options.ts";
 import { assertTable, numberIn } from "./_sql.ts";
 import { openSqlite, type SqliteClient } from "./_sqlite.ts";
 import { sqliteLedger } from "./_sqlite-ledger.ts";
@@ -51,10 +52,9 @@ export function sqliteStore(
   client: SqliteClient,
   options: SqliteStoreOptions = {},
 ): Store & { sweep(max?: number, deadFor?: number): Promise<number>; close(): Promise<void> } {
-  assertKeys("sqliteStore", options, ["table", "timeoutMs", "clock"]);
+  const rules: Rules<SqliteStoreOptions> = { table: assertTable, timeoutMs: integer(1, 60_000), clock: "function" };
+  assertOptions("sqliteStore", options, rules);
   const { table = "gatepass_store", clock = Date.now, timeoutMs } = options;
-  assertTable(table);
-  assertFunction("clock", clock);
   const ledger = sqliteLedger(table);
   const database = openSqlite(client, {
     code: "ERR_STORE_UNAVAILABLE",

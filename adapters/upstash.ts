@@ -5,7 +5,8 @@
  */
 
 import type { Store } from "../src/store/contract.ts";
-import { assertFunction, assertKeys, assertString } from "../src/util/assertions.ts";
+import { assertString } from "../src/util/assertions.ts";
+import { assertOptions, integer, type Rules } from "../src/util/options.ts";
 import { createCall } from "./_call.ts";
 import { checkedStore } from "./_checked.ts";
 import { createEvaluate, scriptedStore } from "./_redis-script.ts";
@@ -44,12 +45,12 @@ export interface UpstashStoreOptions {
  * ```
  */
 export function upstashStore(client: UpstashClient | UpstashRest, options: UpstashStoreOptions = {}): Store {
-  assertKeys("upstashStore", options, ["prefix", "timeoutMs", "clock"]);
+  const rules: Rules<UpstashStoreOptions> = { prefix: "string", timeoutMs: integer(1, 60_000), clock: "function" };
+  assertOptions("upstashStore", options, rules);
   const { prefix = "gatepass:", timeoutMs = 2000, clock } = options;
   assertString("prefix", prefix, 0, 48);
   // A brace would put the keys of one partition elsewhere, or all of them in one place.
   if (/[{}]/.test(prefix)) throw new RangeError('Invalid "prefix": expected no braces');
-  if (clock !== undefined) assertFunction("clock", clock);
   const call = createCall("ERR_STORE_UNAVAILABLE", timeoutMs);
   const runner = isClient(client) ? quietClient(client) : restClient(client, timeoutMs);
   const store = scriptedStore(createEvaluate(runner), { prefix, clock, timeoutMs });
@@ -57,5 +58,11 @@ export function upstashStore(client: UpstashClient | UpstashRest, options: Upsta
 }
 
 function isClient(client: UpstashClient | UpstashRest): client is UpstashClient {
-  return "evalsha" in client && typeof client.evalsha === "function" && typeof client.eval === "function";
+  return (
+    typeof client === "object" &&
+    client !== null &&
+    "evalsha" in client &&
+    typeof client.evalsha === "function" &&
+    typeof client.eval === "function"
+  );
 }

@@ -1,4 +1,5 @@
 import * as z from "zod/mini";
+import { assertKeys } from "../util/assertions.ts";
 import { rowOf } from "./ambiguity.ts";
 import { decode, matchesLetter, matchesPath, normalizePath, type Reading, readingsOf } from "./paths.ts";
 import { describeIssue } from "./problems.ts";
@@ -63,6 +64,8 @@ const DEFAULT_USES = 20;
 export function parsePolicy(written: unknown): Policy {
   const parsed = documentSchema.safeParse(written);
   if (!parsed.success) throw new TypeError(`Invalid policy: ${describeIssue(parsed.error.issues[0])}`);
+  // A promise or a Map would be a policy without an entry.
+  assertKeys("policy", written, Object.keys(Object(written)));
   const entries = LISTS.flatMap(([list, kind]) =>
     (parsed.data[list] ?? []).map((entry) => entryOf(kind, typeof entry === "string" ? { path: entry } : entry)),
   );

@@ -1,14 +1,23 @@
-import { assertKeys } from "../util/assertions.ts";
 import { parseJsonObject } from "../util/json.ts";
+import { assertOptions, type Rules } from "../util/options.ts";
 import { ACTION, CDATA } from "./challenge.ts";
 import type { EmulatorState } from "./state.ts";
 import type { EmulatorControl, Fault, MintOptions } from "./types.ts";
+
+const MINT_RULES: Rules<MintOptions> = {
+  sitekey: "string",
+  action: "string",
+  cdata: "string",
+  hostname: "string",
+  interactive: "boolean",
+  ephemeralId: "string",
+};
 
 /** The control of an emulator in the same process; `moveOn` turns its clock. */
 export function createControl(state: EmulatorState, moveOn: (ms: number) => void): EmulatorControl {
   return {
     mint(options = {}) {
-      assertKeys("mint", options, ["sitekey", "action", "cdata", "hostname", "interactive", "ephemeralId"]);
+      assertOptions("mint", options, MINT_RULES);
       const { sitekey, action = "", cdata = "", hostname = "localhost", interactive = false, ephemeralId } = options;
       const widget = state.widgets.find((one) => sitekey === undefined || one.sitekey === sitekey);
       if (widget === undefined) throw new TypeError(`Cannot mint a token: unknown sitekey ${JSON.stringify(sitekey)}`);

@@ -65,6 +65,9 @@ export function createFaults(initial: readonly Fault[] = []): Faults {
   return faults;
 }
 
+/** What the numbers of faults may be; else from 0 on. A fault that strikes no time, and a status that no response can have, would never happen. */
+const LIMITS: Readonly<Record<string, readonly [min: number, max: number]>> = { times: [1, 1_000_000], status: [200, 599] };
+
 /** Faults also come over HTTP, from tests that are not type-checked: a misspelt one must not become a fault that never happens. */
 function assertFault(fault: Fault): void {
   assertOneOf("kind", fault.kind, Object.keys(SHAPES));
@@ -77,9 +80,10 @@ function assertFault(fault: Fault): void {
     const value = values.get(name);
     if (value === undefined && !type.endsWith("!")) continue;
     const expected = type.replace("!", "");
-    // Written so that NaN fails it too.
-    if (typeof value !== expected || (typeof value === "number" && !(value >= 0))) {
-      throw new TypeError(`Invalid "${name}" of fault "${fault.kind}": expected a ${expected}`);
+    const [min, max] = LIMITS[name] ?? [0, Number.MAX_SAFE_INTEGER];
+    if (typeof value !== expected || (typeof value === "number" && !(Number.isInteger(value) && value >= min && value <= max))) {
+      const range = expected === "number" ? ` from ${min} to ${max}` : "";
+      throw new TypeError(`Invalid "${name}" of fault "${fault.kind}": expected a ${expected}${range}, got ${value}`);
     }
   }
 }

@@ -21,7 +21,7 @@
  *
  * @module
  */
-import { assertKeys } from "../util/assertions.ts";
+import { any, assertOptions, listOf, type Rules } from "../util/options.ts";
 import { randomBytes } from "../util/random.ts";
 import { API_SCRIPT, API_VERSION, FRAME_SCRIPT } from "./api.gen.ts";
 import { challenge } from "./challenge.ts";
@@ -44,7 +44,8 @@ export { EMULATOR_SECRET, EMULATOR_SITEKEY, EMULATOR_WIDGETS } from "./widgets.t
  * @throws {TypeError} an option, a widget or a fault that cannot be
  */
 export function createTurnstileEmulator(options: EmulatorOptions = {}): TurnstileEmulator {
-  assertKeys("emulator", options, ["clock", "widgets", "faults", "random"]);
+  const rules: Rules<EmulatorOptions> = { clock: "function", widgets: any, faults: listOf(any), random: "function" };
+  assertOptions("createTurnstileEmulator", options, rules);
   const { clock = Date.now, widgets = EMULATOR_WIDGETS, faults = [], random = randomBytes } = options;
   assertWidgets(widgets);
   let offset = 0;

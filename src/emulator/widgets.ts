@@ -1,4 +1,4 @@
-import { assertKeys, assertOneOf } from "../util/assertions.ts";
+import { bag, listOf, oneOf, type Rules } from "../util/options.ts";
 import type { EmulatorWidget } from "./types.ts";
 
 /** Sitekey of the widget for demos and tests: invisible, passes, on every hostname. */
@@ -39,14 +39,19 @@ export function hostnameAllowed(widget: EmulatorWidget, hostname: string): boole
   return widget.hostnames?.some((entry) => hostname === entry || hostname.endsWith(`.${entry}`)) ?? true;
 }
 
+const RULES: Rules<EmulatorWidget> = {
+  sitekey: /^[0-9A-Za-z_-]{3,100}$/,
+  // A text is no list: every part of it would be a secret.
+  secrets: listOf("string"),
+  mode: oneOf("managed", "non-interactive", "invisible"),
+  hostnames: listOf(/^[a-z0-9._-]+$/),
+  interactive: "boolean",
+  disabled: "boolean",
+};
+
 /** @throws {TypeError} none, a sitekey twice or one that no page could render, a secret that two widgets have, a URL for a hostname */
 export function assertWidgets(widgets: readonly EmulatorWidget[]): void {
-  for (const widget of widgets) {
-    assertKeys("widget", widget, ["sitekey", "secrets", "mode", "hostnames", "interactive", "disabled"]);
-    assertOneOf("mode", widget.mode ?? "managed", ["managed", "non-interactive", "invisible"]);
-    if (!/^[0-9A-Za-z_-]{3,100}$/.test(widget.sitekey)) throw new TypeError('Invalid "sitekey": expected 3 to 100 of [0-9A-Za-z_-]');
-    if (widget.hostnames?.some((name) => !/^[a-z0-9._-]+$/.test(name))) throw new TypeError('Invalid "hostnames": expected bare names');
-  }
+  listOf(bag(RULES, "sitekey secrets"))("widgets", widgets);
   const keys = widgets.flatMap(({ sitekey, secrets }) => [sitekey, ...secrets]);
   if (keys.length === 0 || new Set(keys).size < keys.length) {
     throw new TypeError('Invalid "widgets": expected one or more, each sitekey and each secret once');

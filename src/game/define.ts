@@ -85,7 +85,7 @@ const MAX_TICKS = 18_000;
  * ```
  */
 export function defineGame<S, P = undefined>(definition: GameDefinition<S, P>): Game<S, P> {
-  assertKeys("definition", definition, MEMBERS);
+  assertKeys("defineGame", definition, MEMBERS);
   const { id, version, hz, maxTicks, segmentTicks = hz * 5, input, params, init, step, done, score, hash } = definition;
   assertString("id", id, 1, 32);
   if (!/^[a-z0-9][a-z0-9_-]*$/.test(id))

@@ -1,4 +1,5 @@
 import { GatepassError } from "../errors.ts";
+import { any, assertOptions, methods } from "../util/options.ts";
 import type { Game } from "./define.ts";
 import { createHasher } from "./hasher.ts";
 import { createRng } from "./rng.ts";
@@ -66,6 +67,7 @@ export interface SimulationResult<S> {
  * ```
  */
 export function createSimulation<S, P>(game: Game<S, P>, options: { seed: Uint8Array; params?: unknown }): Simulation<S> {
+  assertOptions("createSimulation", options, { seed: any, params: any });
   const masks = 1 << game.input.bits;
   let rng = createRng(options.seed);
   const state = game.init({ params: game.params(options.params), rng });
@@ -115,8 +117,10 @@ export function simulate<S, P>(
   game: Game<S, P>,
   options: { seed: Uint8Array; params?: unknown; inputs: Iterable<number> },
 ): SimulationResult<S> {
-  const run = createSimulation(game, options);
-  for (const input of options.inputs) {
+  assertOptions("simulate", options, { seed: any, params: any, inputs: methods(Symbol.iterator) }, "", "inputs");
+  const { inputs, ...setup } = options;
+  const run = createSimulation(game, setup);
+  for (const input of inputs) {
     if (run.done) break;
     run.step(input);
   }

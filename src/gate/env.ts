@@ -1,3 +1,4 @@
+import { invalid } from "../util/assertions.ts";
 import type { GateOptions, Mode } from "./types.ts";
 
 /** What {@link optionsFromEnv} reads: the environment of a process, or the env of a Worker. */
@@ -22,7 +23,7 @@ export type EnvOptions = Pick<GateOptions, "secrets" | "session" | "mode" | "all
  *
  * `turnstile` lacks `allowedHostnames`, which belongs in the code: `turnstile: { ...options.turnstile, allowedHostnames: ["game.example"] }`.
  *
- * @throws {TypeError} a variable that is no text, or a value that means nothing
+ * @throws {TypeError} no environment, a variable that is no text, or a value that means nothing
  *
  * @example
  * ```ts
@@ -32,6 +33,7 @@ export type EnvOptions = Pick<GateOptions, "secrets" | "session" | "mode" | "all
  * ```
  */
 export function optionsFromEnv(env: EnvLike): EnvOptions {
+  if (typeof env !== "object" || Array.isArray(env)) throw invalid("env", "an environment", env);
   const secrets = list(env, "SESSION_SIGNING_SECRET");
   const sitekey = text(env, "TURNSTILE_SITE_KEY");
   const ttl = text(env, "SESSION_TTL_SEC");

@@ -1,12 +1,11 @@
 import { validateRules } from "../limits/index.ts";
 import type { LimitRule } from "../limits/types.ts";
 import { MAX_QUOTAS } from "../store/validate.ts";
-import { assertFunction, assertKeys } from "../util/assertions.ts";
-import { listOf } from "../util/options.ts";
+import { assertOptions } from "../util/options.ts";
 import { sweep } from "./jobs.ts";
 import type { Settings } from "./options.ts";
 import { createRouter, type Match } from "./router.ts";
-import { ACTION, FEATURE_KEYS, ROUTE_KEYS } from "./rules.ts";
+import { FEATURE_RULES } from "./rules.ts";
 import { sessionRoute } from "./session-route.ts";
 import type { Feature, Job, Kernel, Route } from "./types.ts";
 
@@ -39,16 +38,11 @@ export function assemble({ given, resolved, actions }: Settings, kernel: Kernel,
   };
   for (const factory of [() => OWN, ...(given.features ?? [])]) {
     const feature = factory(kernel);
-    assertKeys("feature", feature, FEATURE_KEYS);
+    assertOptions("feature", feature, FEATURE_RULES, "feature.", "name");
     add("feature", features, { [feature.name]: feature });
     add("limit", limits, feature.limits);
     add("job", jobs, feature.jobs);
-    for (const route of feature.routes ?? []) {
-      assertKeys("route", route, ROUTE_KEYS);
-      assertFunction("handle", route.handle);
-      routes.push(route);
-    }
-    listOf(ACTION)("feature.actions", feature.actions ?? []);
+    routes.push(...(feature.routes ?? []));
     for (const action of feature.actions ?? []) {
       if (!actions.includes(action)) actions.push(action);
     }

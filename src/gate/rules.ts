@@ -1,6 +1,6 @@
 import { HOSTNAME, SECRET } from "../turnstile/options.ts";
 import { assertString } from "../util/assertions.ts";
-import { any, assertOptions, bag, type Check, form, integer, listOf, methods, oneOf, type Rules, record } from "../util/options.ts";
+import { any, assertOptions, bag, form, integer, listOf, methods, oneOf, type Rules, record } from "../util/options.ts";
 import type {
   AdmitOptions,
   ExchangeContext,
@@ -15,7 +15,7 @@ import type {
 } from "./types.ts";
 
 /** What Turnstile would render. */
-export const ACTION: Check = form(/^[a-z0-9_-]{1,32}$/, "1 to 32 of a-z 0-9 _ -");
+const ACTION = form(/^[a-z0-9_-]{1,32}$/, "1 to 32 of a-z 0-9 _ -");
 
 /** @throws {TypeError} {RangeError} an unknown option of a gate, or one that cannot be. What needs its surroundings to be judged is checked where it is used. */
 export function assertGateOptions(options: GateOptions): void {
@@ -93,22 +93,22 @@ export const ADMIT_RULES: Rules<AdmitOptions> = {
   subjects: any,
   open: "boolean",
 };
-/** What a feature may bring, and a route. */
-export const FEATURE_KEYS: readonly (keyof Feature)[] = [
-  "name",
-  "routes",
-  "actions",
-  "limits",
-  "jobs",
-  "screen",
-  "guard",
-  "report",
-  "reports",
-  "signals",
-  "on",
-  "check",
-];
-export const ROUTE_KEYS: readonly (keyof Route)[] = ["method", "path", "base", "maxBody", "handle"];
+const ROUTE: Rules<Route> = { method: any, path: "string", base: "boolean", maxBody: integer(0), handle: "function" };
+/** What a feature may bring. */
+export const FEATURE_RULES: Rules<Feature> = {
+  name: "string",
+  routes: listOf(bag(ROUTE, "method path handle")),
+  actions: listOf(ACTION),
+  limits: record(any),
+  jobs: record("function"),
+  screen: "function",
+  guard: "function",
+  report: "function",
+  reports: listOf("string"),
+  signals: "function",
+  on: "function",
+  check: "function",
+};
 /** What every gate takes as a report. */
 export const SIGNALS: readonly ReportSignal[] = ["login_failed", "login_succeeded", "otp_requested", "honeypot_tripped"];
 /** What `report` is told besides the signal. Who it is about is a visitor's text, which harms nobody whatever it is. */

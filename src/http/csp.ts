@@ -1,3 +1,6 @@
+import { assertKeys } from "../util/assertions.ts";
+import { assertRule, oneOrMore } from "../util/options.ts";
+
 /** Directives by name: one source, several in one text, or a list. */
 export type CspDirectives = Record<string, string | readonly string[]>;
 
@@ -17,6 +20,7 @@ const TURNSTILE = "https://challenges.cloudflare.com";
  * ```
  */
 export function contentSecurityPolicy(directives: CspDirectives = {}): string {
+  assertKeys("contentSecurityPolicy", directives, Object.keys(Object(directives)));
   const policy = new Map(Object.entries(directives).map(([name, value]) => [name, sources(name, value)]));
   if (policy.size === 0) policy.set("default-src", ["'self'"]);
   const allow = (name: string, ...fallbacks: string[]): void => {
@@ -31,9 +35,14 @@ export function contentSecurityPolicy(directives: CspDirectives = {}): string {
   return [...policy].map(([name, list]) => [name, ...list].join(" ")).join("; ");
 }
 
+/** Every directive that browsers know: one that is misspelt would protect nothing. */
+const DIRECTIVES =
+  /^((child|connect|default|fenced-frame|font|frame|img|manifest|media|object|prefetch|script|style|worker)-src|(script|style)-src-(elem|attr)|base-uri|sandbox|form-action|frame-ancestors|report-(uri|to)|block-all-mixed-content|upgrade-insecure-requests|(require-)?trusted-types(-for)?)$/;
+
 function sources(name: string, value: string | readonly string[]): string[] {
+  if (!DIRECTIVES.test(name)) throw new TypeError(`Cannot write the policy: "${name}" is not a directive`);
+  assertRule(name, value, oneOrMore("string"));
   const list = (typeof value === "string" ? [value] : value).flatMap((text) => text.trim().split(/\s+/)).filter((text) => text !== "");
-  if (!/^[a-z][a-z-]*$/.test(name)) throw new TypeError(`Cannot write the policy: "${name}" is not a directive`);
   for (const source of list) {
     if (!/^[!-+\--:<-~]+$/.test(source))
       throw new TypeError(`Cannot write the policy: "${name}" has a source with ";", "," or a character outside ASCII`);

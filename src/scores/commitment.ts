@@ -6,6 +6,7 @@ import type { UsesQuota } from "../store/contract.ts";
 import { usesKey } from "../store/index.ts";
 import { isCount } from "../tokens/shapes.ts";
 import type { Tokens } from "../tokens/types.ts";
+import { assertKeys } from "../util/assertions.ts";
 
 /** Seconds that a commitment lives: a name has to be typed. */
 export const COMMITMENT_TTL = 900;
@@ -38,8 +39,15 @@ export interface Commitment extends CommitmentClaims {
   exp: number;
 }
 
-/** Signs a commitment (`gp-score+jwt`). */
-export function signCommitment(tokens: Tokens, claims: CommitmentClaims): Promise<string> {
+const CLAIMS = ["score", "ts", "game", "board", "sub", "level", "run", "flags", "jti"];
+
+/**
+ * Signs a commitment (`gp-score+jwt`). What it says is checked where it is read.
+ *
+ * @throws {TypeError} an unknown claim
+ */
+export async function signCommitment(tokens: Tokens, claims: CommitmentClaims): Promise<string> {
+  assertKeys("signCommitment", claims, CLAIMS);
   return tokens.sign(TYP.commitment, { ...claims }, { ttl: COMMITMENT_TTL });
 }
 

@@ -1,3 +1,4 @@
+import { assertOptions, type Rules } from "../util/options.ts";
 import { randomId } from "../util/random.ts";
 import type { Order, ScoreBoard, ScoreRow, SubmitResult } from "./board.ts";
 import { assertEntry, assertLimit, keyOf, levelNumber, nextScore, withRanks } from "./ranking.ts";
@@ -27,6 +28,8 @@ interface List {
 /**
  * A board in this process's memory: for tests, for development, and where scores may be lost with the process. It grows with its rows and submissions.
  *
+ * @throws {TypeError} an unknown option
+ *
  * @example
  * ```ts
  * import { memoryBoard } from "gatepass/scores";
@@ -37,6 +40,7 @@ interface List {
  * ```
  */
 export function memoryBoard(options: MemoryBoardOptions = {}): ScoreBoard {
+  assertOptions("memoryBoard", options, { random: "function" } satisfies Rules<MemoryBoardOptions>);
   const lists = new Map<string, List>();
   const rows = new Map<string, Row>();
   const banned = new Set<string>();

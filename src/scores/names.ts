@@ -1,4 +1,5 @@
 import { utf8 } from "../util/bytes.ts";
+import { assertOptions, type Rules } from "../util/options.ts";
 import { foldName } from "./fold.ts";
 
 export { foldName };
@@ -111,11 +112,11 @@ export interface Namer {
   nameOf(typed: string | undefined, player: string): Promise<string | null>;
 }
 
+const RULES: Rules<NameOptions> = { typed: "boolean", filter: "function", generate: "function" };
+
 /** What a rule means. @throws {TypeError} not a rule */
 export function createNamer(rule: NameRule = "generated"): Namer {
-  if (rule !== "generated" && rule !== "typed" && typeof rule !== "object") {
-    throw new TypeError('Invalid "names": expected "generated", "typed" or an object');
-  }
+  if (rule !== "generated" && rule !== "typed") assertOptions("names", rule, RULES, "names.");
   const { typed = true, filter, generate = generatedName } = rule === "generated" ? { typed: false } : rule === "typed" ? {} : rule;
   return {
     typed,

@@ -1,6 +1,7 @@
 import type { LimitRule } from "../limits/types.ts";
 import { LEVELS, type Level, SCORE_ACTION } from "../protocol.ts";
-import { assertKeys, assertOneOf, assertString } from "../util/assertions.ts";
+import { assertString } from "../util/assertions.ts";
+import { any, assertOptions, bag, listOf, methods, oneOf, type Rules, record } from "../util/options.ts";
 import type { BoardRules, Operator, Order, ScoreBoard } from "./board.ts";
 import { createNamer, type NameRule, type Namer } from "./names.ts";
 import { assertRules, DEFAULT_MAX } from "./ranking.ts";
@@ -65,19 +66,34 @@ export const SCORE_LIMITS: Record<string, readonly LimitRule[]> = {
   moderation: [{ name: "moderation", limit: 5, window: 900, by: "ip" }],
 };
 
+/** Every method of a board: one that is missing would be missed at the first request that needs it. */
+const BOARD_METHODS = ["submit", "top", "around", "find", "ofPlayer", "remove", "hide", "ban", "purge"] as const;
+
+const RULES: Rules<ScoresOptions> = {
+  board: methods(...BOARD_METHODS),
+  boards: record(any),
+  moderation: bag({ tokens: listOf("string", 1) }, "tokens"),
+  cache: "boolean",
+  action: "string",
+};
+const BOARD_RULES: Rules<BoardOptions> = {
+  minLevel: oneOf(...LEVELS),
+  require: oneOf("session", "commitment"),
+  min: any,
+  max: any,
+  order: any,
+  operator: any,
+  names: any,
+};
+
 /** @throws {TypeError} {RangeError} a bad or unknown option */
 export function settle(options: ScoresOptions, signs: boolean): Settled {
-  assertKeys("scores", options, ["board", "boards", "moderation", "cache", "action"]);
+  assertOptions("scores", options, RULES, "", "board");
   const { board: store, boards = { main: {} }, moderation, cache = false, action = SCORE_ACTION } = options;
-  if (typeof store?.submit !== "function") throw new TypeError('Invalid "board": expected a ScoreBoard');
-  if (typeof cache !== "boolean") throw new TypeError('Invalid "cache": expected true or false');
   const all = new Map(Object.entries(boards).map(([name, given]) => [name, boardOf(name, given, signs)]));
   const [first] = all.values();
   if (first === undefined) throw new TypeError('Invalid "boards": expected at least one');
   if (moderation) {
-    assertKeys("moderation", moderation, ["tokens"]);
-    if (!Array.isArray(moderation.tokens) || moderation.tokens.length === 0)
-      throw new TypeError('Invalid "moderation.tokens": expected a list');
     // Short enough to be guessed is too short; the limit on failures only slows one address down.
     for (const token of moderation.tokens) {
       assertString("moderation.tokens", token, 32, 1024);
@@ -89,10 +105,8 @@ export function settle(options: ScoresOptions, signs: boolean): Settled {
 
 function boardOf(name: string, given: BoardOptions, signs: boolean): Board {
   if (!/^[A-Za-z0-9._-]{1,48}$/.test(name)) throw new TypeError(`Invalid board name "${name}": expected 1 to 48 of A-Z a-z 0-9 . _ -`);
-  assertKeys(`boards.${name}`, given, ["minLevel", "require", "min", "max", "order", "operator", "names"]);
+  assertOptions(`boards.${name}`, given, BOARD_RULES, `boards.${name}.`);
   const { minLevel = "claimed", require = "session", min = 0, max = DEFAULT_MAX, order = "desc", operator = "best", names } = given;
-  assertOneOf(`boards.${name}.minLevel`, minLevel, LEVELS);
-  assertOneOf(`boards.${name}.require`, require, ["session", "commitment"]);
   const rules = { min, max, order, operator };
   assertRules(`boards.${name}`, rules);
   if (!signs && (require === "commitment" || minLevel !== "claimed")) {

@@ -1,4 +1,6 @@
 import type { BoardRules, ScoreBoard, ScoreEntry, SubmitResult } from "../scores/board.ts";
+import { assertFunction } from "../util/assertions.ts";
+import { assertOptions, methods, type Rules } from "../util/options.ts";
 
 /** What the kits need of a test runner: vitest, `bun:test`, jest, or `node:test` and a matcher library. */
 export interface TestKit {
@@ -30,6 +32,14 @@ export interface BoardTools {
   rejects(name: string, promise: Promise<unknown>): Promise<void>;
 }
 
+const UNDER: Rules<BoardUnderTest> = { board: methods("submit", "top"), reopen: "function", dispose: "function" };
+
+/** @throws {TypeError} one of the functions is missing. A kit is no bag of options: the whole module of a test runner will do. */
+export function assertKit(make: unknown, kit: TestKit): void {
+  assertFunction("make", make);
+  methods("describe", "it", "expect")("kit", kit);
+}
+
 export const RULES: BoardRules = { periods: ["all"], order: "desc", operator: "best" };
 
 export function boardTools(make: () => BoardUnderTest | Promise<BoardUnderTest>, { it, expect }: TestKit): BoardTools {
@@ -39,6 +49,7 @@ export function boardTools(make: () => BoardUnderTest | Promise<BoardUnderTest>,
     test(name, body) {
       it(name, async () => {
         const under = await make();
+        assertOptions("make", under, UNDER, "", "board");
         try {
           await body(under.board, under);
         } finally {

@@ -1,12 +1,14 @@
 import { testGuarantees, testModeration } from "./board-guarantees.ts";
 import { testOrder, testRows } from "./board-rows.ts";
-import { type BoardUnderTest, boardTools, type TestKit } from "./board-tools.ts";
+import { assertKit, type BoardUnderTest, boardTools, type TestKit } from "./board-tools.ts";
 
 export type { BoardUnderTest, TestKit } from "./board-tools.ts";
 
 /**
  * The contract of a `ScoreBoard` as a test suite: order, operators, ties, periods, ranks, neighbours, moderation, uniqueness, concurrency, bad input, and a
  * comparison with a naive model over random actions. `make` is called for every test and gives an empty board.
+ *
+ * @throws {TypeError} no `make`, a kit that is none
  *
  * @example
  * ```ts
@@ -22,6 +24,7 @@ export type { BoardUnderTest, TestKit } from "./board-tools.ts";
  * ```
  */
 export function testBoard(make: () => BoardUnderTest | Promise<BoardUnderTest>, kit: TestKit): void {
+  assertKit(make, kit);
   const tools = boardTools(make, kit);
   kit.describe("board: order and operators", () => testOrder(tools));
   kit.describe("board: rows", () => testRows(tools));

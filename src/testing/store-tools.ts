@@ -1,5 +1,6 @@
 import { isGatepassError } from "../errors.ts";
 import type { Store } from "../store/contract.ts";
+import { integer, methods, type Rules } from "../util/options.ts";
 import type { TestKit } from "./board.ts";
 
 /** A store to test, and how to look behind it. What is left out is not tested (or, without `advance`, by waiting). */
@@ -28,6 +29,20 @@ export interface StoreUnderTest {
   /** Cleans up after one test. */
   dispose?(): void | Promise<void>;
 }
+
+/** What `make` may give. A member that is misspelt would leave out what it stands for. */
+export const UNDER: Rules<StoreUnderTest> = {
+  store: methods("spend", "refund", "block"),
+  advance: "function",
+  dump: "function",
+  another: "function",
+  hang: "function",
+  impatient: "function",
+  timeoutMs: integer(1, 60_000),
+  bounded: "function",
+  schedules: integer(1, 100_000),
+  dispose: "function",
+};
 
 /** What the tests use. */
 export interface StoreTools {

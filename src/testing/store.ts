@@ -1,14 +1,18 @@
 import type { SpendResult, Store, UsesQuota } from "../store/contract.ts";
+import { assertOptions } from "../util/options.ts";
 import type { TestKit } from "./board.ts";
+import { assertKit } from "./board-tools.ts";
 import { testKeys, testRecipes } from "./store-keys.ts";
 import { testStoreTime } from "./store-time.ts";
-import { errorOf, type StoreTest, type StoreUnderTest, toolsOf } from "./store-tools.ts";
+import { errorOf, type StoreTest, type StoreUnderTest, toolsOf, UNDER } from "./store-tools.ts";
 
 export type { StoreUnderTest } from "./store-tools.ts";
 
 /**
  * The contract of a `Store` as a test suite: its twelve guarantees, what features build on them, and bad input. `make` is called for every test
  * and gives an empty store; what else it gives decides how deep the suite looks (see {@link StoreUnderTest}).
+ *
+ * @throws {TypeError} no `make`, a kit that is none
  *
  * @example
  * ```ts
@@ -24,9 +28,11 @@ export type { StoreUnderTest } from "./store-tools.ts";
  * ```
  */
 export function testStore(make: () => StoreUnderTest | Promise<StoreUnderTest>, kit: TestKit): void {
+  assertKit(make, kit);
   const test: StoreTest = (name, body) => {
     kit.it(name, async () => {
       const under = await make();
+      assertOptions("make", under, UNDER, "", "store");
       try {
         await body(under.store, await toolsOf(under, kit));
       } finally {

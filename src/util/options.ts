@@ -4,7 +4,10 @@ import { assertFunction, assertInteger, assertKeys, assertOneOf, invalid } from 
 export type Rule = "string" | "boolean" | "function" | RegExp | Check;
 /** @throws {TypeError} {RangeError} the value at `path` is not what it must be */
 export type Check = (path: string, value: unknown) => void;
-/** A rule for each member that the options `T` may have: the compiler tells which one is missing. */
+/**
+ * A rule for each member that the options `T` may have: the compiler tells which one is missing. Make them inside the function that takes the options where
+ * the module has other exports: a bundler cannot drop a call at module scope.
+ */
 export type Rules<T = Readonly<Record<string, unknown>>> = { readonly [name in keyof T]-?: Rule };
 
 /**
@@ -75,9 +78,9 @@ export function record(rule: Rule): Check {
 }
 
 /** An object with these methods: a client, a store, a board. A text with their names is none. */
-export function methods(...names: readonly string[]): Check {
+export function methods(...names: readonly (string | symbol)[]): Check {
   return (path, value) => {
-    for (const name of names) assertFunction(`${path}.${name}`, Object(value)[name]);
+    for (const name of names) assertFunction(`${path}.${String(name)}`, Object(value)[name]);
   };
 }
 
