@@ -83,6 +83,10 @@ describe("methods", () => {
     expect([head.status, await head.text(), head.headers.get("content-type")]).toEqual([200, "", "application/json"]);
     const options = await call("OPTIONS", "/read/1");
     expect([options.status, options.headers.get("allow")]).toEqual([204, "GET, HEAD, OPTIONS"]);
+    const uncached = (of: Response): (string | null)[] => [of.headers.get("cache-control"), of.headers.get("cdn-cache-control")];
+    expect(uncached(options)).toEqual(["no-store", "no-store"]);
+    const asked = await call("OPTIONS", "/read/1", { origin: ORIGIN, "access-control-request-method": "GET" });
+    expect([asked.status, ...uncached(asked)]).toEqual([204, "no-store", "no-store"]);
     const asks = { origin: "https://evil.example", "access-control-request-method": "GET" };
     expect(await codeOf(await call("OPTIONS", "/read/1", asks))).toEqual([403, "ORIGIN_NOT_ALLOWED"]);
     // A foreign page may ask for what is public; it may not read the answer.
