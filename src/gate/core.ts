@@ -178,7 +178,7 @@ export function createCore(given: GateOptions): Core {
 
   /**
    * What is refused before anything is read or spent: who came past Cloudflare, who is made to write here by a page of somebody else's (both under every
-   * mode), whose request names no host, and what a feature refuses at first sight. Undefined: none of these.
+   * mode), what a feature refuses at first sight, and whose request names no host. Undefined: none of these.
    */
   const barred = async ({ request, info, emit }: Visit, platform: Platform): Promise<PublicCode | undefined> => {
     const direct = given.origin && !(await given.origin(request, platform));
@@ -187,10 +187,9 @@ export function createCore(given: GateOptions): Core {
     if (direct) found = { code: "REQUEST_DENIED", reason: "direct_to_origin" };
     else if (!/^(GET|HEAD|OPTIONS)$/.test(request.method) && !cors.check(request).allowed)
       found = { code: "ORIGIN_NOT_ALLOWED", reason: "origin" };
-    else if (!hasAddress(request)) return "BODY_INVALID";
     else for (const { screen } of features) found ??= screen?.(request);
     if (found) emit("high_risk_api_blocked", { outcome: "deny", ...found });
-    return found?.code;
+    return found?.code ?? (hasAddress(request) ? undefined : "BODY_INVALID");
   };
 
   const answer = async (request: Request, platform: Platform, { route, label, methods, params }: Match): Promise<Response> => {

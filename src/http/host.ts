@@ -1,5 +1,5 @@
 /** A host and a port, as a Host header may have them: no user, no path. */
-const HOST = /^([\w.-]+|\[[\da-f:.]+\])(:\d{1,5})?$/i;
+const HOST = /^([\w.-]+|\[[\da-f:.]+\])(:\d{0,5})?$/i;
 
 /**
  * Whether it can be said where a request goes. Some runtimes make its URL of the Host header, a stranger's text: of `Host: a b` no URL parser makes a URL,
