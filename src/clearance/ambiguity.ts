@@ -1,4 +1,4 @@
-import { decode, MAX_PATH, segmentsOf } from "./paths.ts";
+import { decode, isPlain, MAX_PATH, segmentsOf } from "./paths.ts";
 
 /** Why a request has no one path: the rows of the table of refusals. Public as the `detail` of the event, and in `explainPolicy`. */
 export type Ambiguity =
@@ -63,6 +63,7 @@ export function ambiguityOf(url: string, host: string | null, allowed: (path: st
 /** The row of the table that refuses a path, as it stands in the URL. */
 export function rowOf(path: string, allowed: (path: string) => boolean): Ambiguity | undefined {
   if (path.length > MAX_PATH) return "length";
+  if (isPlain(path)) return undefined;
   const decoded = decode(path);
   if (decoded === undefined) return "percent_encoding";
   return ROWS.find(([row, is]) => is(decoded, path) && !(LIFTED.includes(row) && allowed(path)))?.[0];

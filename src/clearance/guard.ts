@@ -163,11 +163,15 @@ export function createGuard(settled: Settled, kernel: Kernel): (request: Request
 
   /** Undefined: the path has readings under so many entries that their limits do not fit into one spend, and one of them would not be charged. */
   async function entryOf(request: Request, path: string, { options: asked }: GuardContext): Promise<PolicyEntry | undefined> {
-    const methods = (named: readonly string[]): Promise<readonly string[]> => methodsOf(request, named);
-    const entry = await matchPolicy(policy, methods, path, (name) => {
-      const condition = given.when?.[name];
-      return condition !== undefined && askCondition(condition, request);
-    });
+    const entry = await matchPolicy(
+      policy,
+      () => methodsOf(request),
+      path,
+      (name) => {
+        const condition = given.when?.[name];
+        return condition !== undefined && askCondition(condition, request);
+      },
+    );
     if (fitting(["clearance.tight", ...entry.limits]).length <= entry.limits.length) return undefined;
     if (asked.scope === undefined) return entry;
     // The program names the clearance that it wants: then no list of paths may open the route, nor an entry's mode.

@@ -9,11 +9,10 @@ const FIELD = /^\s*[_ .[]method(\[|$)/i;
 
 /**
  * Every method that somebody behind us may take a request for: its own, and those that it claims in a header, in the query or in its body (`_method`).
- *
- * @param named the methods that matter. All of them count where the claim cannot be told: more than {@link MAX_CLAIMS} claims, one that is no method's name,
- * a body that is too long or too slow to read, or written in a way that only its reader understands
+ * Undefined where that cannot be told: more than {@link MAX_CLAIMS} claims, one that is no method's name, a body that is too long or too slow to read, or
+ * written in a way that only its reader understands.
  */
-export async function methodsOf(request: Request, named: readonly string[]): Promise<readonly string[]> {
+export async function methodsOf(request: Request): Promise<readonly string[] | undefined> {
   const { method, headers, url } = request;
   const claims = HEADERS.flatMap((name) => headers.get(name)?.split(",", MAX_CLAIMS + 1) ?? []);
   if (!/^(GET|HEAD)$/i.test(method)) {
@@ -22,7 +21,7 @@ export async function methodsOf(request: Request, named: readonly string[]): Pro
   }
   const names = claims.map((claim) => claim.trim());
   const told = claims.length <= MAX_CLAIMS && names.every((name) => /^[A-Za-z-]{0,20}$/.test(name));
-  return [method, ...(told ? names.filter((name) => name !== "") : named)];
+  return told ? [method, ...names.filter((name) => name !== "")] : undefined;
 }
 
 /** What a body claims; a claim that is no name where that cannot be told. */

@@ -89,7 +89,7 @@ export function decode(text: string): string | undefined {
 }
 
 /** Nearly every path: it has one reading, and that is itself. */
-function isPlain(path: string): boolean {
+export function isPlain(path: string): boolean {
   return /^\/[a-z\d\-._~!$&'()*+,=:@|[\]/]*$/.test(path) && !/\/[/.]|\.\/|.[/.]$/.test(path);
 }
 

@@ -79,8 +79,8 @@ export function parsePolicy(written: unknown): Policy {
   return { entries, conditions: [...new Set(entries.flatMap(({ when }) => when ?? []))] };
 }
 
-/** The methods of a request: the one that it has, or all that somebody behind us may take it for, asked only where the policy tells methods apart. */
-export type Methods = string | readonly string[] | ((named: readonly string[]) => Promise<readonly string[]>);
+/** The methods of a request: the one that it has, or all that somebody behind us may take it for; undefined: that cannot be told, and all of them count. */
+export type Methods = string | readonly string[] | undefined;
 
 /** Asks a condition by its name, once a request; undefined: it failed to answer. */
 type Ask = (condition: string) => Promise<boolean | undefined>;
@@ -90,12 +90,13 @@ type Ask = (condition: string) => Promise<boolean | undefined>;
  * a path which one router reads as `/health` and another as `/api/payment` is never free: where they fall under different entries, the answer is the
  * strictest of each entry's terms, under a scope of its own. A condition that fails to answer holds where that is stricter.
  *
+ * @param methods asked for only where the policy tells the methods of the path apart
  * @param path as in the request's URL, not decoded; `ambiguityOf` has seen it
  * @param holds whether a condition (`when`) is true of the request
  */
 export async function matchPolicy(
   { entries }: Policy,
-  methods: Methods,
+  methods: Methods | (() => Promise<Methods>),
   path: string,
   holds: (condition: string) => boolean | Promise<boolean>,
 ): Promise<PolicyEntry> {
@@ -108,27 +109,27 @@ export async function matchPolicy(
     const under = entries.filter(({ path: pattern, kind }) => matchesPath(pattern, reading.plain, kind !== "never"));
     return { reading, under };
   });
-  const named = [...new Set(candidates.flatMap(({ under }) => under.flatMap((entry) => entry.methods)))];
-  const claimed = typeof methods !== "function" ? [methods].flat() : named.length > 0 ? await methods(named) : [""];
+  const matters = candidates.some(({ under }) => under.some((entry) => entry.methods.length > 0));
+  const claimed = typeof methods !== "function" ? methods : matters ? await methods() : "";
   const answers = new Map<string, boolean | undefined>();
   const ask: Ask = async (condition) => {
     if (!answers.has(condition)) answers.set(condition, await settled(() => holds(condition)));
     return answers.get(condition);
   };
   const found: Found[] = [];
-  let none: PolicyEntry | undefined;
-  for (const verb of new Set(claimed.map(verbOf))) {
+  let nobody: PolicyEntry | undefined;
+  const none = (): PolicyEntry => {
+    nobody ??= unmatched(plain);
+    return nobody;
+  };
+  for (const verb of new Set([claimed].flat().map((one) => one && verbOf(one)))) {
     for (const { reading, under } of candidates) {
-      const all = await entriesOf(under, verb, reading, ask);
-      if (all.length === 0) {
-        none ??= unmatched(plain);
-        all.push(none);
-      }
+      const all = await entriesOf(under, verb, reading, ask, none);
       found.push(...all.map((entry) => ({ entry, plain: reading.plain })));
     }
   }
   const [first, ...rest] = found;
-  return first ? strictestOf([first, ...rest]) : unmatched(plain);
+  return first ? strictestOf([first, ...rest]) : none();
 }
 
 /**
@@ -151,18 +152,29 @@ export function allowsAmbiguous({ entries }: Policy, method: string, path: strin
 /**
  * The entries that a reading may fall under. The most specific one alone, where every router takes the reading to it. Else also the next one, and the next:
  * `/api/payment/STATUS` is `/api/payment/status` to some routers, and to the others what `/api/payment/*` names.
+ *
+ * @param verb undefined: it may be any
+ * @param none added where the reading may fall under no entry
  */
-async function entriesOf(candidates: readonly PolicyEntry[], verb: string, reading: Reading, ask: Ask): Promise<PolicyEntry[]> {
+async function entriesOf(
+  candidates: readonly PolicyEntry[],
+  verb: string | undefined,
+  reading: Reading,
+  ask: Ask,
+  none: () => PolicyEntry,
+): Promise<PolicyEntry[]> {
   const found: PolicyEntry[] = [];
   for (const entry of candidates) {
     const { kind, methods, when } = entry;
-    if (methods.length > 0 && !methods.includes(verb)) continue;
+    if (verb !== undefined && methods.length > 0 && !methods.includes(verb)) continue;
     const holds = when === undefined || (await ask(when));
     if (!(holds ?? kind !== "never")) continue;
     found.push(entry);
-    if (holds === true && matchesLetter(entry.written, reading)) break;
+    const sure = holds === true && (verb !== undefined || methods.length === 0);
+    if (sure && matchesLetter(entry.written, reading)) return found;
   }
-  return found;
+  const named = verb === undefined ? found.some(({ methods }) => methods.length === 0) : found.length > 0;
+  return named ? found : [...found, none()];
 }
 
 function entryOf(kind: PolicyKind, written: z.infer<typeof entrySchema>): PolicyEntry {

@@ -35,7 +35,7 @@ export function strictestOf(found: readonly [Found, ...Found[]]): PolicyEntry {
     highRisk: asking.every(({ highRisk }) => highRisk === base.highRisk) ? base.highRisk : "deny",
     bindIp: asking.some(({ bindIp }) => bindIp),
     limits: [...new Set(all.flatMap(({ limits }) => limits))],
-    risk: Math.max(...found.map(({ entry, plain }) => entry.risk ?? pointsOf(plain))),
+    risk: found.reduce((most, { entry, plain }) => Math.max(most, entry.risk ?? pointsOf(plain)), 0),
   };
 }
 

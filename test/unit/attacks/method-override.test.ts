@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { methodsOf } from "../../../src/clearance/methods.ts";
-import type { PolicyDocument } from "../../../src/clearance/types.ts";
+import { matchPolicy, parsePolicy } from "../../../src/clearance/policy.ts";
+import type { PolicyDocument, PolicyEntry } from "../../../src/clearance/types.ts";
 import { ORIGIN } from "../../helpers/gate.ts";
 import { api, type CallOptions } from "../clearance/tools.ts";
 
@@ -130,14 +131,28 @@ it("a method override lifts no row of the table of paths", async () => {
 });
 
 describe("what a claim costs", () => {
-  it("at most four values are looked at: all methods of the policy count beyond, and no more than those", async () => {
-    const named = ["DELETE", "PURGE"];
-    const of = (query: string, headers: Record<string, string> = {}): Promise<readonly string[]> =>
-      methodsOf(new Request(`${ORIGIN}/x?${query}`, { method: "POST", headers }), named);
+  it("at most four values are looked at: beyond that the request may be of any method", async () => {
+    const of = (query: string, headers: Record<string, string> = {}): Promise<readonly string[] | undefined> =>
+      methodsOf(new Request(`${ORIGIN}/x?${query}`, { method: "POST", headers }));
     expect(await of("_method=a&_method=b&_method=c&_method=d")).toEqual(["POST", "a", "b", "c", "d"]);
-    expect(await of("_method=a&_method=b&_method=c&_method=d&_method=e")).toEqual(["POST", ...named]);
-    expect(await of("_method=a&_method=b", { "x-http-method": "c,d,e" })).toEqual(["POST", ...named]);
-    expect(await of("_method=x&".repeat(10_000))).toEqual(["POST", ...named]);
+    expect(await of("_method=a&_method=b&_method=c&_method=d&_method=e")).toBeUndefined();
+    expect(await of("_method=a&_method=b", { "x-http-method": "c,d,e" })).toBeUndefined();
+    expect(await of("_method=x&".repeat(10_000))).toBeUndefined();
+  });
+
+  it("of any method: every entry that names one may be meant, and what names none of them", async () => {
+    const match = (policy: PolicyDocument): Promise<PolicyEntry> => matchPolicy(parsePolicy(policy), undefined, "/x", () => false);
+    expect(await match(POLICY)).toMatchObject({ kind: "unmatched" });
+    expect(await match({ always_require_clearance: [{ path: "/x", method: "DELETE", mode: "monitor" }] })).toMatchObject({
+      kind: "always",
+      mode: undefined,
+    });
+    expect(await match({ never_require_clearance: [{ path: "/x", method: ["GET", "POST"] }] })).toMatchObject({ kind: "unmatched" });
+    // Whatever the method is, the path itself is free, and no router looks further.
+    expect(await match({ always_require_clearance: ["/*"], never_require_clearance: ["/x"] })).toMatchObject({ kind: "never" });
+    expect(
+      await match({ always_require_clearance: ["/*", { path: "/x", method: "DELETE", max_uses: 1 }], never_require_clearance: ["/x"] }),
+    ).toMatchObject({ kind: "always", maxUses: 1 });
   });
 
   it("60 kB of _method at a policy of 500 entries cost hardly more than none", async () => {
