@@ -15,6 +15,10 @@ export interface PostgresBoardOptions extends PostgresPlace {
   random?: (bytes: number) => Uint8Array;
 }
 
+const TABLES = ["rules", "lists", "rows", "hist", "seen", "bans"].map((name) => `board_${name}`);
+const CALLS = ["submit", "moderate", "top", "around", "find", "rank", "count", "show", "reconcile"];
+const FUNCTIONS = ["begin", ...CALLS.map((name) => `board_${name}`)];
+
 /** A board in PostgreSQL. */
 export type PostgresBoard = ScoreBoard & Required<Pick<ScoreBoard, "check" | "close">>;
 
@@ -109,7 +113,7 @@ export function postgresBoard(client: PostgresClient, options: PostgresBoardOpti
       await moderate(banned ? "ban" : "unban", { player: encodeText(player) });
     },
     purge: (player) => moderate("purge", { player: encodeText(player) }),
-    check: () => checkPostgres(database, options, ["board_rows", "board_hist", "board_seen", "board_bans", "board_lists", "board_rules"]),
+    check: () => checkPostgres(database, options, TABLES, FUNCTIONS),
     async close() {
       database.close();
     },

@@ -1,6 +1,15 @@
 import type { ConfigProblem } from "../src/errors.ts";
 import { assertOptions, integer, type Rules } from "../src/util/options.ts";
-import { isMissing, nameIn, OTHER_ENCODING, openPostgres, type Postgres, type PostgresClient, type PostgresPlace } from "./_postgres.ts";
+import {
+  isDenied,
+  isMissing,
+  nameIn,
+  OTHER_ENCODING,
+  openPostgres,
+  type Postgres,
+  type PostgresClient,
+  type PostgresPlace,
+} from "./_postgres.ts";
 import { boardSql } from "./_postgres-board-sql.ts";
 import { beginSql, storeSql } from "./_postgres-store-sql.ts";
 
@@ -61,11 +70,18 @@ function versionIn(database: Postgres, versions: string): Promise<string | undef
   return database.read(`SELECT max(version)::text AS answer FROM ${versions}`);
 }
 
-/** What is wrong with the database, for the tables that are named. */
-export async function checkPostgres(database: Postgres, place: PostgresPlace, tables: readonly string[]): Promise<ConfigProblem[]> {
+/** What is wrong with the database, and with what the role may do there, for the tables and functions that are named. */
+export async function checkPostgres(
+  database: Postgres,
+  place: PostgresPlace,
+  tables: readonly string[],
+  functions: readonly string[],
+): Promise<ConfigProblem[]> {
   const problems: ConfigProblem[] = [];
   const version = await versionIn(database, nameIn(place, "migrations")).catch((error: unknown) => {
     if (isMissing(error)) return undefined;
+    // Nobody but this check reads the table: what the role needs is told below.
+    if (isDenied(error)) return VERSION;
     throw error;
   });
   if (!(Number(version) >= VERSION)) {
@@ -77,10 +93,18 @@ export async function checkPostgres(database: Postgres, place: PostgresPlace, ta
       fix: "Call migrate() of gatepass/adapters/postgres at deployment, with the same schema and prefix",
     });
   }
-  const names = tables.map((table) => `to_regclass('${nameIn(place, table)}')`).join(", ");
+  const lacking = await database.read(lackingSql(place, tables, functions));
+  if (lacking) {
+    problems.push({
+      code: "GP155",
+      severity: "error",
+      message: `The role of PostgreSQL lacks ${lacking}: calls fail`,
+      fix: "Grant it USAGE on the schema, EXECUTE on the functions, and SELECT, INSERT, UPDATE and DELETE on the tables",
+    });
+  }
   const told = await database.read(`SELECT concat_ws(' ', CASE WHEN current_setting('fsync') = 'off' THEN 'fsync' END,
     CASE WHEN current_setting('synchronous_commit') = 'off' THEN 'synchronous_commit' END,
-    CASE WHEN EXISTS (SELECT FROM pg_class WHERE oid IN (${names}) AND relpersistence <> 'p') THEN 'unlogged' END,
+    CASE WHEN EXISTS (SELECT FROM ${relations(place, tables)} AND relpersistence <> 'p') THEN 'unlogged' END,
     CASE WHEN current_setting('default_transaction_isolation') IN ('repeatable read', 'serializable') THEN 'isolation' END,
     CASE WHEN getdatabaseencoding() <> 'UTF8' THEN 'encoding' END,
     CASE WHEN pg_is_in_recovery() OR current_setting('default_transaction_read_only') = 'on' THEN 'readonly' END) AS answer`);
@@ -89,6 +113,30 @@ export async function checkPostgres(database: Postgres, place: PostgresPlace, ta
     if (problem !== undefined) problems.push(problem);
   }
   return problems;
+}
+
+/** Ours among the tables, as the end of a statement. By the catalogs: they can be read by every role. */
+function relations(place: PostgresPlace, tables: readonly string[]): string {
+  const { schema, names } = textsIn(place, tables);
+  return `pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = ${schema} AND c.relname IN (${names})`;
+}
+
+/** Tells what the role lacks, in words, or an empty text. What is not there is not lacking: GP150 says that. */
+function lackingSql(place: PostgresPlace, tables: readonly string[], functions: readonly string[]): string {
+  const { schema, names } = textsIn(place, functions);
+  return `SELECT concat_ws(', ',
+    (SELECT 'USAGE on the schema' FROM pg_namespace WHERE nspname = ${schema} AND NOT has_schema_privilege(oid, 'USAGE')),
+    (SELECT string_agg('EXECUTE on ' || p.proname, ', ' ORDER BY p.proname) FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+      WHERE n.nspname = ${schema} AND p.proname IN (${names}) AND NOT has_function_privilege(p.oid, 'EXECUTE')),
+    (SELECT string_agg(right_ || ' on ' || c.relname, ', ' ORDER BY c.relname, right_)
+      FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS right_, ${relations(place, tables)} AND NOT has_table_privilege(c.oid, right_))) AS answer`;
+}
+
+/** Names as texts of SQL. {@link nameIn} lets nothing through that could end one. */
+function textsIn(place: PostgresPlace, names: readonly string[]): { schema: string; names: string } {
+  const [first = ""] = nameIn(place, "").split(".");
+  const texts = names.map((name) => `'${(nameIn(place, name).split(".")[1] ?? "").slice(1, -1)}'`);
+  return { schema: `'${first.slice(1, -1)}'`, names: texts.join(", ") };
 }
 
 const PROBLEMS: Readonly<Record<string, ConfigProblem>> = {

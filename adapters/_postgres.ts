@@ -153,6 +153,11 @@ export function isMissing(error: unknown): boolean {
   return error instanceof Error && MISSING.has(stateOf(error.cause));
 }
 
+/** Whether an error of {@link Postgres} says that the role may not. */
+export function isDenied(error: unknown): boolean {
+  return error instanceof Error && stateOf(error.cause) === "42501";
+}
+
 /** Isolation levels in which what is read is as it was before the locks were had. */
 const ISOLATED: ReadonlySet<unknown> = new Set(["repeatable read", "serializable"]);
 

@@ -1,3 +1,12 @@
+/** Every command that the script runs, in a form that can be tried on a key (`@`). */
+export const BOARD_COMMANDS: readonly string[] = [
+  ...["SET @ x PX 1000", "DEL @"],
+  ...["HSET @ f 1", "HSETNX @ f 1", "HGET @ f", "HGETALL @", "HKEYS @", "HEXISTS @ f", "HDEL @ f", "DEL @"],
+  ...["SADD @ m", "DEL @"],
+  ...["ZADD @ 1 m", "ZCOUNT @ -inf (2", "ZRANGE @ 0 0", "ZRANK @ m", "ZSCORE @ m", "ZUNIONSTORE @ 1 @ WEIGHTS -1", "ZREM @ m", "DEL @"],
+  ...["GET @", "MGET @"],
+];
+
 /**
  * Everything a board does in Redis, as one script: `KEYS[1]` is the beginning of all its keys, with the hash tag that puts them in one slot;
  * `ARGV[1]` names the action, the last one the call: the answer begins with it, since a driver whose order slips would tell one player another's result. Keys are derived from the first one, since nobody knows a player's rows beforehand; all of them are in its slot.

@@ -7,7 +7,7 @@ import { assertString } from "../src/util/assertions.ts";
 import { assertOptions, integer, type Rules } from "../src/util/options.ts";
 import { randomId } from "../src/util/random.ts";
 import { createCall } from "./_call.ts";
-import { BOARD_SCRIPT } from "./_redis-board-script.ts";
+import { BOARD_COMMANDS, BOARD_SCRIPT } from "./_redis-board-script.ts";
 import { checkRedis } from "./_redis-check.ts";
 import { evaluateOver, type RedisClient, redisDriver } from "./_redis-client.ts";
 
@@ -148,7 +148,8 @@ export function redisBoard(client: RedisClient, options: RedisBoardOptions = {})
     },
 
     async check() {
-      const problems = await call(() => checkRedis(driver, 0));
+      const use = { key: `{${prefix}}:check:${randomId(random)}`, prefix: `{${prefix}}:`, commands: BOARD_COMMANDS };
+      const problems = await call(() => checkRedis(driver, { ...use, consequence: "calls of the board fail" }, 0));
       const buffers = await run(() => false, "find", "none").catch((error: unknown) => error instanceof BuffersError);
       return [
         ...problems.map((problem) => ({ ...problem, message: MESSAGES[problem.code] ?? problem.message })),

@@ -1,15 +1,45 @@
 import type { ConfigProblem } from "../src/errors.ts";
-import type { RedisDriver, Send } from "./_redis-client.ts";
+import { type RedisDriver, runnerOver, type Send } from "./_redis-client.ts";
+import { checkPermissions, commandsRefused, isRefusal, type ScriptUse, UNINFORMED } from "./_redis-permissions.ts";
 
-/** What is wrong with the servers' settings, each defect once. Rejects when a server does not answer. */
-export async function checkRedis(driver: RedisDriver, waitReplicas: number): Promise<ConfigProblem[]> {
-  const found = await Promise.all((await driver.masters()).map((send) => checkServer(send, waitReplicas)));
-  const problems = new Map(found.flat().map((problem) => [problem.code, problem]));
+/** What is wrong with the servers' settings, and with what the user may do there; each defect once. Rejects when a server does not answer. */
+export async function checkRedis(driver: RedisDriver, use: ScriptUse, waitReplicas: number): Promise<ConfigProblem[]> {
+  const masters = await driver.masters();
+  const found = await Promise.all([
+    ...masters.map((send) => checkServer(send, waitReplicas)),
+    // Each master of a cluster has users of its own. The one that has the key runs the commands, the others say whether they would run a script.
+    ...[driver.send, ...(driver.cluster ? masters : [])].map((send) => checkPermissions(runnerOver(send), use)),
+    ...(waitReplicas > 0 ? masters.map((send) => checkWait(send, use)) : []),
+  ]);
+  const problems = new Map(found.flat().map((problem) => [problem.code + problem.message, problem]));
   return [...problems.values()].sort((a, b) => (a.code < b.code ? -1 : 1));
 }
 
+/** Spends that wait for replicas give their connection a name, and ask for it. */
+async function checkWait(send: Send, { consequence }: ScriptUse): Promise<ConfigProblem[]> {
+  const refused: string[] = [];
+  for (const [command, ...args] of [["wait", "0", "1"] as const, ["client", "GETNAME"] as const]) {
+    await send(command, args).catch((error: unknown) => {
+      if (!isRefusal(error)) throw error;
+      refused.push(command.toUpperCase());
+    });
+  }
+  return refused.length > 0 ? [commandsRefused(refused, consequence)] : [];
+}
+
+/** What INFO says; undefined where we may not ask. */
+async function informed(send: Send): Promise<Map<string, string> | undefined> {
+  try {
+    return readInfo(await send("info", []));
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+    return undefined;
+  }
+}
+
 async function checkServer(send: Send, waitReplicas: number): Promise<ConfigProblem[]> {
-  const info = readInfo(await send("info", []));
+  const info = await informed(send);
+  if (info === undefined) return [UNINFORMED];
   const problems: ConfigProblem[] = [];
   const [major = 0, minor = 0] = (info.get("redis_version") ?? "").split(".").map(Number);
   if (major < 6 || (major === 6 && minor < 2)) {

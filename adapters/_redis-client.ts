@@ -1,5 +1,5 @@
 import { gathering } from "./_redis-gathering.ts";
-import { createEvaluate, type Evaluate } from "./_redis-script.ts";
+import { createEvaluate, type Evaluate, type ScriptRunner } from "./_redis-script.ts";
 
 /** What we need of a client of `redis` (node-redis): `createClient`, `createClientPool`. */
 export interface NodeRedisClient {
@@ -74,11 +74,16 @@ export function redisDriver(client: RedisClient): RedisDriver {
 /** Commands that may be without an answer at once: while Redis is down, drivers keep what they are given, and the process would run out of memory. */
 const MAX_UNANSWERED = 10_000;
 
+/** Runs scripts over a driver, see {@link runnerOver}. */
+export function evaluateOver(send: Send): Evaluate {
+  return createEvaluate(runnerOver(send));
+}
+
 /**
- * Runs scripts over a driver. What rejects is an error with the driver's message alone, and without what quotes the command: it holds keys, and
+ * The commands that run scripts, over a driver. What rejects is an error with the driver's message alone, and without what quotes the command: it holds keys, and
  * keys hold addresses.
  */
-export function evaluateOver(send: Send): Evaluate {
+export function runnerOver(send: Send): ScriptRunner {
   let unanswered = 0;
   async function run(command: string, script: string, keys: string[], args: string[]): Promise<unknown> {
     if (unanswered >= MAX_UNANSWERED) throw new Error("Redis leaves too many commands without an answer");
@@ -92,10 +97,10 @@ export function evaluateOver(send: Send): Evaluate {
       unanswered -= 1;
     }
   }
-  return createEvaluate({
+  return {
     evalsha: (hash, keys, args) => run("evalsha", hash, keys, args),
     eval: (script, keys, args) => run("eval", script, keys, args),
-  });
+  };
 }
 
 interface NodeRedisOwn extends NodeRedisClient {
@@ -188,7 +193,11 @@ function ioRedisDriver(client: IoRedisOwn): RedisDriver {
   return {
     cluster: client.isCluster,
     send: sendOver(client),
-    masters: async () => (client.isCluster ? nodes(client) : [client]).map(sendOver),
+    async masters() {
+      // A cluster that has not been asked yet knows none. Whether this is refused does not matter: it is connected then.
+      if (client.isCluster) await client.call("ping", []).catch(() => undefined);
+      return (client.isCluster ? nodes(client) : [client]).map(sendOver);
+    },
     async duplicate() {
       const own = client.duplicate();
       own.on("error", () => undefined);

@@ -156,10 +156,20 @@ function createSession(client: SqliteClient): SqliteSession {
   };
 }
 
-/** SQLITE_BUSY and SQLITE_LOCKED, as node:sqlite (`errcode`), bun:sqlite (`errno`) and better-sqlite3 (`code`) tell them. */
+/** SQLITE_BUSY and SQLITE_LOCKED. */
 function isBusy(error: unknown): boolean {
+  return isCode(error, /^SQLITE_(BUSY|LOCKED)/, 5, 6);
+}
+
+/** SQLITE_READONLY, and SQLITE_CANTOPEN for the files that a write needs beside the database. */
+export function isReadOnly(error: unknown): boolean {
+  return isCode(error, /^SQLITE_(READONLY|CANTOPEN)/, 8, 14);
+}
+
+/** Whether an error has one of these codes, as node:sqlite (`errcode`), bun:sqlite (`errno`) and better-sqlite3 (`code`) tell them. */
+function isCode(error: unknown, name: RegExp, ...numbers: readonly number[]): boolean {
   if (!isJsonObject(error)) return false;
-  if (typeof error["code"] === "string" && /^SQLITE_(BUSY|LOCKED)/.test(error["code"])) return true;
+  if (typeof error["code"] === "string" && name.test(error["code"])) return true;
   const number = error["errcode"] ?? error["errno"];
-  return typeof number === "number" && ((number & 0xff) === 5 || (number & 0xff) === 6);
+  return typeof number === "number" && numbers.includes(number & 0xff);
 }

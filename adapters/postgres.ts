@@ -98,7 +98,7 @@ export function postgresStore(client: PostgresClient, options: PostgresStoreOpti
       assertInteger("max", max, 1);
       return database.ask("sweep", { max, ...now() }, ({ swept }) => wholeNumber(swept));
     },
-    check: () => checkPostgres(database, options, ["store"]),
+    check: () => checkPostgres(database, options, ["store"], ["begin", "spend", "refund", "block", "sweep"]),
     async close() {
       database.close();
     },

@@ -6,11 +6,14 @@
 
 import type { ConfigProblem } from "../src/errors.ts";
 import type { Store } from "../src/store/contract.ts";
+import { usesKey } from "../src/store/keys.ts";
 import { type Place, partitioned } from "../src/store/partitioned.ts";
 import { assertInteger, assertString } from "../src/util/assertions.ts";
 import { assertOptions, integer, type Rules } from "../src/util/options.ts";
+import { randomId } from "../src/util/random.ts";
 import { createCall } from "./_call.ts";
 import { checkedStore } from "./_checked.ts";
+import { STORE_COMMANDS } from "./_lua.ts";
 import { checkRedis } from "./_redis-check.ts";
 import { evaluateOver, type RedisClient, type RedisDriver, redisDriver } from "./_redis-client.ts";
 import { confirmedSend } from "./_redis-confirm.ts";
@@ -96,7 +99,9 @@ export function redisStore(
   return {
     ...checkedStore(place, call),
     async check() {
-      return call(() => checkRedis(driver, waitReplicas));
+      const key = redisKey(prefix, usesKey("check", randomId()));
+      const use = { key, prefix, commands: STORE_COMMANDS, consequence: "every spend fails" };
+      return call(() => checkRedis(driver, use, waitReplicas));
     },
     async close() {
       confirmed?.close();

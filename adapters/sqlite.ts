@@ -4,13 +4,14 @@
  * @module
  */
 
+import type { ConfigProblem } from "../src/errors.ts";
 import { GRACE } from "../src/store/clocks.ts";
 import type { Store } from "../src/store/contract.ts";
 import { assertInstant, assertQuotas } from "../src/store/validate.ts";
 import { assertInteger } from "../src/util/assertions.ts";
 import { assertOptions, integer, type Rules } from "../src/util/options.ts";
 import { assertTable, numberIn } from "./_sql.ts";
-import { openSqlite, type SqliteClient } from "./_sqlite.ts";
+import { isReadOnly, openSqlite, type SqliteClient } from "./_sqlite.ts";
 import { sqliteLedger } from "./_sqlite-ledger.ts";
 
 export type { SqliteClient, SqliteStatement, SqliteValue } from "./_sqlite.ts";
@@ -51,7 +52,7 @@ const LAZY_SWEEP = 8;
 export function sqliteStore(
   client: SqliteClient,
   options: SqliteStoreOptions = {},
-): Store & { sweep(max?: number, deadFor?: number): Promise<number>; close(): Promise<void> } {
+): Store & { sweep(max?: number, deadFor?: number): Promise<number>; check(): Promise<ConfigProblem[]>; close(): Promise<void> } {
   const rules: Rules<SqliteStoreOptions> = { table: assertTable, timeoutMs: integer(1, 60_000), clock: "function" };
   assertOptions("sqliteStore", options, rules);
   const { table = "gatepass_store", clock = Date.now, timeoutMs } = options;
@@ -93,8 +94,24 @@ export function sqliteStore(
         return numberIn(session.get("SELECT changes() AS swept") ?? {}, "swept");
       });
     },
+    async check() {
+      try {
+        await database.write((session) => session.run(SWEEP, 0, 1));
+        return [];
+      } catch (error) {
+        if (!isReadOnly(error instanceof Error ? error.cause : undefined)) throw error;
+        return [READ_ONLY];
+      }
+    },
     async close() {
       database.close();
     },
   };
 }
+
+const READ_ONLY: ConfigProblem = {
+  code: "GP160",
+  severity: "error",
+  message: "The SQLite database is read-only: every spend fails",
+  fix: "Open it for writing, and let the process write its folder too",
+};

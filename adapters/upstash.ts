@@ -4,12 +4,17 @@
  * @module
  */
 
+import type { ConfigProblem } from "../src/errors.ts";
 import type { Store } from "../src/store/contract.ts";
+import { usesKey } from "../src/store/keys.ts";
 import { assertString } from "../src/util/assertions.ts";
 import { assertOptions, integer, type Rules } from "../src/util/options.ts";
+import { randomId } from "../src/util/random.ts";
 import { createCall } from "./_call.ts";
 import { checkedStore } from "./_checked.ts";
-import { createEvaluate, scriptedStore } from "./_redis-script.ts";
+import { STORE_COMMANDS } from "./_lua.ts";
+import { checkPermissions } from "./_redis-permissions.ts";
+import { createEvaluate, redisKey, scriptedStore } from "./_redis-script.ts";
 import { quietClient, restClient, type UpstashClient, type UpstashRest } from "./_upstash.ts";
 
 export type { UpstashClient, UpstashRest } from "./_upstash.ts";
@@ -33,7 +38,7 @@ export interface UpstashStoreOptions {
  * Make it with `{ retry: false, signal: () => AbortSignal.timeout(2000) }`.
  *
  * Switch "Eviction" off in the console: an evicted token could be spent again, and no request can tell whether it is on.
- * A read-only token cannot spend.
+ * A read-only token cannot spend: `check` says so.
  *
  * @throws {TypeError} an unknown option, a client or address that is none @throws {RangeError} an invalid `prefix` or `timeoutMs`
  *
@@ -44,7 +49,10 @@ export interface UpstashStoreOptions {
  * console.assert(store.consistency === "exact");
  * ```
  */
-export function upstashStore(client: UpstashClient | UpstashRest, options: UpstashStoreOptions = {}): Store {
+export function upstashStore(
+  client: UpstashClient | UpstashRest,
+  options: UpstashStoreOptions = {},
+): Store & { check(): Promise<ConfigProblem[]> } {
   const rules: Rules<UpstashStoreOptions> = { prefix: "string", timeoutMs: integer(1, 60_000), clock: "function" };
   assertOptions("upstashStore", options, rules);
   const { prefix = "gatepass:", timeoutMs = 2000, clock } = options;
@@ -54,8 +62,22 @@ export function upstashStore(client: UpstashClient | UpstashRest, options: Upsta
   const call = createCall("ERR_STORE_UNAVAILABLE", timeoutMs);
   const runner = isClient(client) ? quietClient(client) : restClient(client, timeoutMs);
   const store = scriptedStore(createEvaluate(runner), { prefix, clock, timeoutMs });
-  return checkedStore(store, call);
+  return {
+    ...checkedStore(store, call),
+    async check() {
+      const key = redisKey(prefix, usesKey("check", randomId()));
+      const use = { key, prefix, commands: STORE_COMMANDS, consequence: "every spend fails" };
+      const problems = await call(() => checkPermissions(runner, use));
+      return problems.map((problem) => ({ ...problem, ...(problem.code === "GP146" && READ_ONLY) }));
+    },
+  };
 }
+
+/** What a refusal of commands is with Upstash. */
+const READ_ONLY: Pick<ConfigProblem, "message" | "fix"> = {
+  message: "The token of Upstash may not run scripts that write: every spend fails",
+  fix: "Use the standard token, not the read-only one",
+};
 
 function isClient(client: UpstashClient | UpstashRest): client is UpstashClient {
   return (

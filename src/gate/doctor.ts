@@ -1,4 +1,7 @@
 import type { ConfigProblem } from "../errors.ts";
+import type { RateStore, Store } from "../store/contract.ts";
+import { rateKey, usesKey } from "../store/index.ts";
+import { randomId } from "../util/random.ts";
 import type { Finding } from "./check.ts";
 import type { Settings } from "./options.ts";
 import type { Feature } from "./types.ts";
@@ -20,14 +23,15 @@ const MESSAGES: Readonly<Record<string, string>> = {
 };
 
 /**
- * All that can be found out: `findings` of the options, what the requests so far showed, the store's and every feature's own check.
- * A check that fails is a finding too.
+ * All that can be found out: `findings` of the options, what the requests so far showed, the stores' and every feature's own check, and whether the stores
+ * take what a request charges. A check that fails is a finding too.
  */
 export async function findProblems(
   findings: readonly Finding[],
-  { store, warned }: Pick<Settings, "store" | "warned">,
+  settings: Settings,
   features: readonly Feature[],
 ): Promise<ConfigProblem[]> {
+  const { store, given, warned } = settings;
   const problems: ConfigProblem[] = findings.map(({ code, severity, option }) => ({
     code,
     severity,
@@ -43,14 +47,63 @@ export async function findProblems(
       fix: 'Pass the platform\'s further arguments to the gate, or set "clientIp" (Next.js: { header: "x-real-ip" }, which Vercel sets, and elsewhere your proxy must)',
     });
   }
-  for (const part of [store, ...features]) {
+  const parts: (readonly [name: string, part: Pick<Feature, "check">])[] = [
+    ["store", storeOf(store, settings)],
+    ...(given.rateStore ? [["rateStore", storeOf(given.rateStore, settings)] as const] : []),
+    ...features.map((feature) => [feature.name, feature] as const),
+  ];
+  for (const [name, part] of parts) {
     try {
       problems.push(...((await part.check?.()) ?? []));
     } catch {
-      const name = "name" in part ? part.name : "store";
       problems.push({ code: "GP120", severity: "error", message: `Cannot check the ${name}`, fix: "See whether its backend is up" });
     }
   }
   // Store and board may be in one database, and say the same of it.
   return [...new Map(problems.map((problem) => [JSON.stringify(problem), problem])).values()];
+}
+
+/** A store's own check, and, where that finds no error, a spend. */
+function storeOf(store: Store | RateStore, settings: Settings): Pick<Feature, "check"> {
+  const check = "check" in store ? store.check : undefined;
+  return {
+    async check() {
+      const own = (await check?.call(store)) ?? [];
+      return own.some(({ severity }) => severity === "error") ? own : [...own, ...(await tryStore(store, settings))];
+    },
+  };
+}
+
+/**
+ * Charges a use and a rate for nobody, as every request does, and gives them back: whatever a backend refuses that only spends need shows here, before the
+ * first visitor finds out.
+ */
+async function tryStore(store: Store | RateStore, { random }: Settings): Promise<ConfigProblem[]> {
+  try {
+    const { at } = await store.spend([]);
+    // What only counts rates may know no window but its own, and gives nothing back.
+    if (isWhole(store)) {
+      const id = randomId(random);
+      const rate = { key: rateKey({ name: "check", window: 1 }, [id]), limit: 1, window: 1 };
+      const quotas = [{ key: usesKey("check", id), limit: 1, expiresAt: at + 60_000 }, rate];
+      const charged = await store.spend(quotas);
+      if (!charged.ok) return [untakeable("")];
+      await store.refund(quotas, charged.at);
+    }
+    return [];
+  } catch (error) {
+    // The code alone: a driver's message may quote keys, and keys hold addresses.
+    const cause: unknown = error instanceof Error ? error.cause : undefined;
+    const code: unknown = Object(cause)["code"] ?? /\b[A-Z]{4,}\b/.exec(String(cause))?.[0];
+    return [untakeable(typeof code === "string" && /^\w{3,40}$/.test(code) ? ` (${code})` : "")];
+  }
+}
+
+function isWhole(store: Store | RateStore): store is Store {
+  return "refund" in store;
+}
+
+function untakeable(code: string): ConfigProblem {
+  const message = `The store takes no spend${code}: every request that is counted is answered 503`;
+  return { code: "GP121", severity: "error", message, fix: "See what its backend's log says, and what its user may do" };
 }
