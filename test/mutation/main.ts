@@ -53,6 +53,7 @@ const options: object = {
   tsconfigFile: "there-is-none.json",
   disableTypeChecks: false,
   timeoutMS: 15_000,
+  dryRunTimeoutMinutes: 30,
   allowConsoleColors: false,
 };
 
