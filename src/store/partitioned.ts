@@ -19,7 +19,7 @@ interface Group<P> {
   place: P;
   /** Where they stand in the spend. */
   indexes: number[];
-  quotas: Quota[];
+  quotas: [Quota, ...Quota[]];
 }
 
 /** What became of a group. */
@@ -105,7 +105,7 @@ export function partitioned<P extends string | number>({ placeOf, at, timeoutMs 
   /** What a group would have said to its very costs: charged together with what nobody admits, it is told and not charged. */
   async function ask(group: Group<P>): Promise<Outcome<P>> {
     const { quotas } = group;
-    let key = `${partitionOf(quotas[0]?.key ?? "")}|`;
+    let key = `${partitionOf(quotas[0].key)}|`;
     while (quotas.some((quota) => quota.key === key)) key += "~";
     const result = await at(group.place).spend([...quotas, { key, limit: 1, expiresAt: 0 }]);
     if (result.ok) throw new Error("A quota that has expired was admitted");
@@ -141,7 +141,8 @@ function refusal<P>(outcomes: readonly Outcome<P>[]): SpendResult {
     // Its own word counts, which knows the waits; where that names a uses quota, the rate that is empty last.
     const resetAt = (i: number): number => result.states[i]?.resetAt ?? 0;
     const [latest] = refusing.filter((i) => !isUses(group.quotas[i])).sort((a, b) => resetAt(b) - resetAt(a));
-    const slowest = isUses(group.quotas[result.refused ?? -1]) ? latest : (result.refused ?? undefined);
+    const named = result.refused ?? group.quotas.length;
+    const slowest = isUses(group.quotas[named]) ? latest : named;
     if (slowest === undefined || result.retryAfter <= longest) continue;
     longest = result.retryAfter;
     rate = group.indexes[slowest] ?? null;

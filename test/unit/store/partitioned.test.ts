@@ -5,7 +5,7 @@ import { type MemoryStore, memoryStore } from "../../../src/store/memory.ts";
 import { type Place, partitioned } from "../../../src/store/partitioned.ts";
 
 const START = 1_750_000_000_000;
-const TIMEOUT = 2000;
+const TIMEOUT = 600_000;
 
 /** Places named by the first letter of a key, each a store of its own whose clock may be wrong. */
 function places(skews: Record<string, number> = {}) {
@@ -145,6 +145,11 @@ describe("partitioned", () => {
     // The third place is asked with its real costs: two more do not fit.
     const unasked = await store.spend([rate("a|short", 1, 1, 10), rate("c|longest", 2, 2, 5000), uses("c|free")]);
     expect([unasked.refused, unasked.retryAfter > 5000, unasked.states[1]?.why]).toEqual([1, true, "full"]);
+    // Of two that refuse there, the one that lasts longer, wherever it stands.
+    await storeAt("e").spend([rate("e|brief", 1, 1, 20), rate("e|slow", 1, 1, 3000), rate("e|brisk", 1, 1, 30)]);
+    const slow = [rate("e|brief", 1, 1, 20), rate("e|slow", 1, 1, 3000), rate("e|brisk", 1, 1, 30)];
+    const several = await store.spend([rate("a|short", 1, 1, 10), ...slow, uses("e|free")]);
+    expect([several.refused, several.retryAfter > 3000]).toEqual([2, true]);
     const both = await store.spend([rate("b|long", 1, 1, 1000), uses("d"), uses("c|x")]);
     // A shorter wait that is heard of later changes nothing.
     await storeAt("z").spend([rate("z|short", 1, 1, 10)]);
