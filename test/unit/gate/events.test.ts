@@ -217,6 +217,30 @@ describe("optionsFromEnv", () => {
     }
   });
 
+  it("reads what is empty as not set, every spelling of a mode, and a life of up to six digits", () => {
+    const empty = {
+      SESSION_SIGNING_SECRET: " , ",
+      TURNSTILE_SITE_KEY: "",
+      TURNSTILE_ENFORCE: null,
+      ALLOWED_ORIGINS: ",",
+      SESSION_TTL_SEC: undefined,
+    };
+    expect(optionsFromEnv(empty)).toEqual({ turnstile: { secret: [] } });
+    for (const value of ["enforce", "ENFORCE", "True"]) expect(optionsFromEnv({ TURNSTILE_ENFORCE: value }).mode).toBe("enforce");
+    expect(optionsFromEnv({ TURNSTILE_ENFORCE: "Off" }).mode).toBe("off");
+    expect(optionsFromEnv({ SESSION_TTL_SEC: "000600" }).session).toEqual({ ttl: 600 });
+  });
+
+  it.each([
+    [{ TURNSTILE_ENFORCE: "yes" }, 'Cannot read "TURNSTILE_ENFORCE": expected true, false, "monitor" or "off"'],
+    [{ SESSION_TTL_SEC: "0000600" }, 'Cannot read "SESSION_TTL_SEC": expected a whole number of seconds'],
+    [{ SESSION_TTL_SEC: "6e2" }, 'Cannot read "SESSION_TTL_SEC": expected a whole number of seconds'],
+    [{ SESSION_SIGNING_SECRET: 5 }, 'Cannot read "SESSION_SIGNING_SECRET": expected text'],
+    [{ ALLOWED_ORIGINS: ["https://a.example"] }, 'Cannot read "ALLOWED_ORIGINS": expected text'],
+  ])("says what is wrong with %o", (env, message) => {
+    expect(() => optionsFromEnv(env)).toThrow(new TypeError(message));
+  });
+
   it.each([
     { TURNSTILE_ENFORCE: "yes please" },
     { TURNSTILE_ENFORCE: "constructor" },
