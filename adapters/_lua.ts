@@ -32,19 +32,6 @@ local virtual = A[n * 4 + 3]
 local now = virtual and virtual + 0 or server
 `;
 
-/** Every command that the scripts run, in a form that can be tried on a key (`@`). */
-export const STORE_COMMANDS: readonly string[] = [
-  "SET @ x PX 1000",
-  "DEL @",
-  "TIME",
-  "GET @",
-  "MGET @",
-  "SET @ x PX 1000",
-  "SETRANGE @ 0 y",
-  "PTTL @",
-  "DEL @",
-];
-
 /** Reading and writing any value; not on the usual path, where a closure is worth its cost. */
 const RECORDS = `
 local function text(number) return string.format('%.0f', number) end

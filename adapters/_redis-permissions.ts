@@ -1,6 +1,19 @@
 import type { ConfigProblem } from "../src/errors.ts";
 import { createEvaluate, hasCode, type ScriptRunner } from "./_redis-script.ts";
 
+/** Every command that the scripts of a store run, in a form that can be tried on a key (`@`). */
+export const STORE_COMMANDS: readonly string[] = [
+  "SET @ x PX 1000",
+  "DEL @",
+  "TIME",
+  "GET @",
+  "MGET @",
+  "SET @ x PX 1000",
+  "SETRANGE @ 0 y",
+  "PTTL @",
+  "DEL @",
+];
+
 /** What scripts do, and to which keys. */
 export interface ScriptUse {
   /** A key as they use it, of no meaning. */

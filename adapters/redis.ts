@@ -13,10 +13,10 @@ import { assertOptions, integer, type Rules } from "../src/util/options.ts";
 import { randomId } from "../src/util/random.ts";
 import { createCall } from "./_call.ts";
 import { checkedStore } from "./_checked.ts";
-import { STORE_COMMANDS } from "./_lua.ts";
 import { checkRedis } from "./_redis-check.ts";
 import { evaluateOver, type RedisClient, type RedisDriver, redisDriver } from "./_redis-client.ts";
 import { confirmedSend } from "./_redis-confirm.ts";
+import { STORE_COMMANDS } from "./_redis-permissions.ts";
 import { redisKey, scriptedStore } from "./_redis-script.ts";
 import { slotOf } from "./_redis-slot.ts";
 

@@ -12,8 +12,7 @@ import { assertOptions, integer, type Rules } from "../src/util/options.ts";
 import { randomId } from "../src/util/random.ts";
 import { createCall } from "./_call.ts";
 import { checkedStore } from "./_checked.ts";
-import { STORE_COMMANDS } from "./_lua.ts";
-import { checkPermissions } from "./_redis-permissions.ts";
+import { checkPermissions, STORE_COMMANDS } from "./_redis-permissions.ts";
 import { createEvaluate, redisKey, scriptedStore } from "./_redis-script.ts";
 import { quietClient, restClient, type UpstashClient, type UpstashRest } from "./_upstash.ts";
 

@@ -107,8 +107,14 @@ export async function startPostgres({ settings = {}, password }: PostgresOptions
     if (main === undefined) return;
     // The main process first: then it makes no further ones.
     process.kill(main, name);
-    for (const pid of readFileSync(`/proc/${main}/task/${main}/children`, "utf8").split(" ").filter(Boolean))
-      process.kill(Number(pid), name);
+    for (const pid of readFileSync(`/proc/${main}/task/${main}/children`, "utf8").split(" ").filter(Boolean)) {
+      try {
+        process.kill(Number(pid), name);
+      } catch (error) {
+        // It ended since the list was read, as processes of connections do.
+        if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
+      }
+    }
   }
 
   async function stop(how: "SIGINT" | "SIGQUIT" = "SIGINT"): Promise<void> {

@@ -326,6 +326,7 @@ describe("the README's tables", () => {
       unknown.check(),
       createGate({ mode: "off", onStoreError: "allow", publicUrl: "http://game.example" }).check(),
       createGate({ mode: "monitor", secrets: "a".repeat(40), turnstile, store, features: [broken] }).check(),
+      createGate({ mode: "off", store: { ...memoryStore(), spend: () => Promise.reject(new Error("read-only")) } }).check(),
     ]);
     const problems = new Map(found.flat().map(({ code, message }) => [code, message]));
     const said = rows("What `gate.check()` finds").slice(1);
