@@ -4,7 +4,7 @@ import { short, shortMac } from "../gate/secrets.ts";
 import type { Kernel, RouteContext } from "../gate/types.ts";
 import { Refusal } from "../http/index.ts";
 import { IDEMPOTENCY_HEADER, type PublicCode } from "../protocol.ts";
-import type { UsesQuota } from "../store/contract.ts";
+import type { Quota } from "../store/contract.ts";
 import { usesKey } from "../store/index.ts";
 import { concatBytes, lp } from "../util/bytes.ts";
 import { sha256 } from "../util/hmac.ts";
@@ -27,7 +27,7 @@ export interface Once {
   readonly code: PublicCode;
   readonly reason: EventReason;
   /** The submission's id, its `at` (milliseconds since the epoch) and the quota; undefined until it is known who pays. */
-  made?: { id: string; at: number; quota?: UsesQuota | undefined };
+  made?: { id: string; at: number; quota?: Quota | undefined };
   /** The submission's `at`, if it was charged. `gone`: the first request failed and gave the id back. `expired`: nobody can say. */
   since(): Promise<number | "gone" | "expired">;
 }
@@ -36,7 +36,7 @@ export interface Once {
 export interface ScoreCall extends Call, Once {}
 
 /** A commitment counts once, whoever names the call. */
-export function onceOf({ store, options }: Kernel, proof: Commitment): Once & { made: { quota: UsesQuota } } {
+export function onceOf({ store, options }: Kernel, proof: Commitment): Once & { made: { quota: Quota } } {
   const quota = commitmentQuota(proof, options.clockTolerance);
   return {
     code: "COMMITMENT_USED",

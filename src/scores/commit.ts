@@ -23,9 +23,10 @@ export function commitRoute(settled: Settled): Route {
       const call = callOf(ctx, "commitment", name, String(score));
       const admission = await ctx.admit({ action: settled.action, limits: ["scores.commit"], call });
       const { player } = admission;
+      const deg = admission.ok && admission.degraded;
       const sign = async (ts: number): Promise<CommitmentAnswer | { dryRun: true }> => {
         if (!tokens || player === undefined) return { dryRun: true };
-        const about = { score, ts, game: name, board: name, sub: player, level: "claimed" } as const;
+        const about = { score, ts, game: name, board: name, sub: player, level: "claimed", ...(deg && { deg }) } as const;
         const commitment = await signCommitment(tokens, { ...about, ...(call?.made && { jti: call.made.id }) });
         return { commitment, expiresIn: COMMITMENT_TTL };
       };

@@ -2,8 +2,8 @@ import { isGatepassError } from "../errors.ts";
 import { eventReasonOfToken } from "../events/index.ts";
 import type { EventReason } from "../events/types.ts";
 import { LEVELS, type Level, type PublicCode, TYP } from "../protocol.ts";
-import type { UsesQuota } from "../store/contract.ts";
-import { usesKey } from "../store/index.ts";
+import type { Quota } from "../store/contract.ts";
+import { rateKey, usesKey } from "../store/index.ts";
 import { isCount } from "../tokens/shapes.ts";
 import type { Tokens } from "../tokens/types.ts";
 import { assertKeys } from "../util/assertions.ts";
@@ -28,6 +28,8 @@ export interface CommitmentClaims {
   flags?: readonly string[];
   /** 1 to 128 characters: commitments with one id count once together. Default: a random id. */
   jti?: string;
+  /** Whether it was signed while nobody could check the challenge. Default: it was checked. */
+  deg?: boolean;
 }
 
 /** A commitment whose MAC and times were checked. */
@@ -39,7 +41,7 @@ export interface Commitment extends CommitmentClaims {
   exp: number;
 }
 
-const CLAIMS = ["score", "ts", "game", "board", "sub", "level", "run", "flags", "jti"];
+const CLAIMS = ["score", "ts", "game", "board", "sub", "level", "run", "flags", "jti", "deg"];
 
 /**
  * Signs a commitment (`gp-score+jwt`). What it says is checked where it is read.
@@ -59,13 +61,30 @@ export async function readCommitment(
   const invalid = (reason: EventReason) => ({ ok: false, code: "COMMITMENT_INVALID", reason }) as const;
   if (!tokens) return invalid("misconfigured");
   try {
-    const { jti, iat, exp, score, ts, game, board, sub, level, run, flags = [] } = await tokens.verify(TYP.commitment, token);
+    const { jti, iat, exp, score, ts, game, board, sub, level, run, flags = [], deg = false } = await tokens.verify(TYP.commitment, token);
     // Whoever has the secret may sign; what it signs must still have the shape of a commitment.
     const known = LEVELS.find((one) => one === level);
     if (!isWhole(score) || !isWhole(ts) || !isCount(iat) || !isCount(exp) || !known) return invalid("token_claim");
     if (!isText(game) || !isText(board) || !isText(sub)) return invalid("token_claim");
-    if ((run !== undefined && !isText(run)) || !Array.isArray(flags) || !flags.every(isText)) return invalid("token_claim");
-    return { ok: true, commitment: { jti, iat, exp, score, ts, game, board, sub, level: known, flags, ...(run !== undefined && { run }) } };
+    if ((run !== undefined && !isText(run)) || !Array.isArray(flags) || !flags.every(isText) || typeof deg !== "boolean")
+      return invalid("token_claim");
+    return {
+      ok: true,
+      commitment: {
+        jti,
+        iat,
+        exp,
+        score,
+        ts,
+        game,
+        board,
+        sub,
+        level: known,
+        flags,
+        ...(run !== undefined && { run }),
+        ...(deg && { deg }),
+      },
+    };
   } catch (error) {
     if (!isGatepassError(error)) throw error;
     const reason = eventReasonOfToken(error.code);
@@ -73,8 +92,13 @@ export async function readCommitment(
   }
 }
 
-/** What makes a commitment count once. It lives as long as the commitment can be accepted, by the slowest clock. `clockTolerance` in seconds. */
-export function commitmentQuota({ jti, iat, exp }: Commitment, clockTolerance: number): UsesQuota {
+/**
+ * What makes a commitment count once. It lives as long as the commitment can be accepted, by the slowest clock. `clockTolerance` in seconds.
+ * Of one that nobody checked it is a rate: any stranger gets as many of these as the limits let, and would fill the store with what it must not forget.
+ */
+export function commitmentQuota({ jti, iat, exp, deg }: Commitment, clockTolerance: number): Quota {
+  const window = Math.max(1, exp - iat) + 2 * clockTolerance;
+  if (deg) return { key: rateKey({ name: "score", window }, [jti]), limit: 1, window };
   return { key: usesKey("score", jti), limit: 1, expiresAt: (exp + 2 * clockTolerance) * 1000, issuedAt: iat * 1000 + 999 };
 }
 

@@ -41,6 +41,8 @@ export function submitRoute(settled: Settled): Route {
       const claim = await readClaim(ctx, settled, refuse);
       if (claim instanceof Response) return claim;
       const { proof, board } = claim;
+      // A gate that writes nothing unchecked takes none of what one of the same secret signed unchecked.
+      if (proof?.deg && kernel.options.onUnavailable !== "degraded") return refuse("COMMITMENT_INVALID", "misconfigured");
       const call = callOf(ctx, "score", board.name);
       // Before the spend: somebody else's attempt must not use a commitment up.
       const holder = proof && (await ctx.session());

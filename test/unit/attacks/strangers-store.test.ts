@@ -81,6 +81,12 @@ describe("junk of strangers leaves nothing that a store must not forget", () => 
       expect((await Promise.all(writes)).sort()).toEqual([201, 201, 401]);
       const fresh = { "x-turnstile-token": `fresh-${i}`, "idempotency-key": call(4) };
       expect(await statusOf(at.send(from, "POST", "/scores", { score: 4 }, fresh))).toBe(201);
+      const again = await (await at.send(from, "POST", "/session", { turnstileToken: `again-${i}` })).json();
+      const other = { authorization: `Bearer ${again.sessionToken}` };
+      const { commitment } = await (await at.send(from, "POST", "/commitments", { score: 9 }, other)).json();
+      // Twice at once: a commitment that nobody checked counts once, too.
+      const submitted = [1, 2].map(() => statusOf(at.send(from, "POST", "/scores", { commitment }, other)));
+      expect((await Promise.all(submitted)).filter((status) => status === 201)).toEqual([201]);
       const device = { "x-device-id": `d${i}` };
       const asked: ChallengeAnswer = await (await at.protect(from, "/pay", device)).json();
       const { challenge_id, original_request_id } = asked;

@@ -426,3 +426,27 @@ describe("concurrency", () => {
     expect((await at.list()).scores.map(({ score, rank }) => [score, rank])).toEqual([[99, 1]]);
   });
 });
+
+describe("a commitment that was signed while nobody could check the challenge", () => {
+  const time = Date.UTC(2026, 10, 20, 12);
+  const unchecked = (player: string, deg: unknown): Promise<string> =>
+    createTokens({ secrets: SECRET, audience: "game.example", clock: () => time }).sign(
+      "gp-score+jwt",
+      { score: 5, ts: time, game: "main", board: "main", sub: player, level: "claimed", deg },
+      { ttl: 900 },
+    );
+
+  it("is refused by a gate of the same secret that writes nothing unchecked", async () => {
+    const at = kit();
+    const { token, sub } = await at.player();
+    expect(await codeOf(await at.submit({ commitment: await unchecked(sub, true) }, token))).toEqual([422, "COMMITMENT_INVALID"]);
+    expect((await at.list()).scores).toEqual([]);
+    expect((await at.submit({ commitment: await unchecked(sub, false) }, token)).status).toBe(201);
+  });
+
+  it.each([1, "true", null])("with a mark that is %j is none", async (deg) => {
+    const at = kit();
+    const { token, sub } = await at.player();
+    expect(await codeOf(await at.submit({ commitment: await unchecked(sub, deg) }, token))).toEqual([422, "COMMITMENT_INVALID"]);
+  });
+});
