@@ -1,3 +1,4 @@
+import { isHost } from "../http/index.ts";
 import { decode, isPlain, MAX_PATH, segmentsOf } from "./paths.ts";
 
 /** Why a request has no one path: the rows of the table of refusals. Public as the `detail` of the event, and in `explainPolicy`. */
@@ -32,16 +33,13 @@ const ROWS: readonly (readonly [row: Ambiguity, is: (decoded: string, path: stri
 /** The rows that an entry of a policy may lift by `"ambiguous": "allow"`. */
 const LIFTED: readonly Ambiguity[] = ["encoded_slash", "semicolon"];
 
-/** A host and perhaps a port: a name, an IPv4 address, an IPv6 address in brackets. No user, no path, no list. */
-const HOST = /^([\w.-]+|\[[\da-f:.]+\])(:\d{0,5})?$/i;
-
 /**
  * The path of a request's URL as it stands there, between the authority and the first `?`: not decoded and not normalised. Routers cut it out of the text
  * like that. Undefined where the text has no authority that is a host.
  */
 export function pathTextOf(url: string): string | undefined {
   const [, authority = "", path] = /^[a-z][a-z\d+.-]*:\/\/([^/?#\\]+)([^?]*)/i.exec(url) ?? [];
-  return HOST.test(authority) ? path : undefined;
+  return isHost(authority) ? path : undefined;
 }
 
 /**
@@ -53,7 +51,7 @@ export function pathTextOf(url: string): string | undefined {
  */
 export function ambiguityOf(url: string, host: string | null, allowed: (path: string) => boolean): Ambiguity | undefined {
   // Where the URL is made of the header, `Host: a?` moves the path into the query.
-  if (host !== null && !(HOST.test(host) && URL.canParse(`http://${host}/`))) return "host";
+  if (host !== null && !isHost(host)) return "host";
   const path = pathTextOf(url);
   if (path === undefined || url.includes("#")) return "url";
   // The parser last, so that the table names what it can. What is left was made another path by the parser.

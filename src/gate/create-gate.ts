@@ -17,7 +17,7 @@ import type { Gate, GateOptions } from "./types.ts";
  *
  * A function of the environment is for Workers, where the environment comes with each request: it is called once for each `env` object, of which there may
  * be eight in one process. Elsewhere it is called once: a function without a parameter at the first request, one with a parameter for the first object that
- * comes along. A further object is refused there, since frameworks pass one of each request's own; bind it with `gate.for(env)` if it is an environment.
+ * comes along. (A parameter with a default counts as none: elsewhere such a function gets its default.) A further object is refused there, since frameworks pass one of each request's own; bind it with `gate.for(env)` if it is an environment.
  * What counts in memory (`memoryStore()`) is one for all environments of a function.
  *
  * @throws {TypeError} {RangeError} a bad, unknown or missing option, an environment that cannot be told for one. In the function form at the request

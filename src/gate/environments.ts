@@ -1,4 +1,4 @@
-import type { Store } from "../store/contract.ts";
+import type { RateStore, Store } from "../store/contract.ts";
 import { type Core, createCore } from "./core.ts";
 import type { GateOptions } from "./types.ts";
 
@@ -17,18 +17,23 @@ export function createEnvironments<Env>(options: (env: Env) => GateOptions): (en
   const cores = new WeakMap<object, Core>();
   let made = 0;
   let local: Store | undefined;
+  let localRates: RateStore | undefined;
   return (env, worker, bound = worker) => {
-    // A function that asks for nothing gives the same to all. On Workers a second environment shows only by its object.
-    const key = options.length > 0 || worker ? env : options;
+    // A function that asks for nothing gives the same to all; so does one whose only parameters have defaults or are rest parameters, which its length does
+    // not count. On Workers it may use the environment that comes along all the same, so that each has a gate there, and whoever brings none has one.
+    const asks = options.length > 0;
+    const key = asks || (worker && env !== undefined) ? env : options;
     const known = isObject(key) && cores.get(key);
     if (known) return known;
     // Elsewhere the first object is the environment. Of another one nothing says that it is one, too.
-    if (!isObject(key) || made >= (bound ? MAX_ENVIRONMENTS : 1))
+    if (!isObject(key) || made >= (bound || !asks ? MAX_ENVIRONMENTS : 1))
       throw new TypeError("Cannot tell the environment: createGate got a function of it, so bind one with gate.for(env)");
-    let given = options(env as Env);
+    let given = options((key === env ? env : undefined) as Env);
     // What counts in memory counts for the process: all environments share the first one's.
     if (local && (given.store ?? local).consistency === "local") given = { ...given, store: local };
+    if (localRates && given.rateStore?.consistency === "local") given = { ...given, rateStore: localRates };
     const core = createCore(given);
+    if (given.rateStore?.consistency === "local") localRates = given.rateStore;
     if (core.settings.store.consistency === "local") local = core.settings.store;
     cores.set(key, core);
     made += 1;

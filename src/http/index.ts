@@ -3,7 +3,7 @@ export { type ClientAddress, clientAddress, watchSingleAddress } from "./client-
 export { type Cors, type CorsOptions, createCors, type OriginCheck } from "./cors.ts";
 export { type CspDirectives, contentSecurityPolicy } from "./csp.ts";
 export { edgeFacts } from "./edge.ts";
-export { hasAddress } from "./host.ts";
+export { hasAddress, isHost } from "./host.ts";
 export { type RequireCloudflareOptions, requireCloudflare } from "./origin.ts";
 export { detectPlatform } from "./platform.ts";
 export { jsonResponse, Refusal, type RefusalExtra, refusalResponse, withHeaders } from "./refusal.ts";

@@ -97,8 +97,8 @@ export async function readCommitment(
  * Of one that nobody checked it is a rate: any stranger gets as many of these as the limits let, and would fill the store with what it must not forget.
  */
 export function commitmentQuota({ jti, iat, exp, deg }: Commitment, clockTolerance: number): Quota {
-  const window = Math.max(1, exp - iat) + 2 * clockTolerance;
-  if (deg) return { key: rateKey({ name: "score", window }, [jti]), limit: 1, window };
+  const life = { window: Math.max(1, exp - iat) + 2 * clockTolerance };
+  if (deg) return { key: rateKey({ name: "score", ...life }, [jti]), limit: 1, ...life };
   return { key: usesKey("score", jti), limit: 1, expiresAt: (exp + 2 * clockTolerance) * 1000, issuedAt: iat * 1000 + 999 };
 }
 

@@ -45,8 +45,9 @@ function extra(a: string, b: string): number {
   return [...b].reduce((rest, letter) => rest.replace(letter, ""), a).length;
 }
 
-/** The error for a value that cannot be. The value is told, unless its name says that it is a secret. */
+/** The error for a value that cannot be. The value is told, unless its name says that it is a secret; a number or a flag is none. */
 export function invalid(name: string, expected: unknown, value: unknown, Failure: new (message: string) => Error = TypeError): Error {
-  const got = /secret|token|key/i.test(name) ? typeof value : `${value}`.slice(0, 100);
+  const mayBeSecret = /secret|token|key/i.test(name) && (typeof value === "string" || Object(value) === value);
+  const got = mayBeSecret ? typeof value : `${value}`.slice(0, 100);
   return new Failure(`Invalid "${name}": expected ${expected}, got ${got}`);
 }

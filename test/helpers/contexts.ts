@@ -23,6 +23,21 @@ export const FORMS: Record<string, Form> = {
       count();
       return env === null ? {} : options(ask);
     }),
+  "(env = {}) => options": (count, ask) =>
+    createGate((_env: unknown = {}) => {
+      count();
+      return options(ask);
+    }),
+  "(...env) => options": (count, ask) =>
+    createGate((..._env: unknown[]) => {
+      count();
+      return options(ask);
+    }),
+  "(env) => options, rates in a store of their own": (count, ask) =>
+    createGate((env) => {
+      count();
+      return env === null ? {} : { ...options(ask), rateStore: memoryStore() };
+    }),
 };
 
 function options(ask: typeof fetch): GateOptions {

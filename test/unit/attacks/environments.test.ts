@@ -78,6 +78,45 @@ describe("a function without a parameter", () => {
   });
 });
 
+describe("a function whose parameter has a default", () => {
+  const made = (): { gate: ReturnType<typeof createGate>; calls: unknown[] } => {
+    const calls: unknown[] = [];
+    const gate = createGate((env: unknown = "the default") => {
+      calls.push(env);
+      return options();
+    });
+    return { gate, calls };
+  };
+  const request = (): Request => new Request("https://game.example/x", { method: "POST" });
+
+  it("gets its default once, whatever a framework passes along", async () => {
+    const { gate, calls } = made();
+    for (let i = 0; i < 20; i++) expect((await gate.protect(request(), {}, { i })).ok).toBe(true);
+    expect((await gate.check()).length).toBeGreaterThan(0);
+    expect(calls).toEqual(["the default"]);
+  });
+
+  it("gets the environment in workerd, and its default for who brings none", async () => {
+    vi.stubGlobal("navigator", { userAgent: "Cloudflare-Workers" });
+    const { gate, calls } = made();
+    const env = {};
+    for (let i = 0; i < 20; i++) expect((await gate.protect(request(), {}, env)).ok).toBe(true);
+    for (let i = 0; i < 3; i++) expect((await gate.check()).length).toBeGreaterThan(0);
+    expect(calls).toEqual([env, "the default"]);
+  });
+
+  it("and one without a parameter is asked without an environment in workerd, before and after requests", async () => {
+    vi.stubGlobal("navigator", { userAgent: "Cloudflare-Workers" });
+    for (const make of [() => options(), () => options(), { options: () => options() }.options]) {
+      const gate = createGate(make);
+      expect((await gate.check()).length).toBeGreaterThan(0);
+      await gate.protect(new Request("https://game.example/x", { method: "POST" }), {}, {});
+      expect((await gate.check()).length).toBeGreaterThan(0);
+      await gate.run("sweep");
+    }
+  });
+});
+
 describe("a function of the environment", () => {
   const made = (): { gate: ReturnType<typeof createGate>; calls: unknown[] } => {
     const calls: unknown[] = [];
@@ -137,6 +176,15 @@ describe("a function of the environment", () => {
       for (let i = 0; i < 6; i++) statuses.push(await ask(gate.for([one, two, three][i % 3])));
       expect(statuses).toEqual([400, 400, 400, 429, 429, 429]);
     }
+    const rates = createGate((env) => ({
+      ...strict(env),
+      limits,
+      store: { ...memoryStore(), consistency: "exact" },
+      rateStore: memoryStore(),
+    }));
+    const statuses = [];
+    for (const env of [one, two, three, one, two, three]) statuses.push(await ask(rates.for(env)));
+    expect(statuses).toEqual([400, 400, 400, 429, 429, 429]);
     const apart = createGate((env) => ({ ...strict(env), limits, store: { ...memoryStore(), consistency: "exact" } }));
     for (const env of [one, one, one, two, two, two]) expect(await ask(apart.for(env))).toBe(400);
     expect([await ask(apart.for(one)), await ask(apart.for(two)), await ask(apart.for(three))]).toEqual([429, 429, 400]);

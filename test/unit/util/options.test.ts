@@ -109,6 +109,11 @@ describe("assertOptions", () => {
     expect(invalid(path, "text", "hunter2").message).not.toContain("hunter2");
   });
 
+  it.each([5, -1, Number.NaN, true, undefined, null])("a number or a flag is no secret, whatever its name: %s", (value) => {
+    expect(invalid("maxKeys", "1 to 4", value).message).toContain(`got ${value}`);
+    expect(invalid("maxKeys", "1 to 4", ["hunter2"]).message).not.toContain("hunter2");
+  });
+
   it("a name of any length is refused in no time", () => {
     const started = performance.now();
     expect(() => assertKeys("x", { ["a".repeat(100_000)]: 1 }, ["b".repeat(30), "aaaa"])).toThrow(TypeError);
