@@ -40,8 +40,8 @@ describe("brotli budgets, per import", () => {
     const base = (await bytes("{ createTokens }", "gatepass/tokens")) + (await bytes("{ createTurnstile }", "gatepass/turnstile"));
     expect((await bytes("{ createGate }", "gatepass")) - base).toBeLessThanOrEqual(22_000);
   });
-  it("the whole server entry: 33.4 kB (the goal is 28)", async () => {
-    expect(await bytes("*", "gatepass")).toBeLessThanOrEqual(33_400);
+  it("the whole server entry: 33.5 kB (the goal is 28)", async () => {
+    expect(await bytes("*", "gatepass")).toBeLessThanOrEqual(33_500);
   });
   it("createClient: 4.6 kB, without jose, zod or any server code in it", async () => {
     expect(await bytes("{ createClient }", "gatepass/client")).toBeLessThanOrEqual(4_600);
