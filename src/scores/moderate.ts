@@ -15,7 +15,7 @@ const emptySchema = z.strictObject({});
 type Deed = (store: ScoreBoard, row: ScoreRow, ctx: RouteContext) => Promise<EventReason>;
 
 /** The routes behind the moderation bearer; none without a token. */
-export function moderationRoutes({ store, moderators }: Settled): Route[] {
+export function moderationRoutes({ store, boards, moderators }: Settled): Route[] {
   if (!moderators) return [];
   const route = (method: string, path: string, deed: Deed): Route => ({
     method,
@@ -24,7 +24,8 @@ export function moderationRoutes({ store, moderators }: Settled): Route[] {
       const refused = await authorise(ctx, moderators);
       if (refused) return refused;
       const row = await store.find(ctx.params["id"] ?? "");
-      if (!row) return ctx.refuse("NOT_FOUND");
+      // The storage may hold the boards of other gates: their rows are not this gate's moderators' business.
+      if (!row || !boards.has(row.board)) return ctx.refuse("NOT_FOUND");
       const reason = await deed(store, row, ctx);
       const lifted = reason === "moderation_show" || reason === "moderation_unban";
       ctx.emit(lifted ? "score_accepted" : "score_rejected", { outcome: "info", reason, player: row.player });

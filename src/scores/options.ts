@@ -10,8 +10,10 @@ import { assertRules, DEFAULT_MAX } from "./ranking.ts";
 export interface ScoresOptions {
   /** Where rows are kept: `memoryBoard()`, `sqliteBoard(client)`, or your own. */
   board: ScoreBoard;
-  /** The boards by name (1 to 48 of `A-Z a-z 0-9 . _ -`). The first one is meant where a request names none. Default: one, `main`. */
+  /** The boards by name (1 to 48 of `A-Z a-z 0-9 . _ -`). Default: one, `main`. */
   boards?: { readonly [name: string]: BoardOptions };
+  /** The board that a request means which names none. Default: the first of `boards`. */
+  default?: string;
   /** Bearers that may moderate, at least 32 characters each. Default: no moderation routes. */
   moderation?: { tokens: readonly string[] };
   /** Let caches keep the public board for 5 seconds. Default false: `no-store`. */
@@ -72,6 +74,7 @@ const BOARD_METHODS = ["submit", "top", "around", "find", "ofPlayer", "remove", 
 const RULES: Rules<ScoresOptions> = {
   board: methods(...BOARD_METHODS),
   boards: record(any),
+  default: "string",
   moderation: bag({ tokens: listOf("string", 1) }, "tokens"),
   cache: "boolean",
   action: "string",
@@ -91,8 +94,8 @@ export function settle(options: ScoresOptions, signs: boolean): Settled {
   assertOptions("scores", options, RULES, "", "board");
   const { board: store, boards = { main: {} }, moderation, cache = false, action = SCORE_ACTION } = options;
   const all = new Map(Object.entries(boards).map(([name, given]) => [name, boardOf(name, given, signs)]));
-  const [first] = all.values();
-  if (first === undefined) throw new TypeError('Invalid "boards": expected at least one');
+  const first = all.get(options.default ?? firstOf(boards));
+  if (first === undefined) throw new TypeError(`Invalid "default": expected one of ${[...all.keys()].join(", ")}, got ${options.default}`);
   if (moderation) {
     // Short enough to be guessed is too short; the limit on failures only slows one address down.
     for (const token of moderation.tokens) {
@@ -101,6 +104,18 @@ export function settle(options: ScoresOptions, signs: boolean): Settled {
     }
   }
   return { store, boards: all, first, moderators: moderation?.tokens, cache, action };
+}
+
+/** The first board's name. @throws {TypeError} there is none, or JavaScript has moved another one there */
+function firstOf(boards: object): string {
+  const names = Object.keys(boards);
+  const [first] = names;
+  if (first === undefined) throw new TypeError('Invalid "boards": expected at least one');
+  // Names that look like an array's indices come first, whatever the text says: `{ main: {}, 2026: {} }` begins with 2026.
+  if (names.length > 1 && /^(0|[1-9]\d*)$/.test(first)) {
+    throw new TypeError(`Cannot tell the default board: JavaScript puts "${first}" first, so name one in "default"`);
+  }
+  return first;
 }
 
 function boardOf(name: string, given: BoardOptions, signs: boolean): Board {

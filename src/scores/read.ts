@@ -28,12 +28,11 @@ export function readRoute(settled: Settled): Route {
       const { headers } = ctx.request;
       const session = await ctx.session();
       const own = session && (await settled.store.ofPlayer({ board: board.name, period, player: session.sub }));
-      const shown = (row: ScoreRow): boolean => !row.hidden && levelNumber(row.level) >= levelNumber(board.minLevel);
       const rows = await rowsOf(settled, query, own?.id);
-      const answer: ScoresAnswer = { scores: rows.filter(shown).map(publicRow) };
+      const answer: ScoresAnswer = { scores: rows.map(publicRow) };
       // Where nothing is said, more is better.
       if (board.rules.order === "asc") answer.order = "asc";
-      if (session) answer.me = own && shown(own) ? publicRow(own) : null;
+      if (session) answer.me = own && isShown(board, own) ? publicRow(own) : null;
       // A cache that does not know of sessions must never answer one visitor with what belongs to another.
       const personal = headers.has("authorization") || headers.has(HEADER.session);
       if (!settled.cache || personal) return ctx.respond(200, answer, { vary: PERSONAL });
@@ -42,28 +41,43 @@ export function readRoute(settled: Settled): Route {
   };
 }
 
+/** What may be asked. */
+const QUERY: readonly string[] = ["board", "period", "limit", "around"];
 const PERSONAL = "Authorization, X-Gatepass-Session";
 
 async function rowsOf({ store }: Settled, query: Query, own: string | undefined): Promise<ScoreRow[]> {
   const { board, period, limit, around } = query;
   if (around === undefined) return store.top({ board: board.name, period, limit, minLevel: board.minLevel });
   const id = around === "me" ? own : around;
-  const rows = id === undefined ? [] : await store.around(id, (limit - 1) >> 1);
-  // A row of another list was not asked for.
-  return rows.filter((row) => row.board === board.name && row.period === period);
+  // As many on each side as the page may hold: near an end of the list, the other side fills it up.
+  const rows = id === undefined ? [] : await store.around(id, limit - 1);
+  // A row of another list was not asked for, and a weaker one is not shown.
+  const fits = (row: ScoreRow): boolean => row.board === board.name && row.period === period && isShown(board, row);
+  const shown = rows.filter(fits);
+  const above = rows
+    .slice(
+      0,
+      rows.findIndex((row) => row.id === id),
+    )
+    .filter(fits).length;
+  const from = Math.max(0, Math.min(above - ((limit - 1) >> 1), shown.length - limit));
+  return shown.slice(from, from + limit);
+}
+
+function isShown({ minLevel }: Board, row: ScoreRow): boolean {
+  return !row.hidden && levelNumber(row.level) >= levelNumber(minLevel);
 }
 
 function readQuery(ctx: RouteContext, settled: Settled): Query | Response {
   const { searchParams } = ctx.url;
-  const [name, asked = "all", limit = "10", around] = ["board", "period", "limit", "around"].map(
-    (key) => searchParams.get(key) ?? undefined,
-  );
+  const [name, asked = "all", limit = "10", around] = QUERY.map((key) => searchParams.get(key) ?? undefined);
   const board = name === undefined ? settled.first : settled.boards.get(name);
   if (!board) return ctx.refuse("NOT_FOUND");
   const [, week, day] = periodsOf(ctx.kernel.clock());
   const period = asked === "week" ? week : asked === "day" ? day : asked;
   const keys = [...searchParams.keys()];
-  const once = new Set(keys).size === keys.length;
+  // One that is ignored would be worse: a reader that counts its pages by it would never come to an end.
+  const once = new Set(keys).size === keys.length && keys.every((key) => QUERY.includes(key));
   const valid = once && isPeriod(period) && /^([1-9]\d?|100)$/.test(limit) && /^[\w-]{1,64}$/.test(around ?? "me");
   return valid ? { board, period, limit: Number(limit), around } : ctx.refuse("BODY_INVALID");
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { memoryBoard } from "../../../src/scores/index.ts";
 import { bearer, codeOf, kit, MODERATOR } from "./kit.ts";
 
 const moderation = { tokens: ["another moderation token, long enough", MODERATOR] };
@@ -127,5 +128,26 @@ describe("moderation", () => {
     for (let i = 0; i < 12; i++) expect((await act(MODERATOR)).status).toBe(404);
     const guesses = await Promise.all(Array.from({ length: 20 }, () => act("a guess that is long enough to be one")));
     expect(guesses.map(({ status }) => status).sort()).toEqual([...Array(5).fill(401), ...Array(15).fill(429)]);
+  });
+});
+
+describe("two games on one storage", () => {
+  it("a moderator of one reaches no row of the other: 404, and nothing is changed", async () => {
+    const board = memoryBoard();
+    const ours = kit({ board, moderation, boards: { ours: {} } });
+    const theirs = kit({ board, moderation, boards: { theirs: {} } });
+    const { token } = await theirs.player();
+    const { id } = await (await theirs.submit({ score: 20 }, token)).json();
+    for (const [method, path] of [
+      ["DELETE", ""],
+      ["POST", "/hide"],
+      ["POST", "/ban"],
+      ["POST", "/purge"],
+    ] as const) {
+      expect(await codeOf(await ours.send(method, `/scores/${id}${path}`, undefined, moderator))).toEqual([404, "NOT_FOUND"]);
+    }
+    expect((await theirs.list()).scores.map(({ score }) => score)).toEqual([20]);
+    expect((await theirs.submit({ score: 30 }, token)).status).toBe(201);
+    expect((await theirs.send("DELETE", `/scores/${id}`, undefined, moderator)).status).toBe(204);
   });
 });

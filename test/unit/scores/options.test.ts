@@ -132,3 +132,24 @@ it("the helper's gate has what the tests rely on", async () => {
   const at = testGate();
   expect(await at.session()).toMatch(/^ey/);
 });
+
+describe("the default board", () => {
+  const defaultOf = async (boards: object, name?: string): Promise<number> => {
+    const at = kit({ boards: boards as Record<string, object>, ...(name !== undefined && { default: name }) });
+    const { token } = await at.player();
+    return (await at.submit({ score: 50 }, token)).status;
+  };
+
+  it("is the first one, or the one that is named", async () => {
+    expect(await defaultOf({ small: { max: 10 }, large: { max: 100 } })).toBe(422);
+    expect(await defaultOf({ small: { max: 10 }, large: { max: 100 } }, "large")).toBe(201);
+    expect(await defaultOf({ main: { max: 100 }, 2026: { max: 10 } }, "main")).toBe(201);
+    expect(await defaultOf({ 2026: { max: 100 } })).toBe(201);
+    expect(await defaultOf({ main: { max: 100 }, "01": { max: 10 } })).toBe(201);
+  });
+
+  it.each(["2026", "1", "0"])("a board called %s, which JavaScript puts first, needs it to be named", (name) => {
+    expect(() => kit({ boards: { main: {}, [name]: {} } })).toThrow(/"default"/);
+    expect(() => kit({ boards: { main: {}, [name]: {} }, default: "mian" })).toThrow(/"default".*main/);
+  });
+});

@@ -75,9 +75,12 @@ describe("GET /scores", () => {
     }
     const ranks = async (query: string, headers = {}) => (await at.list(query, headers)).scores.map(({ rank }) => rank);
     expect(await ranks(`?around=${ids[4]}&limit=5`)).toEqual([3, 4, 5, 6, 7]);
-    expect(await ranks(`?around=${ids[4]}&limit=4`)).toEqual([4, 5, 6]);
-    expect(await ranks(`?around=${ids[0]}&limit=3`)).toEqual([1, 2]);
-    expect(await ranks("?around=me&limit=3", bearer(token))).toEqual([8, 9]);
+    expect(await ranks(`?around=${ids[4]}&limit=4`)).toEqual([4, 5, 6, 7]);
+    // An end of the list: the other side fills the page.
+    expect(await ranks(`?around=${ids[0]}&limit=3`)).toEqual([1, 2, 3]);
+    expect(await ranks("?around=me&limit=3", bearer(token))).toEqual([7, 8, 9]);
+    expect(await ranks(`?around=${ids[0]}&limit=100`)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    expect(await ranks(`?around=${ids[4]}&limit=1`)).toEqual([5]);
     expect(await ranks("?around=me&limit=3")).toEqual([]);
     expect(await ranks("?around=unknown")).toEqual([]);
     expect(await ranks(`?around=${ids[4]}&period=week`)).toEqual([]);
@@ -116,6 +119,11 @@ describe("GET /scores", () => {
     "around=a%20b",
     "around=",
     "limit=1&limit=2",
+    "offset=10",
+    "page=2",
+    "cursor=x",
+    "bord=main",
+    "Limit=5",
   ])("?%s is 400", async (query) => {
     expect(await codeOf(await kit().send("GET", `/scores?${query}`))).toEqual([400, "BODY_INVALID"]);
   });
