@@ -7,9 +7,10 @@ import { assertString } from "../src/util/assertions.ts";
 import { assertOptions, integer, type Rules } from "../src/util/options.ts";
 import { randomId } from "../src/util/random.ts";
 import { createCall } from "./_call.ts";
-import { BOARD_COMMANDS, BOARD_SCRIPT } from "./_redis-board-script.ts";
+import { BOARD_COMMANDS, BOARD_SCRIPT, MODERATION_SCRIPT } from "./_redis-board-script.ts";
 import { checkRedis } from "./_redis-check.ts";
 import { evaluateOver, type RedisClient, redisDriver } from "./_redis-client.ts";
+import { hasCode } from "./_redis-script.ts";
 
 /** Options of {@link redisBoard}. */
 export interface RedisBoardOptions {
@@ -42,12 +43,16 @@ const BUFFERS: ConfigProblem = {
   fix: "Give redisBoard a client without a type mapping for texts, e.g. client.withTypeMapping({})",
 };
 
+/** What a moderator does. */
+const MODERATIONS = ["remove", "hide", "ban", "purge"];
 const STATUSES = ["stored", "kept", "repeated", "banned"] as const;
 
 /**
  * A board in Redis or Valkey, shared by all processes that use it, over any client that `redisStore` takes. Every call is one script and one round trip;
  * ranks, lists and neighbours cost the logarithm of the rows. All of it lives in one slot (see `prefix`), and in memory: 700 to 1100 bytes a row
  * and period, by its level, besides its log, and some 40 bytes for every submission, which stays known for good.
+ *
+ * Where Redis has no memory left, submissions reject with `ERR_BOARD_FULL`; a moderator can still remove, hide, ban and purge (from Redis 7 on).
  *
  * Never let this Redis evict (`maxmemory-policy noeviction`), and let it write an append-only file, or scores are lost with it: `check` tells.
  * To change the `order` of a board rewrites it in one script; Redis does nothing else meanwhile, for a second or more with 100,000 rows.
@@ -73,10 +78,23 @@ export function redisBoard(client: RedisClient, options: RedisBoardOptions = {})
   const call = createCall("ERR_BOARD_UNAVAILABLE", timeoutMs);
   const driver = redisDriver(client);
   const evaluate = evaluateOver(driver.send);
+  /** Undefined where Redis does not know the flags of scripts. */
+  let moderation: string | undefined = MODERATION_SCRIPT();
+  const send = async (action: string, keys: string[], args: string[]): Promise<unknown> => {
+    try {
+      if (moderation !== undefined && MODERATIONS.includes(action)) return await evaluate(moderation, keys, args);
+    } catch (error) {
+      if (!(error instanceof Error && /compil|unexpected symbol/i.test(error.message))) throw full(error);
+      moderation = undefined;
+    }
+    return evaluate(BOARD_SCRIPT, keys, args).catch((error: unknown) => {
+      throw full(error);
+    });
+  };
   const run = <T>(read: (answer: unknown) => T, action: string, ...values: (string | number)[]): Promise<T> =>
     call(async () => {
       const serial = randomId(random);
-      const answer = await evaluate(BOARD_SCRIPT, [`{${prefix}}:`], [action, ...values.map(String), serial]);
+      const answer = await send(action, [`{${prefix}}:`], [action, ...values.map(String), serial]);
       if (Array.isArray(answer) && answer[0] instanceof Uint8Array) throw new BuffersError();
       // Drivers match answers to calls by their order alone: one that slipped is another call's.
       if (!Array.isArray(answer) || answer[0] !== serial) throw new Error("The answer is none of this script's");
@@ -157,6 +175,11 @@ export function redisBoard(client: RedisClient, options: RedisBoardOptions = {})
       ];
     },
   };
+}
+
+/** The error to tell: that there is no memory left is something that the operator can mend. */
+function full(error: unknown): unknown {
+  return hasCode(error, "OOM") ? new GatepassError("ERR_BOARD_FULL", "Cannot write: Redis has no memory left", { cause: error }) : error;
 }
 
 class BuffersError extends GatepassError {

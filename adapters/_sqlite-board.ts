@@ -48,7 +48,7 @@ export function sqliteBoard(client: SqliteClient, options: SqliteBoardOptions = 
   assertOptions("sqliteBoard", options, rules);
   const { table = "gatepass_board", timeoutMs, random } = options;
   const tables = boardTables(table);
-  const database = openSqlite(client, { schema: tables.schema, code: "ERR_BOARD_UNAVAILABLE", timeoutMs });
+  const database = openSqlite(client, { schema: tables.schema, code: "ERR_BOARD_UNAVAILABLE", timeoutMs, erases: true });
   const { list: LIST, row: ROW, seen: SEEN, ban: BAN, hist: HIST } = tables;
   // Lists do not carry logs; `shown` is the level of a row that is shown, else -1: one index serves every minimum level.
   const COLUMNS =
@@ -252,11 +252,14 @@ export function sqliteBoard(client: SqliteClient, options: SqliteBoardOptions = 
     },
 
     async purge(player) {
-      return database.write((db) => {
+      const count = await database.write((db) => {
         const rows = db.all(`SELECT ${COLUMNS} ${FROM} WHERE player = ?`, player);
         for (const row of rows) drop(db, row);
         return rows.length;
       });
+      // Name and player are to be gone from the files, too.
+      database.checkpoint();
+      return count;
     },
 
     async close() {

@@ -33,6 +33,8 @@ export interface Sqlite {
   write<T>(work: (session: SqliteSession) => T): Promise<T>;
   /** Runs `work` in a transaction that reads one snapshot. */
   read<T>(work: (session: SqliteSession) => T): Promise<T>;
+  /** Moves what was written into the database's file and empties the write-ahead log, which still holds what was there before; nothing where it is in use. */
+  checkpoint(): void;
   /** Fails what waits. The client stays the caller's. */
   close(): void;
 }
@@ -45,6 +47,8 @@ export interface SqliteSetup {
   code: ErrorCode;
   /** Milliseconds, default 2000. */
   timeoutMs?: number | undefined;
+  /** Whether what is deleted is overwritten in the file, not only marked as free. Default false. */
+  erases?: boolean;
 }
 
 interface Job {
@@ -59,7 +63,7 @@ interface Job {
  *
  * @throws {RangeError} `timeoutMs` is not an integer from 1 to 60000
  */
-export function openSqlite(client: SqliteClient, { schema, code, timeoutMs = 2000 }: SqliteSetup): Sqlite {
+export function openSqlite(client: SqliteClient, { schema, code, timeoutMs = 2000, erases = false }: SqliteSetup): Sqlite {
   methods("exec", "prepare")("client", client);
   assertInteger("timeoutMs", timeoutMs, 1, 60_000);
   const session = createSession(client);
@@ -91,6 +95,7 @@ export function openSqlite(client: SqliteClient, { schema, code, timeoutMs = 200
     if (ready) return;
     client.exec("PRAGMA busy_timeout = 25");
     client.exec("PRAGMA journal_mode = WAL");
+    if (erases) client.exec("PRAGMA secure_delete = ON");
     transact("BEGIN IMMEDIATE", () => {
       for (const statement of schema) client.exec(statement);
     });
@@ -133,6 +138,13 @@ export function openSqlite(client: SqliteClient, { schema, code, timeoutMs = 200
   return {
     write: (work) => submit("BEGIN IMMEDIATE", work),
     read: (work) => submit("BEGIN", work),
+    checkpoint() {
+      try {
+        client.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+      } catch (error) {
+        if (!isBusy(error)) throw error;
+      }
+    },
     close() {
       closed = true;
     },

@@ -180,18 +180,47 @@ describeWith("redis-server", hasRedis())("redisBoard, what Redis could get wrong
     expect((await board.ofPlayer({ board: "main", period: "all", player: "a" }))?.score).toBe(5);
   });
 
-  it("out of memory: a submission rejects whole, reading and removing go on", async () => {
+  it("out of memory: a submission rejects whole and says why; reading, hiding, banning, removing and purging go on", async () => {
     const { id } = await put("a", 1);
+    const cheat = await put("cheat", 9);
+    await put("other", 5);
+    await put("purged", 4);
+    const isFull = (promise: Promise<unknown>): Promise<void> =>
+      expect(promise).rejects.toSatisfy((error) => isGatepassError(error, "ERR_BOARD_FULL"));
     await client.config("SET", "maxmemory", "1mb");
     try {
-      await unavailable(put("b", 2));
-      await unavailable(put("a", 2));
-      expect(await players()).toEqual(["a#1"]);
-      expect(await board.remove(id)).toBe(true);
+      await isFull(put("b", 2));
+      await isFull(put("a", 2));
+      expect(await players()).toEqual(["cheat#1", "other#2", "purged#3", "a#4"]);
+      expect(await board.hide(cheat.id, true)).toBe(true);
+      await board.ban("other", true);
+      expect([await board.purge("purged"), await players()]).toEqual([1, ["a#1"]]);
+      expect(await board.hide(cheat.id, false)).toBe(true);
+      await board.ban("other", false);
+      expect(await players()).toEqual(["cheat#1", "other#2", "a#3"]);
+      expect([await board.remove(id), await board.remove(cheat.id)]).toEqual([true, true]);
     } finally {
       await client.config("SET", "maxmemory", "0");
     }
-    expect([await players(), (await put("b", 2)).rank]).toEqual([[], 1]);
+    expect([await players(), (await put("b", 2)).rank]).toEqual([["other#1"], 2]);
+  });
+
+  it("a Redis that knows no flags of scripts moderates with the plain one", async () => {
+    const scripts: string[] = [];
+    // As Redis 6 answers: its Lua takes the first line for code.
+    const old = redisBoard({
+      async send(command, args) {
+        if (String(args[0]).startsWith("#!lua") || (/evalsha/i.test(command) && scripts.length === 0)) {
+          scripts.push(command);
+          if (/evalsha/i.test(command)) throw new Error("NOSCRIPT No matching script. Please use EVAL.");
+          throw new Error("ERR Error compiling script (new function): user_script:1: unexpected symbol near '#'");
+        }
+        return client.call(command, ...args.map(String));
+      },
+    });
+    const { id } = await put("a", 1);
+    expect([await old.hide(id, true), await players(), await old.remove(id)]).toEqual([true, [], true]);
+    expect(scripts.length).toBe(2);
   });
 
   it("rows that Redis has evicted are left out, and come back with the next score", async () => {
@@ -255,7 +284,7 @@ describeWith("redis-server", hasRedis())("redisBoard, what Redis could get wrong
       },
     });
     await slipped.remove("first").catch(() => undefined);
-    for (const call of [slipped.find("a"), slipped.top({ board: "main", period: "all", limit: 1 }), slipped.purge("p")])
-      await unavailable(call);
+    const calls = [slipped.find("a"), slipped.top({ board: "main", period: "all", limit: 1 }), slipped.purge("p")];
+    await Promise.all(calls.map(unavailable));
   });
 });

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -35,3 +35,45 @@ describe.each([
     { describe, it, expect },
   ),
 );
+
+describe.each([
+  ["node:sqlite", (file: string): SqliteClient => new DatabaseSync(file)],
+  ["better-sqlite3", betterSqlite],
+])("%s: what was purged", (_, open) => {
+  it("is in none of the database's files any more: neither the player nor any name that it had", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "board-"));
+    const client = open(join(folder, "board.sqlite"));
+    const reader = open(join(folder, "board.sqlite"));
+    try {
+      const board = sqliteBoard(client);
+      const put = (player: string, score: number, name: string): Promise<unknown> =>
+        board.submit(
+          {
+            board: "main",
+            player,
+            score,
+            at: score,
+            submission: `submission-${score}`,
+            level: "claimed",
+            flags: [],
+            name,
+            log: `log of ${name}`,
+          },
+          { periods: ["all", "2026-W47"], order: "desc", operator: "best" },
+        );
+      for (let i = 0; i < 60; i++) await put(`other-${i}`, i, `Other ${i}`);
+      const names = Array.from({ length: 20 }, (_, i) => `Ada the ${i}th of her name`);
+      for (const [i, name] of names.entries()) await put("player-to-erase", 100 + i, name);
+      const bytes = (): string =>
+        readdirSync(folder)
+          .map((file) => readFileSync(join(folder, file), "latin1"))
+          .join("");
+      expect(names.some((name) => bytes().includes(name)) && bytes().includes("player-to-erase")).toBe(true);
+      expect(await board.purge("player-to-erase")).toBe(2);
+      expect(["player-to-erase", ...names].filter((text) => bytes().includes(text))).toEqual([]);
+      expect((await sqliteBoard(reader).top({ board: "main", period: "all", limit: 1 })).map(({ name }) => name)).toEqual(["Other 59"]);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+});
