@@ -38,7 +38,7 @@ describe.each([
 
 describe.each([
   ["node:sqlite", (file: string): SqliteClient => new DatabaseSync(file)],
-  ["better-sqlite3", betterSqlite],
+  ["a driver shaped as better-sqlite3", (file: string): SqliteClient => betterSqlite(new DatabaseSync(file))],
 ])("%s: what was purged", (_, open) => {
   it("is in none of the database's files any more: neither the player nor any name that it had", async () => {
     const folder = mkdtempSync(join(tmpdir(), "board-"));
