@@ -334,6 +334,12 @@ describe("the README's tables", () => {
     for (const [code = "", message = ""] of said) expect(message.slice(0, 16)).toBe(problems.get(code)?.slice(0, 16));
   });
 
+  it("names every problem that a store, a board or a feature can find", () => {
+    const known = sources("src", "adapters").flatMap(({ code }) => code.match(/\bGP\d{3}\b/g) ?? []);
+    expect(known.length).toBeGreaterThan(20);
+    expect([...new Set(known)].filter((one) => !text.includes(one))).toEqual([]);
+  });
+
   it("environment variables, codes, events and reasons exist, and no variable is left out", () => {
     const code = (path: string): string => sources("src").find((one) => one.path === path)?.code ?? "";
     const known = new Set([...code("src/gate/env.ts").matchAll(/"([A-Z_]{8,})"/g)].map(([, name]) => name));
