@@ -2,8 +2,9 @@
 import { Cluster, Redis } from "ioredis";
 import { createClient } from "redis";
 import { afterAll, beforeAll, expect, describe as group, it } from "vitest";
-import { BLOCK, REFUND, SPEND, STORE_COMMANDS } from "../../../adapters/_lua.ts";
+import { BLOCK, REFUND, SPEND } from "../../../adapters/_lua.ts";
 import { BOARD_COMMANDS, BOARD_SCRIPT } from "../../../adapters/_redis-board-script.ts";
+import { STORE_COMMANDS } from "../../../adapters/_redis-permissions.ts";
 import { redisBoard, redisStore } from "../../../adapters/redis.ts";
 import { upstashStore } from "../../../adapters/upstash.ts";
 import { createGate } from "../../../src/gate/index.ts";
