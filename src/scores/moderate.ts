@@ -4,18 +4,20 @@ import type { Route, RouteContext } from "../gate/types.ts";
 import { PATH } from "../protocol.ts";
 import { timingSafeEqual, utf8 } from "../util/bytes.ts";
 import { sha256 } from "../util/hmac.ts";
-import type { ScoreBoard, ScoreRow } from "./board.ts";
+import type { ScoreRow } from "./board.ts";
 import type { Settled } from "./options.ts";
+import { periodsOf } from "./periods.ts";
 
 const hideSchema = z.strictObject({ hidden: z.optional(z.boolean()) });
 const banSchema = z.strictObject({ banned: z.optional(z.boolean()) });
 const emptySchema = z.strictObject({});
 
 /** Does something to a row or its player, and tells what was done. */
-type Deed = (store: ScoreBoard, row: ScoreRow, ctx: RouteContext) => Promise<EventReason>;
+type Deed = (settled: Settled, row: ScoreRow, ctx: RouteContext) => Promise<EventReason>;
 
 /** The routes behind the moderation bearer; none without a token. */
-export function moderationRoutes({ store, boards, moderators }: Settled): Route[] {
+export function moderationRoutes(settled: Settled): Route[] {
+  const { store, boards, moderators } = settled;
   if (!moderators) return [];
   const route = (method: string, path: string, deed: Deed): Route => ({
     method,
@@ -26,33 +28,49 @@ export function moderationRoutes({ store, boards, moderators }: Settled): Route[
       const row = await store.find(ctx.params["id"] ?? "");
       // The storage may hold the boards of other gates: their rows are not this gate's moderators' business.
       if (!row || !boards.has(row.board)) return ctx.refuse("NOT_FOUND");
-      const reason = await deed(store, row, ctx);
+      const reason = await deed(settled, row, ctx);
       const lifted = reason === "moderation_show" || reason === "moderation_unban";
       ctx.emit(lifted ? "score_accepted" : "score_rejected", { outcome: "info", reason, player: row.player });
       return ctx.respond(204, undefined);
     },
   });
   return [
-    route("DELETE", "", async (board, { id }) => {
-      await board.remove(id);
+    route("DELETE", "", async (_, row) => {
+      for (const id of await sameSubmission(settled, row)) await store.remove(id);
       return "moderation_remove";
     }),
-    route("POST", "/hide", async (board, { id }, ctx) => {
+    route("POST", "/hide", async (_, row, ctx) => {
       const { hidden = true } = await optionalBody(ctx, hideSchema, {});
-      await board.hide(id, hidden);
+      for (const id of await sameSubmission(settled, row)) await store.hide(id, hidden);
       return hidden ? "moderation_hide" : "moderation_show";
     }),
-    route("POST", "/ban", async (board, { player }, ctx) => {
+    route("POST", "/ban", async (_, { player }, ctx) => {
       const { banned = true } = await optionalBody(ctx, banSchema, {});
-      await board.ban(player, banned);
+      await store.ban(player, banned);
       return banned ? "moderation_ban" : "moderation_unban";
     }),
-    route("POST", "/purge", async (board, { player }, ctx) => {
+    route("POST", "/purge", async (_, { player }, ctx) => {
       await optionalBody(ctx, emptySchema, {});
-      await board.purge(player);
+      await store.purge(player);
       return "moderation_purge";
     }),
   ];
+}
+
+/**
+ * A row's id, and those of the same submission's rows in the other periods: a cheat that is gone from one list is not to stay the first of another one.
+ * Where scores add up, the row of each period that the submission was in, for its part cannot be taken out.
+ */
+async function sameSubmission({ store, boards }: Settled, row: ScoreRow): Promise<string[]> {
+  const { id, board, player, submission, at } = row;
+  const sums = boards.get(board)?.rules.operator === "sum";
+  const ids = new Set([id]);
+  for (const period of periodsOf(at)) {
+    const other = await store.ofPlayer({ board, period, player });
+    if (other && (sums || other.submission === submission)) ids.add(other.id);
+  }
+  // The row that was named last: while it is there, what failed in between can be done again.
+  return [...ids].reverse();
 }
 
 /** The refusal, if the bearer is none of the moderators'. Failures are counted: charged with the attempt, so that a hundred guesses at once do not slip through. */

@@ -18,21 +18,21 @@ async function setUp() {
 }
 
 describe("moderation", () => {
-  it("removes one row", async () => {
+  it("removes the rows of a submission in all its periods", async () => {
     const { act, id, shown, events, one } = await setUp();
     const answer = await act("DELETE", `/scores/${id}`);
     expect([answer.status, await answer.text(), answer.headers.get("cache-control")]).toEqual([204, "", "no-store"]);
-    expect([await shown(), await shown("?period=week")]).toEqual([[10], [20, 10]]);
+    expect([await shown(), await shown("?period=week"), await shown("?period=day")]).toEqual([[10], [10], [10]]);
     expect(await codeOf(await act("DELETE", `/scores/${id}`))).toEqual([404, "NOT_FOUND"]);
     expect(events.filter(({ reason }) => reason === "moderation_remove")).toEqual([
       expect.objectContaining({ type: "score_rejected", outcome: "info", player: one.sub, route: "DELETE /api/scores/:id" }),
     ]);
   });
 
-  it("hides one row, and shows it again", async () => {
+  it("hides the rows of a submission in all its periods, and shows them again", async () => {
     const { act, id, shown, events } = await setUp();
     expect((await act("POST", `/scores/${id}/hide`)).status).toBe(204);
-    expect([await shown(), await shown("?period=week")]).toEqual([[10], [20, 10]]);
+    expect([await shown(), await shown("?period=week"), await shown("?period=day")]).toEqual([[10], [10], [10]]);
     expect((await act("POST", `/scores/${id}/hide`, { hidden: false })).status).toBe(204);
     expect(await shown()).toEqual([20, 10]);
     expect((await act("POST", `/scores/${id}/hide`, {})).status).toBe(204);
@@ -128,6 +128,39 @@ describe("moderation", () => {
     for (let i = 0; i < 12; i++) expect((await act(MODERATOR)).status).toBe(404);
     const guesses = await Promise.all(Array.from({ length: 20 }, () => act("a guess that is long enough to be one")));
     expect(guesses.map(({ status }) => status).sort()).toEqual([...Array(5).fill(401), ...Array(15).fill(429)]);
+  });
+});
+
+describe("a cheat that is removed", () => {
+  it("goes from the list of its week by the row of its day, and an honest score of the player's in another day stays", async () => {
+    const at = kit({ moderation });
+    const first = await at.player();
+    await at.submit({ score: 20 }, first.token);
+    at.advance(86_400_000);
+    const again = await at.player(first.playerToken);
+    expect(again.sub).toBe(first.sub);
+    await at.submit({ score: 999 }, again.token);
+    const lists = async (): Promise<number[][]> =>
+      Promise.all(
+        ["all", "week", "day", "2026-11-20"].map(async (period) => (await at.list(`?period=${period}`)).scores.map(({ score }) => score)),
+      );
+    expect(await lists()).toEqual([[999], [999], [999], [20]]);
+    const [row] = (await at.list("?period=day")).scores;
+    expect((await at.send("DELETE", `/scores/${row?.id}`, undefined, moderator)).status).toBe(204);
+    expect(await lists()).toEqual([[], [], [], [20]]);
+  });
+
+  it("goes with every sum that it was added to", async () => {
+    const at = kit({ moderation, boards: { main: { operator: "sum" } } });
+    const { token } = await at.player();
+    await at.submit({ score: 20 }, token);
+    const { id } = await (await at.submit({ score: 999 }, token)).json();
+    await at.send("POST", `/scores/${id}/hide`, undefined, moderator);
+    expect([(await at.list()).scores, (await at.list("?period=week")).scores]).toEqual([[], []]);
+    await at.send("POST", `/scores/${id}/hide`, { hidden: false }, moderator);
+    expect((await at.list("?period=day")).scores.map(({ score }) => score)).toEqual([1019]);
+    await at.send("DELETE", `/scores/${id}`, undefined, moderator);
+    expect([(await at.list()).scores, (await at.list("?period=day")).scores]).toEqual([[], []]);
   });
 });
 
