@@ -62,7 +62,9 @@ export function d1Board(db: D1Client, options: D1BoardOptions = {}): ScoreBoard 
   const BEFORE = `SELECT ${BANNED} AS banned, ${ALLOWED} AS allowed, b.ascending, b.low, b.high,
     EXISTS (SELECT 1 FROM ${LIST} l WHERE ${IN_LIST} AND ${IS_SEEN}) AS repeated FROM (SELECT 1) LEFT JOIN ${RULES} b ON b.board = ?1 ->> 'board'`;
   const MAKE_LISTS = `INSERT INTO ${LIST} (board, period) SELECT ?1 ->> 'board', value ->> 'period' FROM json_each(?1, '$.periods') WHERE ${ALLOWED} ON CONFLICT DO NOTHING`;
-  const SUM = `min(?1 ->> 'max', max(?1 ->> 'min', ${ROW}.score + excluded.score))`;
+  // What is too weak to be shown must not stand in the way of what can be.
+  const WEAK = `${ROW}.level < ?1 ->> 'minLevel'`;
+  const SUM = `CASE WHEN ${WEAK} THEN excluded.score ELSE min(?1 ->> 'max', max(?1 ->> 'min', ${ROW}.score + excluded.score)) END`;
   const SAVE = (
     operator: keyof typeof REPLACES,
   ): string => `INSERT INTO ${ROW} (id, list, player, k, score, at, submission, level, flags, name, log, hidden, shown)
@@ -71,7 +73,7 @@ export function d1Board(db: D1Client, options: D1BoardOptions = {}): ScoreBoard 
     ON CONFLICT (player, list) DO UPDATE SET score = ${operator === "sum" ? SUM : "excluded.score"}, k = ${operator === "sum" ? `(?1 ->> 'sign') * ${SUM}` : "excluded.k"},
       at = excluded.at, submission = excluded.submission, level = excluded.level, flags = excluded.flags, name = excluded.name, log = excluded.log,
       shown = CASE WHEN shown < 0 THEN -1 ELSE excluded.level END
-    WHERE ${REPLACES[operator]} RETURNING list`;
+    WHERE ${WEAK} OR ${REPLACES[operator]} RETURNING list`;
   const REMEMBER = `INSERT INTO ${SEEN} (list, submission) SELECT l.list, ?1 ->> 'submission' FROM ${PERIODS} WHERE ${ALLOWED} ON CONFLICT DO NOTHING`;
   const OF_PLAYER = `SELECT ${COLUMNS}, ${RANK} AS rank ${FROM} WHERE ${IN_LIST} AND r.player = ?1 ->> 'player'`;
 
@@ -249,6 +251,7 @@ function submitInput(entry: ScoreEntry, rules: BoardRules, random?: (bytes: numb
     k: keyOf(score, rules.order),
     sign: ascending === 1 ? 1 : -1,
     level: levelNumber(entry.level),
+    minLevel: levelNumber(rules.minLevel ?? "claimed"),
     flags: JSON.stringify(entry.flags),
     ascending,
     ...range,

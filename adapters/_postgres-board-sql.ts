@@ -140,7 +140,8 @@ BEGIN
     ELSE
       wanted := (entry->>'score')::bigint;
       status := CASE
-        WHEN held.id IS NULL OR want->>'operator' = 'sum' THEN 'stored'
+        -- What is too weak to be shown must not stand in the way of what can be.
+        WHEN held.id IS NULL OR held.level < (want->>'minLevel')::int OR want->>'operator' = 'sum' THEN 'stored'
         WHEN want->>'operator' = 'last' AND (entry->>'at')::bigint >= held.at THEN 'stored'
         WHEN want->>'operator' = 'best' AND sign * wanted < held.k THEN 'stored'
         ELSE 'kept' END;
@@ -148,7 +149,7 @@ BEGIN
         IF held.id IS NULL THEN
           held.id := want->'ids'->>i; held.list := of_list; held.player := entry->>'player'; held.hidden := false;
         ELSE
-          IF want->>'operator' = 'sum' THEN
+          IF want->>'operator' = 'sum' AND held.level >= (want->>'minLevel')::int THEN
             wanted := least((want->>'most')::bigint, greatest((want->>'least')::bigint, held.score + wanted));
           END IF;
           IF held.shown >= 0 THEN PERFORM ${fn("count")}(of_list, held.k, -1); END IF;

@@ -76,6 +76,7 @@ export function postgresBoard(client: PostgresClient, options: PostgresBoardOpti
         ids: rules.periods.map(() => randomId(random)),
         ascending: rules.order === "asc",
         operator: rules.operator,
+        minLevel: levelNumber(rules.minLevel ?? "claimed"),
         low,
         high,
         least: min,

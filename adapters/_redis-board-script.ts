@@ -114,19 +114,20 @@ end
 
 local actions = {}
 
-function actions.submit(player, board, order, operator, min, max, score, at, level, submission, count)
+function actions.submit(player, board, order, operator, min, max, least, score, at, level, submission, count)
   if banned(player) then return { 'banned' } end
   setOrder(board, order)
   min, max, score, at, level = tonumber(min), tonumber(max), tonumber(score), tonumber(at), tonumber(level)
   local function nextScore(row)
-    if not row then return score end
+    -- What is too weak to be shown must not stand in the way of what can be.
+    if not row or row.level < tonumber(least) then return score end
     if operator == 'sum' then return math.min(max, math.max(min, row.score + score)) end
     if operator == 'last' then return at >= row.at and score or nil end
     return keyOf(score, order) < keyOf(row.score, order) and score or nil
   end
   local answer
-  local last = 12 + 3 * count
-  for i = 13, last, 3 do
+  local last = 13 + 3 * count
+  for i = 14, last, 3 do
     local list, status = ARGV[i], 'repeated'
     local row = read(call('HGET', base .. player, list))
     if call('SADD', base .. 's' .. list, submission) == 1 then

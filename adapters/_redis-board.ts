@@ -120,6 +120,7 @@ export function redisBoard(client: RedisClient, options: RedisBoardOptions = {})
         rules.operator,
         min,
         max,
+        levelNumber(rules.minLevel ?? "claimed"),
         score,
         at,
         levelNumber(level),

@@ -168,7 +168,7 @@ export function sqliteBoard(client: SqliteClient, options: SqliteBoardOptions = 
           let status: SubmitResult["status"] = "repeated";
           if (!has(db, `${SEEN} WHERE list = ? AND submission = ?`, list, entry.submission)) {
             db.run(`INSERT INTO ${SEEN} (list, submission) VALUES (?, ?)`, list, entry.submission);
-            const score = nextScore(held && { score: numberIn(held, "score"), at: numberIn(held, "at") }, entry, rules);
+            const score = nextScore(held && scoreRow(held), entry, rules);
             status = score === null ? "kept" : "stored";
             if (score !== null) store(db, entry, list, score, keyOf(score, rules.order), held, range);
           }

@@ -16,6 +16,8 @@ export interface BoardRules {
   min?: number;
   /** Highest score, default 2^24 - 1. */
   max?: number;
+  /** The weakest level that is shown, default `claimed`: a row that is weaker is replaced by the next submission, better or not. */
+  minLevel?: Level;
 }
 
 /** What is submitted. */

@@ -122,7 +122,7 @@ function boardOf(name: string, given: BoardOptions, signs: boolean): Board {
   if (!/^[A-Za-z0-9._-]{1,48}$/.test(name)) throw new TypeError(`Invalid board name "${name}": expected 1 to 48 of A-Z a-z 0-9 . _ -`);
   assertOptions(`boards.${name}`, given, BOARD_RULES, `boards.${name}.`);
   const { minLevel = "claimed", require = "session", min = 0, max = DEFAULT_MAX, order = "desc", operator = "best", names } = given;
-  const rules = { min, max, order, operator };
+  const rules = { min, max, order, operator, minLevel };
   assertRules(`boards.${name}`, rules);
   if (!signs && (require === "commitment" || minLevel !== "claimed")) {
     throw new TypeError(`Cannot create the board "${name}": it needs commitments, and the gate has no signing secret`);

@@ -15,6 +15,7 @@ export interface KeyRange {
 interface Held {
   score: number;
   at: number;
+  level: Level;
 }
 
 /** The value that rows are sorted by, the best first: lower is better, whatever the order of the board. */
@@ -59,7 +60,8 @@ export function bucketsOf(key: number, range: KeyRange): number[] {
 
 /** The score that a player's row gets by a further submission; null: it stays as it is. */
 export function nextScore(held: Held | undefined, entry: ScoreEntry, rules: BoardRules): number | null {
-  if (held === undefined) return entry.score;
+  // What is too weak to be shown must not stand in the way of what can be.
+  if (held === undefined || levelNumber(held.level) < levelNumber(rules.minLevel ?? "claimed")) return entry.score;
   if (rules.operator === "sum") {
     const { min, max } = scoreRange(rules);
     return Math.min(max, Math.max(min, held.score + entry.score));
@@ -99,9 +101,13 @@ const ORDERS: readonly Order[] = ["desc", "asc"];
 const OPERATORS: readonly Operator[] = ["best", "last", "sum"];
 
 /** @throws {TypeError} {RangeError} an order, operator or range that no board can have */
-export function assertRules(name: string, { order, operator, min = 0, max = DEFAULT_MAX }: Omit<BoardRules, "periods">): void {
+export function assertRules(
+  name: string,
+  { order, operator, min = 0, max = DEFAULT_MAX, minLevel = "claimed" }: Omit<BoardRules, "periods">,
+): void {
   assertOneOf(`${name}: order`, order, ORDERS);
   assertOneOf(`${name}: operator`, operator, OPERATORS);
+  assertOneOf(`${name}: minLevel`, minLevel, LEVELS);
   assertInteger(`${name}: min`, min, Number.MIN_SAFE_INTEGER);
   assertInteger(`${name}: max`, max, Number.MIN_SAFE_INTEGER);
   if (max < min || max - min > Number.MAX_SAFE_INTEGER) {

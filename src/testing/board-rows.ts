@@ -153,6 +153,23 @@ export function testRows({ test, expect, put, listed }: BoardTools): void {
     expect(await players("witnessed")).toEqual(["d1"]);
   });
 
+  test("after minLevel was raised, a weaker row is replaced by what can be shown, better or not", async (board) => {
+    const strict = { minLevel: "bounded" } as const;
+    for (const [operator, score] of [
+      ["best", 10],
+      ["last", 10],
+      ["sum", 10],
+    ] as const) {
+      await put(board, "a", 900, { board: operator, level: "claimed", at: 1e12 }, { operator });
+      expect((await put(board, "a", score, { board: operator, level: "replayed" }, { operator, ...strict })).status).toEqual("stored");
+      const rows = await board.top({ board: operator, period: "all", limit: 5, ...strict });
+      expect(rows.map(({ player, score: held, level, rank }) => [player, held, level, rank])).toEqual([["a", score, "replayed", 1]]);
+    }
+    expect((await put(board, "a", 9, { board: "best", level: "replayed" }, strict)).status).toEqual("kept");
+    expect((await put(board, "a", 5, { board: "sum", level: "bounded" }, { operator: "sum", ...strict })).rank).toEqual(1);
+    expect((await board.ofPlayer({ board: "sum", period: "all", player: "a" }))?.score).toEqual(15);
+  });
+
   test("around: n rows on both sides, fewer at the ends, nothing for what is unknown", async (board) => {
     const ids: string[] = [];
     for (let i = 0; i < 9; i++) ids.push((await put(board, `p${i}`, 100 - i)).id);
