@@ -107,6 +107,7 @@ export function gatepassObject(
     async fetch(request: Request): Promise<Response> {
       const call = CALLS.find((name) => request.url === ORIGIN + name);
       if (call === undefined || request.method !== "POST") return new Response(null, { status: 404 });
+      if (!this.#counter.works()) return new Response(null, { status: NO_SQLITE });
       return Response.json(await this.#counter.answer(call, await request.json()));
     }
 
@@ -116,6 +117,9 @@ export function gatepassObject(
   };
 }
 
+/** The status that an object answers whose class has no SQLite. */
+export const NO_SQLITE = 501;
+
 /** Records in an object's SQLite. */
 class Counter {
   readonly #storage: ObjectState["storage"];
@@ -123,6 +127,7 @@ class Counter {
   readonly #ledger = sqliteLedger(TABLE);
   /** Whether the table is there. */
   #made: boolean | undefined;
+  #works: boolean | undefined;
   /** When the alarm rings, by the clock of the machine; null: it is not set; undefined: not known yet. */
   #alarm: number | null | undefined;
   /** Milliseconds since the epoch before which no sweep is due. */
@@ -131,6 +136,18 @@ class Counter {
   constructor(storage: ObjectState["storage"], clock: () => number) {
     this.#storage = storage;
     this.#clock = clock;
+  }
+
+  /** Whether the class of the object has SQLite: without it, its storage says so at the first statement. */
+  works(): boolean {
+    if (this.#works) return true;
+    try {
+      this.#all("SELECT 1");
+      this.#works = true;
+    } catch (error) {
+      this.#works = !/sql is not enabled|not a function|undefined/i.test(String(error));
+    }
+    return this.#works;
   }
 
   async answer(call: ObjectCall, body: unknown): Promise<SpendResult | { done: ObjectCall }> {

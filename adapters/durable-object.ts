@@ -12,15 +12,18 @@
  * @module
  */
 
+import type { ConfigProblem } from "../src/errors.ts";
 import type { Store } from "../src/store/contract.ts";
+import { usesKey } from "../src/store/keys.ts";
 import { type Place, partitioned } from "../src/store/partitioned.ts";
 import { assertString } from "../src/util/assertions.ts";
 import { isJsonObject } from "../src/util/json.ts";
 import { assertOptions, integer, methods, oneOf, type Rules } from "../src/util/options.ts";
+import { randomId } from "../src/util/random.ts";
 import { readSpendResult } from "./_answer.ts";
 import { createCall } from "./_call.ts";
 import { checkedStore } from "./_checked.ts";
-import { type ObjectCall, ORIGIN } from "./_durable-object.ts";
+import { NO_SQLITE, type ObjectCall, ORIGIN } from "./_durable-object.ts";
 import { shardOf } from "./_shard.ts";
 
 export { type GatepassObject, type GatepassObjectOptions, gatepassObject, type ObjectState } from "./_durable-object.ts";
@@ -77,7 +80,10 @@ export interface DurableObjectStoreOptions {
  * console.assert((await durableObjectStore(namespace).spend([])).ok);
  * ```
  */
-export function durableObjectStore(namespace: ObjectNamespace, options: DurableObjectStoreOptions = {}): Store {
+export function durableObjectStore(
+  namespace: ObjectNamespace,
+  options: DurableObjectStoreOptions = {},
+): Store & { check(): Promise<ConfigProblem[]> } {
   // Of a Worker whose configuration lacks the binding: its visitors are told "unavailable", and the cause says why.
   if (namespace !== undefined) methods("idFromName", "get")("namespace", namespace);
   const rules: Rules<DurableObjectStoreOptions> = {
@@ -102,6 +108,7 @@ export function durableObjectStore(namespace: ObjectNamespace, options: DurableO
       signal: AbortSignal.timeout(timeoutMs),
     });
     const text = await response.text();
+    if (response.status === NO_SQLITE) throw new Error(NEEDS_SQLITE.message);
     if (response.status !== 200) throw new Error(`The object answered ${response.status}`);
     return JSON.parse(text);
   }
@@ -122,5 +129,20 @@ export function durableObjectStore(namespace: ObjectNamespace, options: DurableO
   });
   const all = shards === 1 ? object(0) : partitioned({ placeOf: (partition) => shardOf(partition, shards), at: object, timeoutMs });
 
-  return checkedStore(all, run);
+  return {
+    ...checkedStore(all, run),
+    async check() {
+      const quotas = [{ key: usesKey("check", randomId()), limit: 1, cost: 0, expiresAt: Date.now() + 60_000 }];
+      const found = await ask(0, "spend", { quotas }).catch((error: unknown) => error);
+      return found instanceof Error && found.message === NEEDS_SQLITE.message ? [NEEDS_SQLITE] : [];
+    },
+  };
 }
+
+/** An object whose class was made for key-value storage: it has no SQL, and cannot get it later. */
+const NEEDS_SQLITE: ConfigProblem = {
+  code: "GP161",
+  severity: "error",
+  message: "The class of the Durable Object has no SQLite: every spend fails",
+  fix: 'Name a new class under "new_sqlite_classes" of "migrations" in the Worker\'s configuration; one that was made under "new_classes" stays without',
+};

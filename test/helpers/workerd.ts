@@ -10,8 +10,10 @@ import { root } from "./sources.ts";
 export interface WorkerdOptions {
   /** The Worker's entry, a TypeScript file, as a path from the root. It may import from src, adapters and `cloudflare:workers`. */
   entry: string;
-  /** Binding to the class that the entry exports; all keep their data in SQLite. */
+  /** Binding to the class that the entry exports; these keep their data in SQLite. */
   durableObjects?: Record<string, string>;
+  /** As `durableObjects`, of classes that were made for key-value storage and have no SQL. */
+  keyValueObjects?: Record<string, string>;
   d1?: readonly string[];
   kv?: readonly string[];
   /** Binding to its limit, and its period in seconds. */
@@ -101,13 +103,16 @@ async function moduleOf(entry: string): Promise<{ modules: { type: "ESModule"; p
 }
 
 function settingsOf(options: WorkerdOptions, persist = ""): Omit<MiniflareOptions, "workers"> {
-  const { durableObjects = {}, d1 = [], kv = [], ratelimits = {}, bindings = {} } = options;
+  const { durableObjects = {}, keyValueObjects = {}, d1 = [], kv = [], ratelimits = {}, bindings = {} } = options;
   const each = <T, R>(record: Record<string, T>, make: (value: T) => R): Record<string, R> =>
     Object.fromEntries(Object.entries(record).map(([name, value]) => [name, make(value)]));
   return {
     compatibilityDate: options.compatibilityDate ?? "2026-04-01",
     compatibilityFlags: [...(options.compatibilityFlags ?? [])],
-    durableObjects: each(durableObjects, (className) => ({ className, useSQLite: true })),
+    durableObjects: {
+      ...each(durableObjects, (className) => ({ className, useSQLite: true })),
+      ...each(keyValueObjects, (className) => ({ className, useSQLite: false })),
+    },
     d1Databases: [...d1],
     kvNamespaces: [...kv],
     ratelimits: each(ratelimits, (simple) => ({ simple })),
