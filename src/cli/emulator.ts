@@ -5,6 +5,15 @@ import { toNode } from "../../adapters/node.ts";
 import { createTurnstileEmulator, EMULATOR_WIDGETS } from "../emulator/index.ts";
 import { assertInteger } from "../util/assertions.ts";
 
+/** What `gatepass emulator --help` says. */
+export const EMULATOR_USAGE: string = `Usage: gatepass emulator [--port N] [--host H]
+
+Serves a local Turnstile until the process ends: api.js, siteverify and a control endpoint, for development and tests.
+
+  --port N   default 8788; 0 takes any free one
+  --host H   the address to listen on, default 127.0.0.1
+`;
+
 /** `gatepass emulator [--port N] [--host H]`: serves an emulator until the process ends. Port 0 takes any free one. */
 export async function runEmulator(args: string[]): Promise<void> {
   let options: { port: number; host: string };

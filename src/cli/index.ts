@@ -3,12 +3,13 @@
  *
  * @module
  */
+import { createRequire } from "node:module";
 import { argv, exit, stderr, stdout } from "node:process";
 import { encodeBase64url } from "../util/base64url.ts";
 import { randomBytes } from "../util/random.ts";
-import { runEmulator } from "./emulator.ts";
+import { EMULATOR_USAGE, runEmulator } from "./emulator.ts";
 import { runIpRanges } from "./ip-ranges.ts";
-import { runPolicy } from "./policy.ts";
+import { POLICY_USAGE, runPolicy } from "./policy.ts";
 
 const USAGE = `Usage: gatepass COMMAND
 
@@ -18,13 +19,21 @@ const USAGE = `Usage: gatepass COMMAND
   policy check FILE [[METHOD] PATH ...] [--signals JSON] [--holds NAME] [--json]
                              whether a clearance policy is valid, and what requests would get
   ip-ranges [--format FORMAT] [--state FILE] [--out FORMAT=FILE ...] [--apply COMMAND] [--health URL] [--alert URL] [--dry-run]
-                             Cloudflare's address ranges, kept with care as JSON, for nginx and nftables; more with --help
+                             Cloudflare's address ranges, kept with care as JSON, for nginx and nftables
+
+Each command says more with --help; --version prints the version.
 `;
+/** What a command says of itself; `ip-ranges` does so itself. */
+const HELP: Record<string, string> = {
+  secret: "Usage: gatepass secret\n\nPrints a new signing secret: 48 random bytes as base64url, for SESSION_SIGNING_SECRET.\n",
+  emulator: EMULATOR_USAGE,
+  policy: POLICY_USAGE,
+};
 
 const [command, ...args] = argv.slice(2);
 const help = args.some((arg) => arg === "--help" || arg === "-h");
-// This one has more to say.
-switch (help && command !== "ip-ranges" ? "help" : command) {
+const own = help && command !== undefined ? HELP[command] : undefined;
+switch (own === undefined ? command : "--help") {
   case "secret":
     stdout.write(`${encodeBase64url(randomBytes(48))}\n`);
     break;
@@ -40,9 +49,17 @@ switch (help && command !== "ip-ranges" ? "help" : command) {
   case "help":
   case "--help":
   case "-h":
-    stdout.write(USAGE);
+    stdout.write(own ?? USAGE);
+    break;
+  case "--version":
+  case "-v":
+    stdout.write(`${versionIn(createRequire(import.meta.url)("gatepass/package.json"))}\n`);
     break;
   default:
     stderr.write(command === undefined ? USAGE : `Cannot run ${JSON.stringify(command)}: no such command\n\n${USAGE}`);
     exit(2);
+}
+
+function versionIn(manifest: unknown): string {
+  return typeof manifest === "object" && manifest !== null && "version" in manifest ? String(manifest.version) : "";
 }

@@ -15,7 +15,8 @@ export interface KeyRange {
 interface Held {
   score: number;
   at: number;
-  level: Level;
+  /** Of a board that shows all levels it need not be known. */
+  level?: Level;
 }
 
 /** The value that rows are sorted by, the best first: lower is better, whatever the order of the board. */
@@ -61,7 +62,8 @@ export function bucketsOf(key: number, range: KeyRange): number[] {
 /** The score that a player's row gets by a further submission; null: it stays as it is. */
 export function nextScore(held: Held | undefined, entry: ScoreEntry, rules: BoardRules): number | null {
   // What is too weak to be shown must not stand in the way of what can be.
-  if (held === undefined || levelNumber(held.level) < levelNumber(rules.minLevel ?? "claimed")) return entry.score;
+  const { minLevel = "claimed" } = rules;
+  if (held === undefined || levelNumber(held.level ?? minLevel) < levelNumber(minLevel)) return entry.score;
   if (rules.operator === "sum") {
     const { min, max } = scoreRange(rules);
     return Math.min(max, Math.max(min, held.score + entry.score));

@@ -37,6 +37,23 @@ describe("gatepass policy check", () => {
     expect(status).toBe(0);
   });
 
+  it.each([
+    [["POSST", "/api/auth/login"], "POSST"],
+    [["POST"], "a path after POST"],
+    [["/health", "DELETE"], "a path after DELETE"],
+    [["GET", "POST", "/health"], "a path after GET"],
+    [["api/auth/login"], "api/auth/login"],
+    [["POST", "/health", "--signals", '{"failedLogin":7}'], "failedLogin"],
+    [["/health", "--signals", '{"toString":7}'], "toString"],
+    [["/health", "--signals", "{"], "JSON"],
+    [["/health", "--mode", "watch"], "--mode"],
+    [["/health", "--verbose"], "--verbose"],
+  ])("%j is a wrong command: exit code 2, and what was wrong", (words, told) => {
+    const { status, stdout, stderr } = run(examplePolicy, ...words);
+    expect([status, stdout]).toEqual([2, ""]);
+    expect(stderr).toContain(told);
+  });
+
   it("says which paths are refused before the policy is asked, and why", () => {
     const paths = [
       "/api/payment/42%0a",
