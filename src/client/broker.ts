@@ -1,7 +1,7 @@
-import { createLayer } from "./layer.ts";
+import { type Context, failure, race } from "./context.ts";
 import { load, release } from "./loader.ts";
-import { type Context, failure, race } from "./state.ts";
 import { createWidget, type Widget } from "./widget.ts";
+import { createLayer } from "./widget-layer.ts";
 
 /** Mints Turnstile tokens, one after another. */
 export interface Broker {
@@ -24,7 +24,7 @@ export function createBroker(context: Context): Broker {
   const layer = createLayer(context);
   let waiting = 0;
   let tail = Promise.resolve();
-  let wake = (): void => {};
+  let wake: (() => void) | undefined;
   let away = false;
   let active: Widget | undefined;
   let spare: Widget | undefined;
@@ -46,7 +46,6 @@ export function createBroker(context: Context): Broker {
   return {
     async mint({ action = context.action, cdata, signal = closing } = {}, always) {
       if (!always && waiting >= QUEUE) throw failure("BUSY");
-      const own = AbortSignal.any([signal, closing]);
       const turn = tail;
       let done = (): void => {};
       tail = new Promise((resolve) => {
@@ -54,24 +53,23 @@ export function createBroker(context: Context): Broker {
       });
       waiting++;
       try {
-        await race(turn, own);
+        await race(turn, signal, closing);
         for (let tries = 0; ; ) {
           try {
-            if (!navigator.onLine) throw failure("OFFLINE");
             context.enter("loading");
-            const api = await load(context, own);
+            const api = await load(context, signal);
             // Only now: a game may have begun while the script was loading.
-            await race(opened(), own);
+            await race(opened(), signal, closing);
             const render = (): Widget => createWidget(api, layer, context, action, cdata);
             const isDefault = action === context.action && !cdata;
             if (isDefault && spare?.usable()) {
               active = spare;
               spare = undefined;
             } else active = render();
-            const token = await race(active.run(), own);
+            const token = await race(active.run(), signal, closing);
             context.enter("ready");
             // In a later task: Turnstile may still be using it.
-            await race(0, own);
+            await race(0, signal, closing);
             active.drop();
             // One ahead, so that the next token comes sooner; it executes nothing yet.
             if (isDefault && waiting < 2 && isOpen() && !document.hidden) {
@@ -80,21 +78,23 @@ export function createBroker(context: Context): Broker {
             }
             return token;
           } catch (reason) {
+            // Asked before the pause: after it the page may be back already.
+            const gone = away;
             await race(0, closing);
             active?.drop();
             const error = failure("CONFIG", reason);
-            if (own.aborted) context.enter("idle");
-            else if (away) continue;
+            const unreachable = /SCRIPT|BLOCKED/.test(error.code);
+            if (signal.aborted) context.enter("idle");
+            else if (gone) continue;
             // What one more widget may mend.
-            else if (!tries++ && /^(10[2346]|110600|[36]00)/.test(`${error.cause}`)) {
-              await race(PAUSE, own);
+            else if (!tries++ && /^(removed|10[2346]|110600|[36]00)/.test(`${error.cause}`)) {
+              await race(PAUSE, signal, closing);
               continue;
-            } else context.enter(/SCRIPT|BLOCKED/.test(error.code) ? "blocked" : "failed");
-            throw error;
+            } else context.enter(unreachable ? "blocked" : "failed");
+            // Only a hint: Android's WebViews and VPNs say so while the network works.
+            throw unreachable && navigator.onLine === false ? failure("OFFLINE", "", error) : error;
           }
         }
-      } catch (error) {
-        throw signal.aborted ? failure("ABORTED", signal.reason) : error;
       } finally {
         waiting--;
         turn.then(done);
@@ -104,7 +104,7 @@ export function createBroker(context: Context): Broker {
       away = gone;
       if (gone) stop();
       layer.show();
-      wake();
+      wake?.();
     },
     close() {
       stop();

@@ -14,9 +14,9 @@ import {
   VERIFY_PATH,
 } from "../protocol.ts";
 import { assertOptions, listOf, methods, type Rules } from "../util/options.ts";
-import { type Answer, read, refused } from "./answer.ts";
-import { json } from "./http.ts";
-import { addressOf, failure, race } from "./state.ts";
+import { addressOf, createOpen, failure, race } from "./context.ts";
+import { dispatch, json, randomName } from "./http.ts";
+import { type Answer, read, refused } from "./response.ts";
 import type { Client } from "./types.ts";
 
 /** Options of {@link withClearance}. */
@@ -74,7 +74,7 @@ const RULES: Rules<ClearanceClientOptions> = {
 export function withClearance(client: Client, options: ClearanceClientOptions = {}): Client {
   methods("fetch", "token", "close")("client", client);
   assertOptions("withClearance", options, RULES);
-  const { deviceId = crypto.randomUUID(), baseUrl = BASE_PATH, origins = [], fetch: send = (input, init) => fetch(input, init) } = options;
+  const { deviceId = randomName(), baseUrl = BASE_PATH, origins = [], fetch: send = (input, init) => fetch(input, init) } = options;
   const base = baseUrl.replace(/\/$/, "");
   const ours = origins.map((origin) => new URL(origin).origin);
   const ending = new AbortController();
@@ -96,15 +96,13 @@ export function withClearance(client: Client, options: ClearanceClientOptions = 
     const { action, cdata, challenge_id, original_request_id } = challenge;
     const turnstile_token = await client.token({ action, cdata });
     const body = { challenge_id, turnstile_token, original_request_id, device_id: deviceId };
-    const post = (): Promise<Answer> =>
-      send(addressOf(base + VERIFY_PATH).href, { ...json(body), redirect: "error", signal: closing }).then(read);
+    const post = async (): Promise<Answer> =>
+      read(await dispatch(send, new Request(addressOf(base + VERIFY_PATH), { ...json(body), signal: closing }), true));
     const started = performance.now();
     // Its answer may be lost on the way, here or behind the gate: the same token for the same challenge gives the same clearance.
     const retry = async (): Promise<Answer> => {
       await race(AGAIN, closing);
-      return post().catch((error: unknown) => {
-        throw failure("OFFLINE", error);
-      });
+      return post();
     };
     let answer = await post().catch(retry);
     if (answer.response.status === 503) answer = await retry();
@@ -135,27 +133,31 @@ export function withClearance(client: Client, options: ClearanceClientOptions = 
     }
   };
 
-  const guarded: Client["fetch"] = async (input, init) => {
+  const guarded: Client["fetch"] = async (input, init = {}) => {
     const request = new Request(input, init);
     const { origin, pathname } = new URL(request.url);
     // A clearance for a foreign origin would be given away.
     if (![...ours, addressOf(base).origin].includes(origin)) return client.fetch(request);
     request.headers.set(DEVICE_ID_HEADER, deviceId);
-    if (!request.headers.has(REQUEST_ID_HEADER)) request.headers.set(REQUEST_ID_HEADER, crypto.randomUUID());
+    if (!request.headers.has(REQUEST_ID_HEADER)) request.headers.set(REQUEST_ID_HEADER, randomName());
     // A tee would keep all of a stream in memory for a retry that is hardly ever needed.
-    const streams = init?.body instanceof ReadableStream;
-    const copy = streams ? undefined : request.clone();
+    const copy = init.body instanceof ReadableStream ? undefined : request.clone();
     const first = take(({ scope }) => scope.some((pattern) => covers(pattern, pathname)));
     const again = (): Request => {
       if (!copy) throw failure("UNSUPPORTED", new TypeError("Cannot send a stream again: read it first"));
       return copy.clone();
     };
     let through: typeof send = send;
-    let response = await send(armed(request, first));
+    const submit = (from: Request, clearance: Held | undefined): Promise<Response> => {
+      if (clearance?.token) from.headers.set(CLEARANCE_HEADER, clearance.token);
+      // A redirect would carry it, and what names the device, to wherever it leads.
+      return dispatch(through, from, true);
+    };
+    let response = await submit(request, first);
     // A route may want a session as well: the client's own fetch has one, and asks for it only now.
     if (copy && response.status === 401 && /^SESSION_/.test(`${(await read(response.clone())).data.error}`)) {
       through = client.fetch;
-      response = await through(armed(again(), first));
+      response = await submit(again(), first);
     }
     const challenge = await challengeIn(response);
     if (!challenge) return response;
@@ -163,15 +165,12 @@ export function withClearance(client: Client, options: ClearanceClientOptions = 
     // Used up or over: the gate says so by asking for its scope again. Where it asks for another scope, this one was never spent.
     if (first) held = held.filter((one) => one !== first);
     if (first && challenge.scope.some((one) => !first.scope.includes(one))) held.push({ ...first, uses: first.uses + 1 });
-    response = await through(armed(retry, await race(obtain(challenge), request.signal)));
+    response = await submit(retry, await race(obtain(challenge), request.signal));
     if (await challengeIn(response)) throw refused(await read(response));
     return response;
   };
   const own: Pick<Client, "fetch" | "close"> = {
-    async fetch(input, init) {
-      closing.throwIfAborted();
-      return race(guarded(input, init), closing);
-    },
+    fetch: createOpen(closing)(guarded),
     close() {
       ending.abort(failure("CLOSED"));
       client.close();
@@ -179,12 +178,6 @@ export function withClearance(client: Client, options: ClearanceClientOptions = 
   };
   // All else is the client's own, its changing `state` too.
   return Object.assign(Object.create(client), own);
-}
-
-function armed(request: Request, clearance: Held | undefined): Request {
-  if (clearance?.token) request.headers.set(CLEARANCE_HEADER, clearance.token);
-  // A redirect would carry it, and what names the device, to wherever it leads.
-  return new Request(request, { redirect: "error" });
 }
 
 /** The challenge that an answer asks for. */

@@ -19,10 +19,10 @@
  */
 import { BASE_PATH, REFRESH_BEFORE, SCORE_ACTION } from "../protocol.ts";
 import { createBroker } from "./broker.ts";
-import { createFetch, post } from "./http.ts";
+import { addressOf, type Context, createOpen, failure, type Settings } from "./context.ts";
+import { createFetch } from "./fetch.ts";
 import { createScores } from "./scores.ts";
 import { createSessions } from "./session.ts";
-import { addressOf, assertKnown, type Context, failure, race, type Settings } from "./state.ts";
 import type { Client, ClientOptions, ClientState } from "./types.ts";
 
 export { type ErrorCode, GatepassError, isGatepassError } from "../errors.ts";
@@ -30,16 +30,19 @@ export type { PublicScore, ScoreReceipt } from "../protocol.ts";
 export type { Client, ClientOptions, ClientState, Refusal, ScoreSubmission } from "./types.ts";
 
 /** What an option may not be, beyond its type. */
-const WRONG = /^(sitekey=(?![\w-]{3,100}$)|action=(?![\w-]{1,32}$)|theme=(?!(auto|light|dark)$)|(refreshBefore|watchdogMs)=\D)/;
+const WRONG =
+  /^(sitekey=(?![\w-]{3,100}$)|action=(?![\w-]{1,32}$)|theme=(?!(auto|light|dark)$)|sessionHeader=(?!(authorization|x-gatepass-session)$)|(refreshBefore|watchdogMs)=\D)/;
 
 /**
  * A client: one widget per token, one challenge per session, nothing stored by itself. Nothing is loaded before the first call that needs it,
  * so it may be created anywhere; two clients on one page share the script.
  *
  * Errors are GatepassErrors: `ERR_CLIENT_SCRIPT` and `ERR_CLIENT_BLOCKED` (script or frame did not come up), `ERR_CLIENT_TIMEOUT`,
- * `ERR_CLIENT_CHALLENGE`, `ERR_CLIENT_UNSUPPORTED`, `ERR_CLIENT_CONFIG` (the `cause` is Turnstile's number or error), `ERR_CLIENT_OFFLINE`,
- * `ERR_CLIENT_BUSY`, `ERR_CLIENT_ABORTED`, `ERR_CLIENT_REFUSED` (the `cause` is a {@link Refusal}) and `ERR_CLIENT_CLOSED`. After any of them
- * but the last the next call starts afresh. A page with Trusted Types lists `gatepass` under `trusted-types`.
+ * `ERR_CLIENT_CHALLENGE`, `ERR_CLIENT_UNSUPPORTED`, `ERR_CLIENT_CONFIG` (the `cause` is Turnstile's number or error, or what is wrong with the
+ * page or the call), `ERR_CLIENT_OFFLINE` (a request could not be sent, or was blocked on its way), `ERR_CLIENT_REDIRECT` (the gate's address leads
+ * elsewhere, where no credential follows), `ERR_CLIENT_BUSY`, `ERR_CLIENT_ABORTED` (by your signal, or the person closed the box),
+ * `ERR_CLIENT_REFUSED` (the `cause` is a {@link Refusal}) and `ERR_CLIENT_CLOSED`. After any of them but the last the next call starts afresh.
+ * A page with Trusted Types lists `gatepass` under `trusted-types`.
  *
  * @throws {TypeError} an option that does not exist or has a value it cannot have
  *
@@ -60,6 +63,7 @@ export function createClient(options: ClientOptions): Client {
     baseUrl: BASE_PATH,
     origins: [],
     action: SCORE_ACTION,
+    container: "",
     label: "Security check",
     nonce: "",
     // Exactly Cloudflare's address, never proxied.
@@ -68,6 +72,7 @@ export function createClient(options: ClientOptions): Client {
     watchdogMs: 12_000,
     theme: "auto",
     language: "auto",
+    sessionHeader: "authorization",
     player: { load: () => null, save() {} },
     fetch: (input, init) => fetch(input, init),
     onState() {},
@@ -75,19 +80,23 @@ export function createClient(options: ClientOptions): Client {
   for (const [name, value] of Object.entries<unknown>({ ...settings, ...options })) {
     const usual: unknown = settings[name];
     const chosen = value ?? usual;
+    // A page that cannot keep its player would not notice.
+    const { load, save } = Object(chosen);
     const right =
-      name === "container" ? /string|object/.test(typeof (value ?? "")) : Object.hasOwn(settings, name) && typeof chosen === typeof usual;
+      Object.hasOwn(settings, name) &&
+      (typeof chosen === typeof usual || (name === "container" && typeof chosen === "object")) &&
+      (name !== "player" || (load && save));
     if (!right || WRONG.test(`${name}=${chosen}`)) throw new TypeError(`Invalid option "${name}"`);
     settings[name] = chosen;
   }
-  const { onState, fetch: send, player } = settings;
-  // A page that cannot keep its player would not notice.
-  if (!player.load || !player.save) throw new TypeError('Invalid option "player"');
+  const { onState } = settings;
   const ending = new AbortController();
   const closing = ending.signal;
+  const open = createOpen(closing);
   let state: ClientState = "idle";
   const context: Context = {
     ...settings,
+    baseUrl: settings.baseUrl.replace(/\/$/, ""),
     closing,
     held: 0,
     enter(next) {
@@ -98,19 +107,10 @@ export function createClient(options: ClientOptions): Client {
     },
   };
   const ours = context.origins.map((origin) => new URL(origin).origin);
-  const base = context.baseUrl.replace(/\/$/, "");
   const broker = createBroker(context);
-  const sessions = createSessions(context, broker, (path, body) => post(context, send, addressOf(base + path).href, body));
-  /** Whatever is under way ends with the client. */
-  const open =
-    <A extends unknown[], T>(work: (...given: A) => Promise<T>): ((...given: A) => Promise<T>) =>
-    async (...given) => {
-      closing.throwIfAborted();
-      return race(work(...given), closing);
-    };
-  const isOurs = (url: string): boolean => [...ours, addressOf(base).origin].includes(new URL(url).origin);
-  const guarded = createFetch(isOurs, send, sessions, broker);
-  const { scores, commit, submitScore, qualifies } = createScores(base, guarded);
+  const sessions = createSessions(context, broker);
+  const isOurs = (url: string): boolean => [...ours, addressOf(context.baseUrl).origin].includes(new URL(url).origin);
+  const guarded = createFetch(context, isOurs, sessions, broker);
   // That of visibility bubbles up to the window. There is none where pages are only rendered.
   for (const event of ["pagehide", "pageshow", "online", "visibilitychange"]) {
     globalThis.addEventListener?.(
@@ -123,9 +123,8 @@ export function createClient(options: ClientOptions): Client {
     );
   }
 
-  const session: Client["session"] = async (wish = {}) => {
-    assertKnown(wish, "minLife");
-    const { token = "", error } = await sessions.get(wish.minLife);
+  const session: Client["session"] = async ({ minLife } = {}) => {
+    const { token = "", error } = await sessions.get(minLife);
     if (error) throw error;
     return token;
   };
@@ -137,19 +136,13 @@ export function createClient(options: ClientOptions): Client {
     start: open(async () => {
       await session();
     }),
-    token: open(async (wish = {}) => {
-      assertKnown(wish, "action cdata signal");
-      return broker.mint(wish);
-    }),
-    session: open(session),
+    token: open((wish) => broker.mint(wish), "action cdata signal"),
+    session: open(session, "minLife"),
     fetch: open(guarded),
-    scores: open(scores),
-    commit: open(commit),
-    submitScore: open(submitScore),
-    qualifies: open(qualifies),
+    ...createScores(context, guarded, open),
     hold() {
       let held = 1;
-      context.held += held;
+      context.held++;
       broker.update();
       return () => {
         context.held -= held;

@@ -1,4 +1,4 @@
-import { addressOf, type Context, failure, race } from "./state.ts";
+import { addressOf, type Context, failure, race } from "./context.ts";
 
 /** What we use of `window.turnstile`. */
 export interface TurnstileApi {
@@ -9,27 +9,36 @@ export interface TurnstileApi {
 
 /** One tag for all clients of the page: React's strict mode mounts twice, and a second copy of the script warns. */
 let tag: HTMLScriptElement | undefined;
-/** Settles with its load or error event. */
-let loaded: Promise<unknown> | undefined;
+/** Tags that came to nothing. */
+const dead = new Set<HTMLScriptElement | undefined>();
 /** Who needs the tag: the last one takes it away. */
 const users = new Set<Context>();
 
 /** Where the script is. */
 export const scriptOf = ({ scriptUrl }: Context): URL => addressOf(scriptUrl);
 
-/** Turnstile's API, loaded once per page. @throws {GatepassError} ERR_CLIENT_SCRIPT */
+/** Turnstile's API, loaded once per page. @throws {GatepassError} ERR_CLIENT_SCRIPT, ERR_CLIENT_CONFIG */
 export async function load(context: Context, signal: AbortSignal): Promise<TurnstileApi> {
   const { href } = scriptOf(context);
   users.add(context);
-  if (!turnstile() && !tag) insert(href, context.nonce);
-  // A tag that a closed client took out goes on loading outside the document; the next client puts it back.
-  if (tag && !tag.isConnected) document.head.append(tag);
-  if (!turnstile()) await Promise.race([loaded, race(context.watchdogMs, signal)]).catch(() => signal.throwIfAborted());
-  const api = turnstile();
-  if (api) return api;
-  // Not loaded, or loaded and empty, as a blocker serves it. Out with the tag, so that the next attempt has one of its own.
-  forget(tag);
-  throw failure("SCRIPT", href);
+  for (let script: HTMLScriptElement | undefined; ; ) {
+    const api = turnstile();
+    if (api) return api;
+    // Not loaded, or loaded and empty, as a blocker serves it. Out with ours, so that the next attempt has one of its own.
+    if (script && script === tag) {
+      tag = undefined;
+      script.remove();
+      throw failure("SCRIPT", href);
+    }
+    dead.add(script);
+    // The page's own tag, or that of another copy of this module: were ours to come first, the page's widgets would never render.
+    const waited = (!tag && foreign()) || own(href, context.nonce);
+    const done = new Promise((resolve) => {
+      for (const event of ["load", "error"]) waited.addEventListener(event, resolve);
+    });
+    await Promise.race([done, race(context.watchdogMs, signal, context.closing)]);
+    script = waited;
+  }
 }
 
 /** This client is done with the script. */
@@ -37,39 +46,38 @@ export function release(context: Context): void {
   if (users.delete(context) && !users.size) tag?.remove();
 }
 
-function forget(dead: typeof tag): void {
-  dead?.remove();
-  if (dead === tag) tag = undefined;
-}
-
-/** The API, unless it is not there yet (or is an element of the page with that id). */
+/** The API, unless it is not there yet. @throws {GatepassError} ERR_CLIENT_CONFIG something else has its name: Turnstile's script does nothing then */
 function turnstile(): TurnstileApi | undefined {
-  const api: TurnstileApi | undefined = Reflect.get(window, "turnstile");
-  return api?.render && api;
+  const { turnstile: there }: { turnstile?: TurnstileApi } = Object(window);
+  // Not an element: a form can even have a field called "render".
+  if (there?.render?.call) return there;
+  if ("turnstile" in window) throw failure("CONFIG", `id="turnstile" is ${there}`);
+  return undefined;
 }
 
-function insert(href: string, nonce: string): void {
-  const script = document.createElement("script");
-  // Nothing renders by itself. A tag inserted by script is async, so `turnstile.ready` would throw: its load event tells.
-  Object.assign(script, { nonce, src: trusted(`${href}?render=explicit`) });
-  tag = script;
-  loaded = new Promise((resolve, reject) => {
-    script.onload = resolve;
-    script.onerror = reject;
-  });
-  // Also when every client that waited is closed: a dead tag must not be waited for again.
-  loaded.catch(() => forget(script));
+/** A tag that may yet bring the API. */
+function foreign(): HTMLScriptElement | undefined {
+  const tags = document.querySelectorAll<HTMLScriptElement>('script[src*="/turnstile/v0/api.js"]');
+  return [...tags].find((one) => !dead.has(one) && !(document.readyState === "complete" && performance.getEntriesByName(one.src)[0]));
 }
 
-interface Policy {
-  createScriptURL(url: string): unknown;
+function own(href: string, nonce: string): HTMLScriptElement {
+  const url = `${href}?render=explicit`;
+  if (!tag) {
+    // The policy, which CSP's `trusted-types` knows as `gatepass`, can be made once a page, and is then out of reach. A second copy of this module
+    // finds what the first has blessed: this one address, and no way to bless another.
+    const page: { trustedTypes?: Policies; [blessed: symbol]: unknown } = Object(window);
+    const blessed = Symbol.for(url);
+    page[blessed] ??= page.trustedTypes?.createPolicy("gatepass", { createScriptURL: (address) => address }).createScriptURL(url) ?? url;
+    tag = document.createElement("script");
+    // Nothing renders by itself. A tag inserted by script is async, so `turnstile.ready` would throw: its load event tells.
+    Object.assign(tag, { nonce, src: page[blessed] });
+  }
+  // One that a closed client took out goes on loading outside the document; the next client puts it back.
+  document.head.append(tag);
+  return tag;
 }
 
-/** Blesses the one address that our own options name, and never leaves this module. Its name for CSP's `trusted-types` is `gatepass`. */
-let policy: Policy | undefined;
-
-function trusted(url: string): unknown {
-  const types: { createPolicy(name: string, rules: Policy): Policy } | undefined = Reflect.get(window, "trustedTypes");
-  policy ??= types?.createPolicy("gatepass", { createScriptURL: (address) => address });
-  return policy?.createScriptURL(url) ?? url;
+interface Policies {
+  createPolicy(name: string, rules: { createScriptURL(url: string): string }): { createScriptURL(url: string): unknown };
 }

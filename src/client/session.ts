@@ -1,8 +1,9 @@
 import type { GatepassError } from "../errors.ts";
 import { SESSION_PATH } from "../protocol.ts";
-import { type Answer, refused } from "./answer.ts";
 import type { Broker } from "./broker.ts";
-import { type Context, failure } from "./state.ts";
+import { type Context, failure } from "./context.ts";
+import { post } from "./http.ts";
+import { refused } from "./response.ts";
 
 /** What a write takes along. */
 export interface Pass {
@@ -25,12 +26,11 @@ export interface Sessions {
   /** Refreshes when it is time; `ended` (a hold): also what expired meanwhile. */
   tick(ended?: boolean): void;
   /** The player token, kept by the page or for this visit. */
-  player(): string | null | undefined;
+  player(): string | undefined;
   close(): void;
 }
 
-/** @param post sends JSON to a path of the gate, without a credential; rejects with ERR_CLIENT_OFFLINE */
-export function createSessions(context: Context, { mint }: Broker, post: (path: string, body: unknown) => Promise<Answer>): Sessions {
+export function createSessions(context: Context, { mint }: Broker): Sessions {
   /** Seconds that a session must live to be sent. */
   const MIN_LIFE = 5;
   /** Seconds for which a dry run is taken for granted. */
@@ -43,15 +43,15 @@ export function createSessions(context: Context, { mint }: Broker, post: (path: 
   let early = 0;
   let flight: Promise<Pass> | undefined;
   let timer: ReturnType<typeof setTimeout> | undefined;
-  let known: string | null | undefined;
+  let known: unknown;
 
   const peek = (): Pass | undefined => (current?.token && current.left() > 0 ? current : undefined);
-  // A page whose storage is closed has a visitor without a past, and no error.
-  const player = (): typeof known => {
+  // A page whose storage is closed, or gives what is no token, has a visitor without a past, and no error.
+  const player = (): string | undefined => {
     try {
       known ??= keeper.load();
     } catch {}
-    return known;
+    return typeof known === "string" && /^[\w.-]{1,4096}$/.test(known) ? known : undefined;
   };
 
   const exchange = async (): Promise<Pass> => {
@@ -59,7 +59,7 @@ export function createSessions(context: Context, { mint }: Broker, post: (path: 
     // From before the request on: the gate's clock starts later, and its time is never compared with ours.
     const wall = Date.now();
     const mono = performance.now();
-    const answer = await post(SESSION_PATH, { turnstileToken, playerToken: player() ?? undefined });
+    const answer = await post(context, SESSION_PATH, { turnstileToken, playerToken: player() });
     const { status } = answer.response;
     const { sessionToken, expiresIn = DRY_LIFE, dryRun, playerToken } = answer.data;
     const token = status === 200 ? (dryRun ? "" : sessionToken) : undefined;
@@ -81,7 +81,7 @@ export function createSessions(context: Context, { mint }: Broker, post: (path: 
     if (playerToken) {
       known = playerToken;
       try {
-        keeper.save(known);
+        keeper.save(playerToken);
       } catch {}
     }
     return current;
@@ -100,14 +100,14 @@ export function createSessions(context: Context, { mint }: Broker, post: (path: 
     if (!current?.token || (!peek() && !ended)) return;
     const wait = current.left() - early;
     if (wait > 0) timer = setTimeout(tick, wait);
-    else if (navigator.onLine && !document.hidden && !context.held) refresh().catch(() => {});
+    else if (navigator.onLine !== false && !document.hidden && !context.held) refresh().catch(() => {});
   };
 
   return {
     async get(minLife = MIN_LIFE) {
-      const isShort = (pass: Pass): boolean => !(pass.left() >= minLife * 1000);
-      const pass = !current || isShort(current) ? await refresh() : current;
-      if (isShort(pass) && !pass.error) throw failure("CONFIG", "minLife");
+      const isLong = (pass: Pass): boolean => pass.left() >= minLife * 1000;
+      const pass = current && isLong(current) ? current : await refresh();
+      if (!isLong(pass) && !pass.error) throw failure("CONFIG", "minLife");
       return pass;
     },
     peek,

@@ -15,7 +15,10 @@ export interface ClientOptions {
   origins?: readonly string[];
   /** Default `score_submit`. */
   action?: string;
-  /** Where the widget goes. Default: a layer of the client's own, shown only when a person is asked. */
+  /**
+   * Where the widget goes; the page sees to it that a person can reach it. Default: a modal dialog (`dialog.gatepass`) of the client's own, above
+   * everything, shown only when a person is asked.
+   */
   container?: HTMLElement | string;
   /** What the layer is called, to the eye and to a screen reader. Default `Security check`. */
   label?: string;
@@ -27,9 +30,17 @@ export interface ClientOptions {
   refreshBefore?: number;
   /** Milliseconds until the first sign of life of script or challenge, default 12000 (120000 once a person is asked). */
   watchdogMs?: number;
+  /**
+   * The header that carries the session, as `Bearer` token or alone. Default `authorization`. `x-gatepass-session` where the browser or a CDN
+   * needs `Authorization` for itself: a page behind HTTP Basic, an edge that strips it.
+   */
+  sessionHeader?: "authorization" | "x-gatepass-session";
   theme?: "auto" | "light" | "dark";
   language?: string;
-  /** Keeps the player token between visits; without it every visit is a new player. */
+  /**
+   * Keeps the player token between visits; without it every visit is a new player. What `load` gives at once counts, where it is a player token;
+   * anything else (a promise, a number, a text of another kind) counts as none, and `save` gets the new one.
+   */
   player?: { load(): string | null; save(token: string): void };
   fetch?: typeof fetch;
   /** Told of each state, in a microtask of its own: what it throws reaches nobody's challenge. */
@@ -57,7 +68,7 @@ export interface Refusal {
   details: unknown;
 }
 
-/** The browser's side of a gate. Every promise rejects with a GatepassError `ERR_CLIENT_*`, `fetch` also as `fetch` does. */
+/** The browser's side of a gate. Every promise rejects with a GatepassError `ERR_CLIENT_*`, that of `fetch` too. */
 export interface Client {
   readonly state: ClientState;
   /** Mints the session early, so that the first write is instant. */

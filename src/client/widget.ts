@@ -1,7 +1,7 @@
 import type { GatepassError } from "../errors.ts";
-import type { Layer } from "./layer.ts";
+import { type Context, failure, type What } from "./context.ts";
 import { scriptOf, type TurnstileApi } from "./loader.ts";
-import { type Context, failure, type What } from "./state.ts";
+import type { Layer } from "./widget-layer.ts";
 
 /**
  * A widget lives for one token: render, execute, settle, remove. No `reset` and no second `execute`,
@@ -19,7 +19,9 @@ export interface Widget {
 /** Renders one widget in a slot of its own. Never throws: what goes wrong comes out of `run`. */
 export function createWidget(api: TurnstileApi, layer: Layer, context: Context, action: string, cdata?: string): Widget {
   const { sitekey, theme, language, watchdogMs } = context;
-  let timer: ReturnType<typeof setTimeout> | undefined;
+  let timer: ReturnType<typeof setInterval> | undefined;
+  /** Milliseconds without a sign of life. */
+  let quiet = 0;
   let slot: HTMLElement | undefined;
   let id = "";
   let alive = false;
@@ -28,34 +30,33 @@ export function createWidget(api: TurnstileApi, layer: Layer, context: Context, 
   let waiting: { resolve(token: string): void; reject(error: unknown): void } | undefined;
 
   const fail = (what: What, cause?: unknown): void => {
-    clearTimeout(timer);
+    clearInterval(timer);
     failed ??= failure(what, cause);
     waiting?.reject(failed);
   };
-  /** Waits for the next sign of life. After the first, any message of its frame, Turnstile itself gives up at 40 s. */
-  const watch = (): void => {
-    clearTimeout(timer);
-    if (!waiting || failed) return;
+  /**
+   * Looks after the challenge, twice a second. Only these looks count as time, not the clock: a page that sleeps (a closed lid) loses nothing, a
+   * hidden one, whose timers are slow, waits longer, and one that only says it is hidden does not wait for ever. After the first sign of life,
+   * any message of its frame, Turnstile itself gives up at 40 s.
+   */
+  const look = (): void => {
+    quiet += LOOK;
+    if (!layer.holds(slot)) fail("BLOCKED", "removed");
+    else if (asked && !layer.lift()) fail("ABORTED", "closed");
     // A person gets two minutes.
-    const ms = asked ? 120_000 : alive ? watchdogMs * 4 : watchdogMs;
-    const since = Date.now();
-    timer = setTimeout(() => {
-      // A timer that comes late slept (a hidden tab, a closed lid), and so did the challenge: it gets its time again.
-      if (document.hidden || Date.now() - since > ms + 5_000) watch();
-      else fail(alive ? "TIMEOUT" : "BLOCKED");
-    }, ms);
+    else if (quiet >= (asked ? 120_000 : alive ? watchdogMs * 4 : watchdogMs)) fail(alive ? "TIMEOUT" : "BLOCKED");
   };
   const heard = ({ origin }: MessageEvent): void => {
     if (alive || origin !== scriptOf(context).origin) return;
     alive = true;
-    watch();
+    quiet = 0;
   };
   const ask = (now: boolean): void => {
     asked = now;
     alive = true;
+    quiet = 0;
     layer.show(now);
     context.enter(now ? "interactive" : "loading");
-    watch();
   };
   addEventListener("message", heard);
   try {
@@ -73,7 +74,7 @@ export function createWidget(api: TurnstileApi, layer: Layer, context: Context, 
       "refresh-timeout": "never",
       "response-field": false,
       callback: (token: string) => {
-        clearTimeout(timer);
+        clearInterval(timer);
         waiting?.resolve(token);
       },
       // Only an exact true keeps the console quiet.
@@ -90,12 +91,12 @@ export function createWidget(api: TurnstileApi, layer: Layer, context: Context, 
     fail("CONFIG", error);
   }
   return {
-    usable: () => alive && !failed && slot?.isConnected === true,
+    usable: () => alive && !failed && layer.holds(slot),
     run: () =>
       new Promise((resolve, reject) => {
         waiting = { resolve, reject };
         if (failed) throw failed;
-        watch();
+        timer = setInterval(look, LOOK);
         api.execute(id);
       }),
     drop() {
@@ -110,8 +111,13 @@ export function createWidget(api: TurnstileApi, layer: Layer, context: Context, 
   };
 }
 
+/** Milliseconds between two looks at a challenge. */
+const LOOK = 500;
+
 /** Turnstile's families of error numbers. */
 function familyOf(number: string): What {
-  const families: Record<string, What> = { 1105: "UNSUPPORTED", 1106: "TIMEOUT", 2005: "BLOCKED" };
-  return families[number.slice(0, 4)] ?? (/^(105|110|400)/.test(number) ? "CONFIG" : "CHALLENGE");
+  if (/^1105/.test(number)) return "UNSUPPORTED";
+  if (/^1106/.test(number)) return "TIMEOUT";
+  if (/^2005/.test(number)) return "BLOCKED";
+  return /^(105|110|400)/.test(number) ? "CONFIG" : "CHALLENGE";
 }

@@ -344,6 +344,9 @@ describe("the README's tables", () => {
     const code = (path: string): string => sources("src").find((one) => one.path === path)?.code ?? "";
     const known = new Set([...code("src/gate/env.ts").matchAll(/"([A-Z_]{8,})"/g)].map(([, name]) => name));
     expect(new Set(rows("A leaderboard").flatMap(([name = ""]) => /`([A-Z_]+)`/.exec(name)?.[1] ?? []))).toEqual(known);
+    const errors = [...code("src/errors.ts").matchAll(/"(ERR_CLIENT_[A-Z]+)"/g)].map(([, name]) => name);
+    const told = rows("In the browser").flatMap(([first = ""]) => [...first.matchAll(/`(ERR_CLIENT_[A-Z]+)`/g)].map(([, name]) => name));
+    expect(told.sort()).toEqual(errors.sort());
     const types = code("src/events/types.ts");
     for (const [first = "", second = ""] of rows("Events").slice(1)) {
       for (const [, name = ""] of first.matchAll(/`([a-z]+(?:_[a-z]+)+)`/g)) expect(types).toContain(`"${name}"`);

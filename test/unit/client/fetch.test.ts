@@ -109,9 +109,9 @@ describe("fetch", () => {
     await settle(client.fetch(url));
     expect(sent.map(({ method, redirect, headers }) => [method, redirect, headers.has("authorization")])).toEqual([
       ["GET", "manual", false],
-      ["POST", "error", false],
-      ["POST", "error", true],
-      ["GET", "error", true],
+      ["POST", "manual", false],
+      ["POST", "manual", true],
+      ["GET", "manual", true],
     ]);
   });
 
@@ -177,22 +177,57 @@ describe("fetch", () => {
     expect(server.calls("POST /x").length).toBe(1);
   });
 
-  it("an abort ends the wait as `fetch` does, and not the challenge of the others", async () => {
+  it("a redirect of what carried a credential is told as such, with the address; one that the caller handles is the caller's", async () => {
+    const { client, server } = make();
+    const moved = (): Response => new Response(null, { status: 308, headers: { location: "/api/x/" } });
+    for (const route of ["POST /x", "POST /x", "POST /scores"]) server.next(route, moved);
+    const error: unknown = await settle(client.fetch(url, { method: "POST" }).catch((reason: unknown) => reason));
+    expect(error).toMatchObject({ code: "ERR_CLIENT_REDIRECT", message: expect.stringContaining(url) });
+    expect((await settle(client.fetch(url, { method: "POST", redirect: "manual" }))).status).toBe(308);
+    expect(await codeOf(client.submitScore({ score: 1 }))).toBe("ERR_CLIENT_REDIRECT");
+    server.refuse("s1", "SESSION_EXPIRED");
+    server.next("POST /session", moved);
+    client.close();
+    const other = make();
+    other.server.next("POST /session", moved);
+    expect(await codeOf(other.client.session())).toBe("ERR_CLIENT_REDIRECT");
+  });
+
+  it("the session goes in the header that the option names", async () => {
+    const { client, server } = make({ sessionHeader: "x-gatepass-session" });
+    await settle(client.fetch(url, { method: "POST" }));
+    expect(server.calls("POST /x")).toMatchObject([{ credential: "s1", authorization: null }]);
+  });
+
+  it("an abort ends the wait, and not the challenge of the others", async () => {
     const { client, server } = make();
     const abort = new AbortController();
     const mine = client.fetch(url, { method: "POST", signal: abort.signal }).catch((error: unknown) => error);
     const other = client.fetch(url, { method: "POST" });
     abort.abort("enough");
-    expect(await mine).toBe("enough");
+    expect(await mine).toMatchObject({ code: "ERR_CLIENT_ABORTED", cause: "enough" });
     expect((await settle(other)).status).toBe(201);
     expect(server.calls("POST /session").length).toBe(1);
   });
 
-  it("a network error is fetch's own; closed is ours", async () => {
+  it("every rejection has a code: the network's, an abort's, a bad call's, and that of a client that is closed", async () => {
     const { client, server } = make();
     await settle(client.start());
     server.next("POST /x", () => Promise.reject(new TypeError("Failed to fetch")));
-    await expect(settle(client.fetch(url, { method: "POST" }))).rejects.toBeInstanceOf(TypeError);
+    const error: unknown = await settle(client.fetch(url, { method: "POST" }).catch((reason: unknown) => reason));
+    expect(error).toMatchObject({ code: "ERR_CLIENT_OFFLINE", cause: expect.any(TypeError) });
+    server.next("POST /x", () => new Promise(() => {}));
+    const abort = new AbortController();
+    const sent = client.fetch(url, { method: "POST", signal: abort.signal });
+    await vi.waitFor(() => expect(server.calls("POST /x").length).toBe(2));
+    abort.abort();
+    expect(await codeOf(sent)).toBe("ERR_CLIENT_ABORTED");
+    expect(await codeOf(client.fetch(url, { method: "GET", body: "x" }))).toBe("ERR_CLIENT_CONFIG");
+    expect(await codeOf(client.fetch("https://elsewhere.example:99999"))).toBe("ERR_CLIENT_CONFIG");
+    // @ts-expect-error: a number that JSON does not know
+    expect(await codeOf(client.submitScore({ score: 1n }))).toBe("ERR_CLIENT_CONFIG");
+    // @ts-expect-error: no entry
+    expect(await codeOf(client.submitScore())).toBe("ERR_CLIENT_CONFIG");
     server.next("POST /x", () => new Promise(() => {}));
     const pending = client.fetch(url, { method: "POST" });
     client.close();

@@ -160,6 +160,8 @@ describe("createClient", () => {
       { baseUrl: 3 },
       { siteKey: "0x4EXAMPLE" },
       { scripturl: "https://a.example" },
+      { sessionHeader: "cookie" },
+      { sessionHeader: "Authorization" },
     ];
     for (const options of wrong) {
       const given = { ...("sitekey" in options || Object.keys(options).length === 0 ? {} : { sitekey: "0x4EXAMPLE" }), ...options };
@@ -183,13 +185,13 @@ describe("createClient", () => {
   it("labels its layer, hides it, and leaves the page's container as it found it", async () => {
     const { client, turnstile } = make({ label: "Kontrolle" });
     await settle(client.token());
-    const layer = document.querySelector<HTMLElement>("body > div");
-    expect([layer?.ariaLabel, layer?.style.visibility, layer?.style.position]).toEqual(["Kontrolle", "hidden", "fixed"]);
+    const layer = document.querySelector<HTMLElement>("body > dialog");
+    expect([layer?.getAttribute("aria-label"), layer?.style.visibility, layer?.style.position]).toEqual(["Kontrolle", "hidden", "fixed"]);
     client.close();
     document.body.innerHTML = '<div id="place"><p>kept</p></div>';
     const other = make({ container: "#place" });
     await settle(other.client.token());
-    expect(document.querySelector("#place > div")?.getAttribute("style")).not.toContain("fixed");
+    expect(document.querySelector("#place > dialog")?.getAttribute("style")).not.toContain("fixed");
     other.client.close();
     expect(document.body.innerHTML).toBe('<div id="place"><p>kept</p></div>');
     expect(turnstile.live.size + other.turnstile.live.size).toBe(0);

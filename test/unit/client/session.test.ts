@@ -119,7 +119,8 @@ describe("session", () => {
     const online = vi.spyOn(navigator, "onLine", "get").mockReturnValue(false);
     await vi.advanceTimersByTimeAsync(290_000);
     expect(server.sessions).toEqual(["s1", "s2"]);
-    expect(await codeOf(client.token())).toBe("ERR_CLIENT_OFFLINE");
+    // A hint for when to try by itself, and no reason to refuse.
+    expect(await codeOf(client.token())).toBe("no error");
     online.mockRestore();
     window.dispatchEvent(new Event("online"));
     await vi.advanceTimersByTimeAsync(100);
@@ -161,6 +162,27 @@ describe("session", () => {
     await settle(client.fetch(`${ORIGIN}/api/x`, { method: "POST" }));
     expect(server.calls("POST /session").map(({ body }) => body)).toMatchObject([{ playerToken: "p-old" }, { playerToken: "p-s1" }]);
     expect(kept).toEqual(["p-s1", "p-s2"]);
+  });
+
+  it.each([
+    ["a number", 7],
+    ["an object", { token: "p" }],
+    ["a promise", Promise.resolve("p-old")],
+    ["20,000 characters", "p".repeat(20_000)],
+    ["what no header can hold", "p\u2603\n"],
+    ["nothing", undefined],
+    ["an empty text", ""],
+  ])("a player token that is none counts as none, and the new one is saved: %s", async (_what, bad) => {
+    const kept: string[] = [];
+    const { client, server } = make({ player: { load: () => bad as string, save: (token) => void kept.push(token) } });
+    server.next("POST /session", () => refusal(503, "UNAVAILABLE"));
+    await settle(client.submitScore({ score: 1 }));
+    await settle(client.session());
+    expect(server.log.map(({ body, player }) => [Object(body).playerToken, player])).toEqual(Array(3).fill([undefined, null]));
+    expect(kept).toEqual(["p-s1"]);
+    server.refuse("s1", "SESSION_EXPIRED");
+    await settle(client.fetch(`${ORIGIN}/api/x`, { method: "POST" }));
+    expect(server.calls("POST /session").at(-1)?.body).toMatchObject({ playerToken: "p-s1" });
   });
 
   it("a page whose storage is closed loses the player, not the session", async () => {
@@ -254,14 +276,14 @@ describe("session", () => {
     expect(turnstile.executed).toBe(3);
   });
 
-  it("a watchdog that comes late slept itself: the challenge gets its time again", async () => {
+  it("a challenge that slept with the page has lost no time", async () => {
     const { client, turnstile } = make();
     turnstile.script.push(() => {});
     const token = client.token();
     await vi.advanceTimersByTimeAsync(40_000);
     // The lid was closed for an hour: clocks have moved on, no timer has run.
     vi.setSystemTime(Date.now() + 3_600_000);
-    await vi.advanceTimersByTimeAsync(30_000);
+    await vi.advanceTimersByTimeAsync(7_000);
     expect(client.state).toBe("loading");
     expect(await codeOf(token)).toBe("ERR_CLIENT_TIMEOUT");
   });

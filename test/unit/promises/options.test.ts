@@ -95,10 +95,11 @@ const firstTest = async (suite: (make: () => unknown, kit: object) => unknown, u
 };
 const ring = () => createTokens({ secrets: SECRET });
 const client = (): Record<string, (options: object) => Promise<unknown>> => Object(createClient({ sitekey: "0x4EXAMPLE" }));
-/** There is no page here: only what is said of the options counts. */
+/** There is no page here: only what is said of the options counts, which is the cause of the client's own error. */
 const refused = async (method: ((options: object) => Promise<unknown>) | undefined, options: object): Promise<void> => {
   await method?.(options).catch((error: unknown) => {
-    if (error instanceof TypeError && /^Invalid option/.test(error.message)) throw error;
+    const { code, cause } = Object(error);
+    if (code === "ERR_CLIENT_CONFIG" && cause instanceof TypeError && /^Invalid option/.test(cause.message)) throw cause;
   });
 };
 const emulator = (create: (...given: never[]) => unknown): ReturnType<typeof createTurnstileEmulator> =>

@@ -1,6 +1,6 @@
 import type { GatepassError } from "../errors.ts";
 import type { SessionAnswer } from "../protocol.ts";
-import { failure } from "./state.ts";
+import { failure } from "./context.ts";
 import type { Refusal } from "./types.ts";
 
 /** An answer of the gate, read. */
@@ -25,7 +25,7 @@ export async function read(response: Response): Promise<Answer> {
 /** The error for an answer that is not what was asked for. */
 export function refused({ response, data }: Answer): GatepassError {
   const { status, headers } = response;
-  const { error = "", details } = data;
-  const cause: Refusal = { status, code: error, retryAfter: Number(headers.get("retry-after")) || undefined, details };
-  return failure("REFUSED", `${status} ${error}`, cause);
+  const { error: code = "", details } = data;
+  const cause: Refusal = { status, code, retryAfter: Number(headers.get("retry-after")) || undefined, details };
+  return failure("REFUSED", `${status} ${code}`, cause);
 }
