@@ -1,4 +1,4 @@
-// Makes a fresh machine ready: the pinned npm packages, and Chromium from the distribution where that is allowed.
+// Makes a fresh machine ready: the pinned npm packages, and browsers and databases from the distribution where that is allowed.
 // Plain JavaScript for the system's own Node, since nothing is installed yet when it runs.
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
@@ -26,6 +26,7 @@ function hasPostgres() {
 /** What the tests want of the distribution: the package, what else comes with it, and how to see that it is there. */
 const SYSTEM = {
   chromium: { packages: ["chromium", "fonts-dejavu-core"], installed: () => existsSync("/usr/bin/chromium") },
+  firefox: { packages: ["firefox-esr"], installed: () => existsSync("/usr/bin/firefox-esr") },
   redis: { packages: ["redis-server"], installed: () => existsSync("/usr/bin/redis-server") },
   postgres: { packages: ["postgresql"], installed: hasPostgres },
   nginx: { packages: ["nginx"], installed: () => existsSync("/usr/sbin/nginx") },
@@ -35,13 +36,14 @@ const SYSTEM = {
 export function installSystemPackages() {
   const wanted = Object.values(SYSTEM).filter(({ installed }) => !installed());
   if (wanted.length > 0 && process.getuid?.() === 0 && spawnSync("apt-get", ["--version"]).status === 0) {
-    const packages = wanted.flatMap((each) => each.packages);
-    console.log(`Installing ${packages.join(", ")}`);
+    console.log(`Installing ${wanted.flatMap(({ packages }) => packages).join(", ")}`);
     // Servers are started by the tests, on ports of their own: none is wanted as a service of the machine.
     const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive", RUNLEVEL: "1" };
-    for (const args of [["update"], ["install", "-y", "--no-install-recommends", ...packages]]) {
+    // One by one: what this distribution lacks is skipped alone.
+    const installs = wanted.map(({ packages }) => ["install", "-y", "--no-install-recommends", ...packages]);
+    for (const args of [["update"], ...installs]) {
       const { status, stderr } = spawnSync("apt-get", args, { env, encoding: "utf8" });
-      if (status !== 0) console.error(`Cannot run apt-get ${args[0]}: ${stderr?.trim().split("\n").pop() ?? "unknown reason"}`);
+      if (status !== 0) console.error(`Cannot run apt-get ${args.join(" ")}: ${stderr?.trim().split("\n").pop() ?? "unknown reason"}`);
     }
   }
   return Object.fromEntries(Object.entries(SYSTEM).map(([name, { installed }]) => [name, installed()]));

@@ -1,19 +1,15 @@
 import { build } from "esbuild";
-import type { Browser } from "playwright-core";
-import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import { clearance } from "../../src/clearance/index.ts";
 import { EMULATOR_SECRET } from "../../src/emulator/index.ts";
 import { createGate } from "../../src/gate/index.ts";
 import { scores } from "../../src/scores/index.ts";
 import { memoryBoard } from "../../src/scores/memory-board.ts";
 import { memoryStore } from "../../src/store/index.ts";
-import { describeBrowser, launchBrowser } from "../helpers/browser.ts";
-import { type ClientPage, openClientPage } from "../helpers/client-page.ts";
+import { closedAfterEach, type DrivenBrowser, describeBrowsers } from "../helpers/browsers.ts";
+import { type ClientPage, type ClientSetup, openClientPage } from "../helpers/client-page.ts";
+import { serve } from "../helpers/serve.ts";
 import { root } from "../helpers/sources.ts";
-
-let browser: Browser;
-let script = "";
-const open: ClientPage[] = [];
 
 interface Protected {
   site: ClientPage;
@@ -25,11 +21,27 @@ interface Protected {
   instead: Map<string, () => Response>;
 }
 
+let bundled: Promise<string> | undefined;
+
+/** The module as it is built, as a classic script. */
+function clearanceScript(): Promise<string> {
+  bundled ??= build({
+    stdin: { contents: 'export * from "gatepass/client/clearance";', resolveDir: root },
+    bundle: true,
+    format: "iife",
+    globalName: "clearance",
+    write: false,
+  }).then(({ outputFiles }) => outputFiles[0]?.text ?? "");
+  return bundled;
+}
+
 /** A page whose `client` obeys a real gate's clearance policy. */
-async function visit(): Promise<Protected> {
+async function openProtected(browser: DrivenBrowser, setup: ClientSetup): Promise<Protected> {
+  const script = await clearanceScript();
   const [sent, bodies]: [string[], string[]] = [[], []];
   const instead = new Map<string, () => Response>();
   const site = await openClientPage(browser, {
+    ...setup,
     policy: () => "",
     body: () => '<script src="/client.js"></script><script src="/clearance.js"></script>',
     route: (request) =>
@@ -42,7 +54,7 @@ async function visit(): Promise<Protected> {
         turnstile: {
           secret: EMULATOR_SECRET,
           sitekey: "1x00000000000000000000AA",
-          allowedHostnames: ["localhost"],
+          allowedHostnames: ["localhost", "phone.test"],
           allowTestKeys: true,
           siteverifyUrl: "https://emulator.example/turnstile/v0/siteverify",
         },
@@ -78,30 +90,19 @@ async function visit(): Promise<Protected> {
       };
     },
   });
-  open.push(site);
   await site.run("window.client = clearance.withClearance(createClient(options));");
   return { site, sent, bodies, instead };
 }
 
 const VERIFIED = "POST /api/security/turnstile/verify 200";
 
-describeBrowser("withClearance and a real gate", () => {
-  beforeAll(async () => {
-    browser = await launchBrowser();
-    const { outputFiles } = await build({
-      entryPoints: [`${root}src/client/clearance.ts`],
-      bundle: true,
-      format: "iife",
-      globalName: "clearance",
-      target: "es2022",
-      write: false,
-    });
-    script = outputFiles[0]?.text ?? "";
-  });
-  afterEach(async () => {
-    await Promise.all(open.splice(0).map((page) => page.close()));
-  });
-  afterAll(() => browser?.close());
+describeBrowsers("withClearance and a real gate", (browser, { old }) => {
+  const opened = closedAfterEach<ClientPage>();
+  const visit = async (setup: ClientSetup = {}): Promise<Protected> => {
+    const result = await openProtected(browser(), setup);
+    opened(result.site);
+    return result;
+  };
 
   it("runs the challenge and retries once, with the same body and the application's Authorization", async () => {
     const { site, sent, bodies } = await visit();
@@ -112,21 +113,21 @@ describeBrowser("withClearance and a real gate", () => {
     expect([site.said.filter((text) => !text.includes("403")), site.thrown]).toEqual([[], []]);
   });
 
-  it("a redirect to a foreign origin takes neither the device id nor a clearance along", async () => {
-    const { site, instead } = await visit();
-    const foreign: Record<string, string>[] = [];
-    await site.page.route("https://elsewhere.example/**", (route) => {
-      foreign.push(route.request().headers());
-      return route.fulfill({
-        status: 200,
-        body: "{}",
-        headers: { "access-control-allow-origin": "*", "access-control-allow-headers": "*" },
+  it.each([301, 302, 303, 307, 308])(
+    "a redirect (%i) to a foreign origin takes neither the device id nor a clearance along",
+    async (status) => {
+      const { site, instead } = await visit();
+      const foreign: string[] = [];
+      const elsewhere = await serve((request) => {
+        foreign.push(request.method);
+        return Response.json({}, { headers: { "access-control-allow-origin": "*", "access-control-allow-headers": "*" } });
       });
-    });
-    instead.set("/api/open", () => new Response(null, { status: 307, headers: { location: "https://elsewhere.example/x" } }));
-    const outcome = await site.run('return client.fetch("/api/open", { method: "POST" }).then(() => "followed", (error) => error.name);');
-    expect([outcome, foreign]).toEqual(["TypeError", []]);
-  });
+      instead.set("/api/open", () => new Response(null, { status, headers: { location: `${elsewhere.url}/x` } }));
+      const outcome = await site.run('return client.fetch("/api/open", { method: "POST" }).then(() => "followed", (error) => error.code);');
+      await elsewhere.close();
+      expect([outcome, foreign]).toEqual(["ERR_CLIENT_REDIRECT", []]);
+    },
+  );
 
   it("50 parallel requests cost one challenge, and a clearance is used again while it lasts", async () => {
     const { site, sent } = await visit();
@@ -163,7 +164,7 @@ describeBrowser("withClearance and a real gate", () => {
 
   it("a server that always refuses sees two requests and one verification", async () => {
     const { site, sent, instead } = await visit();
-    const body = await (await site.page.request.post(`${site.site}/api/otp`)).json();
+    const body = await (await fetch(`${site.site}/api/otp`, { method: "POST" })).json();
     sent.length = 0;
     const refusal = (): Response => Response.json(body, { status: 403 });
     instead.set("/api/otp", refusal);
@@ -208,7 +209,7 @@ describeBrowser("withClearance and a real gate", () => {
 
   it("two tabs have a clearance each", async () => {
     const { site, sent } = await visit();
-    const other = await site.context.newPage();
+    const other = await site.page.sibling();
     await other.goto(site.site);
     await other.evaluate(`window.client = clearance.withClearance(gatepass.createClient(${JSON.stringify(site.options)}))`);
     const call = `client.fetch("/api/many", { method: "POST" }).then(({ status }) => status)`;
@@ -298,5 +299,63 @@ describeBrowser("withClearance and a real gate", () => {
       client.close();
       return [await pending, client.state, await client.fetch("/api/otp").catch(({ code }) => code)];`);
     expect(code).toEqual(["ERR_CLIENT_CLOSED", "closed", "ERR_CLIENT_CLOSED"]);
+  });
+
+  it("on plain http under a name of the local network, where there are no APIs of secure contexts", async () => {
+    const { site, sent } = await visit({ hostname: "phone.test" });
+    expect(await site.run("return [isSecureContext, typeof crypto.randomUUID];")).toEqual([false, "undefined"]);
+    const names = await site.run<string[]>(`
+      const seen = [];
+      const own = clearance.withClearance(client, { fetch: (input, init) => {
+        const request = new Request(input, init);
+        if (request.url.endsWith("/otp")) seen.push(request.headers.get("x-request-id"), request.headers.get("x-device-id"));
+        return fetch(request);
+      } });
+      await own.fetch("/api/otp", { method: "POST" });
+      return seen;`);
+    expect(sent).toEqual(["POST /api/otp 403", VERIFIED, "POST /api/otp cleared 200"]);
+    expect(names.length).toBe(4);
+    expect(new Set(names).size).toBe(2);
+    for (const name of names) expect(name).toMatch(/^[\w.-]{8,64}$/);
+  });
+
+  it("every member of the caller's request survives the retry, and a redirect of a cleared request is told as such", async () => {
+    const { site, instead } = await visit();
+    const seen = await site.run<unknown[]>(`
+      const seen = [];
+      const own = clearance.withClearance(client, { fetch: (input, init) => {
+        const request = input instanceof Request ? input : new Request(input, init);
+        if (request.url.endsWith("/many")) seen.push(members(request));
+        return fetch(request);
+      } });
+      const members = ({ referrerPolicy, cache, keepalive, credentials }) => [referrerPolicy, cache, keepalive, credentials];
+      const init = { method: "POST", body: "x", referrerPolicy: "no-referrer", cache: "no-store", keepalive: true, credentials: "omit" };
+      await own.fetch("/api/many", init);
+      return [members(new Request("/api/many", init)), ...seen];`);
+    expect(seen).toEqual(Array(3).fill(["no-referrer", "no-store", old ? null : true, "omit"]));
+    await site.run(`await client.fetch("/api/many", { method: "POST" });`);
+    instead.set("/api/many", () => new Response(null, { status: 307, headers: { location: "/api/ten" } }));
+    const failed = await site.run(
+      `return client.fetch("/api/many", { method: "POST" }).then(() => "", ({ code, message }) => code + " " + message);`,
+    );
+    expect(failed).toMatch(/^ERR_CLIENT_REDIRECT .*\/api\/many/);
+  });
+
+  it("every rejection has a code: no network, an abort, a call that cannot be", async () => {
+    const { site } = await visit();
+    expect(
+      await site.run(`
+        const own = clearance.withClearance(client, { fetch: () => Promise.reject(new TypeError("Failed to fetch")) });
+        const hanging = clearance.withClearance(client, { fetch: () => new Promise(() => {}) });
+        const abort = new AbortController();
+        const calls = [
+          own.fetch("/api/otp", { method: "POST" }),
+          own.fetch("/api/otp", { method: "GET", body: "x" }),
+          hanging.fetch("/api/otp", { method: "POST", signal: abort.signal }),
+          client.fetch("/api/otp", { method: "POST", signal: abort.signal }),
+        ];
+        abort.abort();
+        return (await Promise.allSettled(calls)).map(({ reason }) => reason?.code);`),
+    ).toEqual(["ERR_CLIENT_OFFLINE", "ERR_CLIENT_CONFIG", "ERR_CLIENT_ABORTED", "ERR_CLIENT_ABORTED"]);
   });
 });

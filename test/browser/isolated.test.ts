@@ -38,7 +38,7 @@ async function visit(coep: string, sitekey: string = EMULATOR_SITEKEY): Promise<
     clientIp: () => "203.0.113.7",
     features: [scores({ board: memoryBoard() })],
   });
-  const code = await classicScript();
+  const code = classicScript();
   const html = `<!doctype html><html lang="en"><title>game</title><script data-sitekey="${sitekey}" data-script-url="${provider}/turnstile/v0/api.js">${code.replaceAll("</script", "<\\/script")}</script>`;
   const headers = {
     "content-type": "text/html; charset=utf-8",

@@ -1,17 +1,13 @@
-import type { Browser } from "playwright-core";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { EMULATOR_SECRET } from "../../src/emulator/index.ts";
 import type { SecurityEvent } from "../../src/events/types.ts";
 import { createGate } from "../../src/gate/index.ts";
 import type { Operator } from "../../src/scores/board.ts";
 import { memoryBoard, scores } from "../../src/scores/index.ts";
 import { memoryStore } from "../../src/store/index.ts";
-import { describeBrowser, launchBrowser } from "../helpers/browser.ts";
+import { closedAfterEach, type DrivenBrowser, describeBrowsers } from "../helpers/browsers.ts";
 import { type ClientPage, openClientPage } from "../helpers/client-page.ts";
 import { type LosingRelay, startLosingRelay } from "../helpers/losing-relay.ts";
-
-let browser: Browser;
-const open: { close(): unknown }[] = [];
 
 interface Visit {
   site: ClientPage;
@@ -23,7 +19,7 @@ interface Visit {
 }
 
 /** A page whose `client` talks to a real gate through a relay that loses answers. */
-async function visit(operator: Operator, worker = ""): Promise<Visit> {
+async function openAtRelay(browser: DrivenBrowser, operator: Operator, worker: string): Promise<Visit> {
   const [sent, keys, events]: [string[], (string | null)[], SecurityEvent[]] = [[], [], []];
   const site = await openClientPage(browser, {
     policy: () => "",
@@ -57,7 +53,6 @@ async function visit(operator: Operator, worker = ""): Promise<Visit> {
     },
   });
   const relay = await startLosingRelay(Number(new URL(site.site).port));
-  open.push(site, relay);
   await site.page.goto(relay.url);
   await site.run("window.client = createClient(options); await window.client.start();");
   // Connections that were used before: on a new one the browser would report the loss instead of sending again.
@@ -68,14 +63,14 @@ async function visit(operator: Operator, worker = ""): Promise<Visit> {
 
 const count = ({ events }: Visit, type: string): number => events.filter((event) => event.type === type).length;
 
-describeBrowser("a browser that sends a request again", () => {
-  beforeAll(async () => {
-    browser = await launchBrowser();
-  });
-  afterEach(async () => {
-    await Promise.all(open.splice(0).map((one) => one.close()));
-  });
-  afterAll(() => browser?.close());
+describeBrowsers("a browser that sends a request again", (browser) => {
+  const opened = closedAfterEach<{ close(): unknown }>();
+  const visit = async (operator: Operator, worker = ""): Promise<Visit> => {
+    const at = await openAtRelay(browser(), operator, worker);
+    opened(at.site);
+    opened(at.relay);
+    return at;
+  };
 
   describe.each(["sum", "best"] as const)("on a %s board", (operator) => {
     it("a lost answer: two requests, one score, one use, one event, and the caller gets its receipt", async () => {
