@@ -177,8 +177,8 @@ describeBrowser("Ember Ring in a browser", () => {
     );
     for (const [tab, count] of [
       ["[data-period=all]", 9],
-      ["[data-view=around]", 7],
-      ["[data-period=today]", 7],
+      ["[data-view=around]", 9],
+      ["[data-period=today]", 9],
       ["[data-view=top]", 9],
     ] as const) {
       await page.click(`.board ${tab}`);
