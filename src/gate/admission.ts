@@ -164,7 +164,7 @@ export function createAdmission(house: Gatehouse): (visit: Visit, options: Admit
     const charge = async (layers = rules, uses: readonly Quota[] = [], session?: string, key?: number): Promise<Refused | undefined> => {
       if (!open) player ??= await players.of(visit, playerToken, undefined, call);
       const items: Item[] = [...uses.map((quota) => ({ quota })), ...quotas];
-      const once = player === undefined ? undefined : await call?.once({ player, session, key });
+      const once = player === undefined ? undefined : await call?.once({ player, session, key, life: sessions.life });
       if (once) items.push(once);
       return pay([...items, ...layers]);
     };

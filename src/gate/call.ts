@@ -26,4 +26,9 @@ export interface Payer {
   session?: string | undefined;
   /** Position in the ring of the secret that verified the session. */
   key?: number | undefined;
+  /**
+   * Milliseconds. An id that is kept for so long from now outlives the counter of the session's solve, whatever this process's clock says. If the counter
+   * outlived the id, a repeat of the call would be charged again.
+   */
+  life: number;
 }

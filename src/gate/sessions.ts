@@ -59,6 +59,8 @@ export interface SessionDesk {
   binding(visit: Visit, key?: number): Promise<string | undefined>;
   /** The one counter of a solve, whichever token of it is presented. The first quota says whether it is revoked or over. */
   uses(solve: Pick<SessionClaims, "jti" | "auth_time" | "iat">, limit: number, cost: number, degraded?: boolean): readonly Quota[];
+  /** Milliseconds: what ends so long after a request was admitted ends after the counter of its solve. */
+  life: number;
   /** Whether such a session can be spent: neither used up, revoked, over nor degraded. False where the store is down. */
   isLive(claims: SessionClaims): Promise<boolean>;
   revoke(jti: string): Promise<void>;
@@ -179,6 +181,8 @@ export function createSessions(
     verify,
     binding,
     uses,
+    // A process takes a token that is from its future by the tolerance, and that one may be of a solve from its signer's future by the same.
+    life: (counted + 2 * resolved.clockTolerance) * 1000,
     async isLive(claims) {
       if (claims.deg) return false;
       try {

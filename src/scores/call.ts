@@ -10,11 +10,6 @@ import { concatBytes, lp } from "../util/bytes.ts";
 import { sha256 } from "../util/hmac.ts";
 import { type Commitment, commitmentQuota } from "./commitment.ts";
 
-/**
- * Milliseconds for which the store knows a call: longer than any session lives, so that a process whose clock is ahead does not forget a call of a session that
- * it still takes. After that the board still knows the submission: a repeat then costs a use and counts nothing.
- */
-const LIFE = 1_200_000;
 /** Milliseconds by which the store's clock may be ahead of ours when a call is looked up. */
 const AHEAD = 60_000;
 
@@ -61,18 +56,21 @@ export function callOf({ kernel, request }: RouteContext, ...about: readonly str
   if (header === null) return undefined;
   const idempotencyKey = KEY.exec(header)?.[1];
   if (idempotencyKey === undefined) throw new Refusal("BODY_INVALID");
+  /** Milliseconds. The end of the id in the store minus this is when the first request was made. */
+  let lasts = 0;
   const call: ScoreCall = {
     code: "REQUEST_REPLAYED",
     reason: "request_replayed",
     guest: () => idOf(kernel, ["guest", "", "", idempotencyKey]),
-    async once({ player, session, key }: Payer) {
+    async once({ player, session, key, life }: Payer) {
       const id = await idOf(kernel, ["call", player, ...about, idempotencyKey], key);
       const at = kernel.clock();
       call.made = { id, at };
       // Who pays nothing leaves nothing: then the board alone tells a repeat.
       if (session === undefined) return undefined;
       // In the partition of what pays: still one round trip.
-      const quota = { key: usesKey("jti", session, id), limit: 1, expiresAt: at + LIFE };
+      const quota = { key: usesKey("jti", session, id), limit: 1, expiresAt: at + life };
+      lasts = life;
       call.made.quota = quota;
       const { code, reason } = call;
       return { quota, code, reason, beside: true };
@@ -82,7 +80,7 @@ export function callOf({ kernel, request }: RouteContext, ...about: readonly str
       // A store keeps the later end of two: asked with an early one, it tells the end that the first request wrote.
       const asked = { ...call.made.quota, cost: 0, expiresAt: kernel.clock() + AHEAD };
       const [state] = (await kernel.store.spend([asked])).states;
-      return state?.why === "full" ? state.resetAt - LIFE : state?.why ? "expired" : "gone";
+      return state?.why === "full" ? state.resetAt - lasts : state?.why ? "expired" : "gone";
     },
   };
   return call;
