@@ -173,6 +173,28 @@ describe("options at their edges", () => {
     for (const mode of ["monitor", "off"]) expect(refusal({ mode, turnstile: { ...turnstile, secret: "" } })).toBeUndefined();
   });
 
+  it.each([
+    { clockTolerance: 50 },
+    { maxAge: 0 },
+    { maxAge: "300" },
+    { timeoutMs: 0 },
+    { retries: 6 },
+    { siteverifyUrl: 5 },
+    { fetch: 5 },
+    { clock: 5 },
+    { random: 5 },
+    { allowTestKeys: "yes" },
+    { allowedHostnames: ["https://game.example"] },
+    { onUnavailable: "degrade" },
+    { secretKey: "x" },
+  ])("an option of Turnstile that cannot be honoured is refused by its name, with and without a secret: %j", (wrong) => {
+    const [name = ""] = Object.keys(wrong);
+    for (const secret of [turnstile.secret, undefined, "", [], [""]]) {
+      const error = refusal({ mode: "monitor", turnstile: { ...turnstile, secret, ...wrong } });
+      expect(error).toMatchObject({ message: expect.stringMatching(new RegExp(`^Invalid "turnstile.*${name}`)) });
+    }
+  });
+
   it("a hook may be left out as undefined", () => {
     const hooks = ["identify", "onEvent", "onError", "fetch", "origin"];
     expect(refusal(Object.fromEntries(hooks.map((name) => [name, undefined])))).toBeUndefined();
