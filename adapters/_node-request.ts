@@ -47,9 +47,10 @@ export function toRequest(req: NodeRequest, res: NodeResponse, parsed: unknown):
   const hosts: string[] = [];
   for (const [name, value] of headerLines(req)) {
     if (/^(host|:authority)$/i.test(name)) hosts.push(value);
-    // A Lambda's wrapper adds the length that it counted beside the client's. On a connection Node refuses a second one.
+    // A Lambda wrapper may add a second Content-Length, which it counted itself: the last one wins. On a connection, Node refuses a
+    // second one.
     if (/^content-length$/i.test(name)) headers.set(name, value);
-    // Line by line: proxies that add a second X-Forwarded-For must be seen in their order.
+    // Header by header: a second X-Forwarded-For, which a proxy added, must stay behind the first one.
     else if (!name.startsWith(":")) headers.append(name, value);
   }
   const url = urlOf(req, hosts);

@@ -70,7 +70,7 @@ export function sqliteBoard(client: SqliteClient, options: SqliteBoardOptions = 
     return made;
   }
 
-  /** Whether a table has a row: as a number in an answer that is always there, for no answer must not pass for "no". */
+  /** Whether a table has such a row. The query always answers with a number, so that a missing answer is not taken for "no". */
   const has = (db: SqliteSession, from: string, ...values: SqliteValue[]): boolean =>
     flagIn(db.get(`SELECT EXISTS (SELECT 1 FROM ${from}) AS found`, ...values) ?? {}, "found");
   const isBanned = (db: SqliteSession, player: string): boolean => has(db, `${BAN} WHERE player = ?`, player);

@@ -30,9 +30,9 @@ const MAX_KEY = 512;
  *
  * A spend reads its keys, decides, and commits only if none of them was changed meanwhile: two round trips, one when it is refused. Calls of this
  * process that share a key take turns, and those that wait are committed together; against other processes a call tries again, with jitter, until `timeoutMs`.
- * What has expired counts no more from that very millisecond. Deno deletes it by itself, some time later (a file: at the latest a minute after, or when
- * it is next opened), so there is nothing to sweep. Each process goes by its own clock: uses and blocks stay for four hours beyond their life, so that
- * clocks which are up to two hours wrong give no token more uses than it has.
+ * A record counts until the millisecond in which it expires. Deno deletes it later by itself (in a file: within a minute, or when
+ * the file is next opened), so there is nothing to sweep. Each process uses its own clock. Uses and blocks are therefore kept for
+ * four hours after their end: clocks that are up to two hours wrong give no token more uses than it has.
  * A self-hosted denokv takes at most 10 checks in a commit: there a spend may have 10 quotas, not 16.
  *
  * @throws {TypeError} an unknown option @throws {RangeError} an invalid `prefix` or `timeoutMs`

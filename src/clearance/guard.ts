@@ -38,7 +38,7 @@ export function createGuard(settled: Settled, kernel: Kernel): (request: Request
   const { options, clock, store, random } = kernel;
 
   return async (request, context) => {
-    // Who turns the gate off wants it off, whatever a policy says: nothing of the request is looked at.
+    // Mode `off` wins over every policy: nothing of the request is looked at.
     if (options.mode === "off") return vouch({ dryRun: true });
     const path = pathTextOf(request.url) ?? "/";
     const entry = await entryOf(request, path, context);
@@ -53,7 +53,7 @@ export function createGuard(settled: Settled, kernel: Kernel): (request: Request
     try {
       return await judge({ request, context, path, entry, mode, limits });
     } catch (error) {
-      // Who only watches lets go on what it could not weigh.
+      // Under `monitor` a request passes although its risk could not be weighed.
       if (mode === "enforce" || !isGatepassError(error)) throw error;
       context.emit("store_unavailable", { outcome: "error", reason: "store_down", dry_run: true });
       return vouch({ limits, dryRun: true, degraded: true });
@@ -86,7 +86,8 @@ export function createGuard(settled: Settled, kernel: Kernel): (request: Request
       validClearance: false,
     };
     let bare = weigh(known, weights, shared);
-    // A session lowers the risk only while it can be spent: revoked and used-up ones have a good signature too. The store is asked where it matters.
+    // A session lowers the risk only while it can be spent. Revoked and used-up sessions have a valid signature too, so the store
+    // is asked, but only where the answer changes the decision.
     const trusted = weigh({ establishedSession: true, ...known }, weights, shared);
     if (trusted.score !== bare.score && (bare.band !== "allow" || trusted.band !== "allow") && (await context.hasLiveSession())) {
       known.establishedSession = true;
@@ -191,8 +192,8 @@ export function createGuard(settled: Settled, kernel: Kernel): (request: Request
       if (!isGatepassError(error)) throw error;
       return { reason: error.code === "ERR_TOKEN_EXPIRED" ? "clearance_expired" : eventReasonOfToken(error.code) };
     }
-    // By name, not by matching paths again: a clearance of one route opens no other, however that one's path is spelled.
-    // And of entries that share a scope the looser one's opens not the stricter one.
+    // Scopes are compared by name; paths are not matched again. So a clearance of one route opens no other route, however that
+    // route's path is spelled. Where two entries share a scope, a clearance of the looser entry does not open the stricter one.
     const { scope, max_uses: uses, exp, iat } = claims;
     if (!scope.includes(entry.scope) || uses > entry.maxUses || exp - iat > entry.ttl) return { reason: "clearance_scope" };
     const { own, moved } = await desk.belongs(claims, client);
@@ -213,8 +214,8 @@ export function createGuard(settled: Settled, kernel: Kernel): (request: Request
     const uses: Quota[] = [{ key: usesKey("clr", jti), limit, ...life }];
     const ids: Quota[] = [];
     const rid = nameIn(request, REQUEST_ID_HEADER);
-    // Beside the device: another one's ids are its own business. Without a device, beside the network of the challenge: with that of the request, the
-    // same request would pass again from each network that it is sent from.
+    // A request's id counts per device, so that two devices may choose the same id. Without a device it counts per network of
+    // the challenge. If it counted per network of the request, the same request would pass once from each network.
     const name = nameOf({ ...client, prefix });
     if (rid !== undefined) ids.push({ key: usesKey("rid", name, rid), limit: 1, ...life });
     // What was counted while nobody could check a solve counts afterwards too.
@@ -226,7 +227,7 @@ export function createGuard(settled: Settled, kernel: Kernel): (request: Request
     const network = deg ? [degraded(["network", client.prefix ?? "unknown"], DEGRADED_REQUESTS)] : [];
     const { ok, at, states } = await store.spend([...quotas, ...network]);
     if (ok) return { ok, undo: once(() => store.refund(quotas, at)) };
-    // Whether or not the clearance is used up as well: another one would not help the request that was let in before.
+    // Report the repeated id also where the clearance is used up: a new clearance would not help a request that already passed.
     if (states.slice(0, ids.length).some(({ why }) => why === "full")) return { ok, reason: "request_replayed", code: "REQUEST_REPLAYED" };
     const why = states.slice(ids.length).find((state) => state.why)?.why;
     return { ok, reason: why === "blocked" ? "revoked" : why === "full" ? "clearance_used" : "clearance_expired" };

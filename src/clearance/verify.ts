@@ -60,13 +60,14 @@ export function verifyRoute({ desk, counters }: Settled, kernel: Kernel): Route 
         if (!isGatepassError(error)) throw error;
         return refuse(error.code === "ERR_TOKEN_EXPIRED" ? "challenge_expired" : "challenge_invalid");
       }
-      // Whoever overhears a challenge has not its device, and whoever steals a token has not its challenge.
+      // An attacker who overhears a challenge does not have its device. One who steals a token does not have its challenge.
       const { dev } = await desk.bind({ device: body.device_id, prefix: undefined, session: undefined, user: undefined }, challenge.key);
       if (challenge.dev !== dev || challenge.rid !== body.original_request_id) return refuse("challenge_binding");
       // A gate that is off asks nobody and signs nothing; the client goes on without a clearance.
       if (options.mode === "off") return ctx.respond(200, { dryRun: true });
 
-      // The failure is charged before it is known whether it is one, and given back when it was none: a hundred guesses at once are a hundred failures.
+      // Charge the failure before the answer is known, and give it back if the attempt succeeds. Otherwise a hundred guesses at
+      // once would all pass before the first one is counted.
       const names = ["clearance.attempts", FAILURES];
       const attempt = await ctx.admit({ open: true, limits: names, failures: [FAILURES], strict: true, subjects });
       if (!attempt.ok) return limited(attempt);
@@ -95,7 +96,8 @@ export function verifyRoute({ desk, counters }: Settled, kernel: Kernel): Route 
         const result: ClearanceAnswer = { app_clearance_token: token, expires_in: ttl, scope: challenge.scope, max_uses: uses };
         return ctx.respond(200, result);
       } catch (error) {
-        // A store that is down is not the visitor's fault either. But a failure stays one, also where it could not be counted as a signal.
+        // A store that is down is not the visitor's fault, so the attempt is given back. A failure that was already judged stays
+        // charged, also where counting it as a signal failed.
         if (!judged) await attempt.undo();
         throw error;
       }

@@ -86,7 +86,10 @@ export function createAdmission(house: Gatehouse): (visit: Visit, options: Admit
         const exact = isExact(name);
         return planLimits(limits.get(name) ?? [], who, request, name).map((layer) => ({ ...layer, exact }));
       });
-    /** Charges; what the mode relaxes is left out and the rest charged again, so that a one-use id stays one under every mode. */
+    /**
+     * Charges the items. If one refuses that the mode relaxes, the others are charged without it: a one-use id counts once
+     * under every mode.
+     */
     const pay = async (items: readonly Item[]): Promise<Refused | undefined> => {
       for (let left = items; left.length > 0; ) {
         let receipt: Awaited<ReturnType<typeof till.charge>>;
@@ -126,7 +129,10 @@ export function createAdmission(house: Gatehouse): (visit: Visit, options: Admit
     const credential = open ? undefined : await readSession(settings, sessions, players, visit, action);
     const claims = credential?.code ? undefined : credential?.claims;
     const fresh = credential?.code ? request.headers.get(HEADER.turnstile) : null;
-    /** As the application names them: a session of ours lives for minutes, and what a guard ties to it would end with it. */
+    /**
+     * The subjects that the application names, without our session and player: a session lives for minutes, and a guard's
+     * counter by session would end with it.
+     */
     const named = {
       ...(await whoIs(visit, settings.given.identify, options.subject ?? visit.route)),
       ...canonicalSubjects(options.subjects ?? {}),
@@ -150,9 +156,10 @@ export function createAdmission(house: Gatehouse): (visit: Visit, options: Admit
       names.push(...(opinion?.limits ?? []).filter((name) => !names.includes(name)));
     }
     const bySession = !open && (action !== undefined || !vouched);
-    // A token that nobody has checked: by address, also where the program names no limit. Else a stranger could have Cloudflare asked without end.
+    // Nobody has checked this token. So the request is limited by address, also where the program names no limit.
+    // Otherwise a stranger could make us ask Cloudflare without end.
     if (bySession && (fresh || claims?.deg) && !isLimitedByAddress(limits, names)) names.push(OWN_LIMIT);
-    // Not the client with the most quotas shall be the first to find out that they are too many.
+    // Too many quotas are a mistake of the program. Fail for every client, not only for one that needs all quotas.
     checkOptions(settings, limits, { ...options, limits: names });
     if (bySession && action === undefined) refused = await lacking();
     if (refused) return refused;
@@ -187,12 +194,13 @@ export function createAdmission(house: Gatehouse): (visit: Visit, options: Admit
         player = await players.of(visit, playerToken, solve.seed, call);
         who = { session: solve.jti, player };
         once = true;
-        // All of its counter: neither a second write nor a session is to be had beside it for the price of one.
+        // Charge every use of this solve, so that the same Turnstile token cannot also be exchanged for a session.
         const all = Math.max(1, cost);
         const more = rulesFor({ ...subjects, ...who }).filter(({ quota }) => !rules.some((rule) => rule.quota.key === quota.key));
         refused = await charge(more, sessions.uses(solve, all, all, solve.degraded), paying(solve.jti, solve.degraded));
       } else if (enforced && solve) {
-        // Nobody could tell whether the token was good: the attempt does not count. The breaker limits how often Cloudflare is asked meanwhile.
+        // Nobody could tell whether the token was good, so the attempt does not count. Until Cloudflare answers again, the
+        // breaker limits how often it is asked.
         if (solve.retryable) await till.undo(true);
         return refuse(solve.code);
       } else {
@@ -220,8 +228,9 @@ export function createAdmission(house: Gatehouse): (visit: Visit, options: Admit
 }
 
 /**
- * Who pays for a call's id. A solve that nobody could check pays nothing that lasts: while the provider is down any text is a solve, and an id for each
- * would fill a store with keys that it must not forget. The board alone then recognises a repeat.
+ * The session or token that pays for a call's id; undefined for a solve that nobody could check. While the provider is down,
+ * any text is a solve. An id for each of them would fill the store with keys that it must not remove. The board alone then
+ * recognises a repeat.
  */
 function paying(jti: string, unchecked: boolean | undefined): string | undefined {
   return unchecked ? undefined : jti;

@@ -27,8 +27,8 @@ export interface Payer {
   /** Position in the ring of the secret that verified the session. */
   key?: number | undefined;
   /**
-   * Milliseconds. An id that is kept for so long from now outlives the counter of the session's solve, whatever this process's clock says. If the counter
-   * outlived the id, a repeat of the call would be charged again.
+   * Milliseconds. An id that is kept for so long from now outlives the counter of its solve, however wrong this process's clock is.
+   * If the counter outlived the id, a repeat of the call would be charged again.
    */
   life: number;
 }

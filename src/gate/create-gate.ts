@@ -15,10 +15,13 @@ import type { Gate, GateOptions } from "./types.ts";
  *
  * With options it is ready at once. Creation asks for no time, randomness or network, so it may stand at module scope.
  *
- * A function of the environment is for Workers, where the environment comes with each request: it is called once for each `env` object, of which there may
- * be eight in one process. Elsewhere it is called once: a function without a parameter at the first request, one with a parameter for the first object that
- * comes along. (A parameter with a default counts as none: elsewhere such a function gets its default.) A further object is refused there, since frameworks pass one of each request's own; bind it with `gate.for(env)` if it is an environment.
- * What counts in memory (`memoryStore()`) is one for all environments of a function.
+ * A function of the environment is for Workers, where the environment comes with each request. It is called once for each `env`
+ * object; one process may have eight. Elsewhere it is called once:
+ * - without a parameter, at the first request. A parameter with a default counts as none: the function gets its default;
+ * - with a parameter, for the first object that a request brings. A second object is refused, since frameworks pass a new one with
+ *   each request. If it is an environment, bind it with `gate.for(env)`.
+ *
+ * All environments of a function share what is counted in memory (`memoryStore()`).
  *
  * @throws {TypeError} {RangeError} a bad, unknown or missing option, an environment that cannot be told for one. In the function form at the request
  * (answered 500, told to `console.error`; `protect` throws), or at `gate.for(env)`

@@ -6,11 +6,12 @@ import type { GateOptions } from "./types.ts";
 const MAX_ENVIRONMENTS = 8;
 
 /**
- * Keeps one gate for an environment. On Workers the second argument is the environment: one object, for all requests of an isolate. Elsewhere it is
- * whatever a framework passes along, often made anew for each request: Next.js's `{ params }`, Hono's `c.env` on Node, a context.
- * With a gate for each of them every request would be the first one: no limit would hold, and a token could be spent again and again.
+ * Keeps one gate for each environment. On Workers the second argument is the environment: one object for all requests of an
+ * isolate. Elsewhere it is an object of the framework, often a new one for each request: Next.js's `{ params }`, Hono's `c.env`
+ * on Node, a context. A gate for each of these would count from zero at each request: no limit would hold, and a token could
+ * be spent again and again.
  *
- * @returns the gate for an environment. `bound`: the program says that it is one; `worker`: it came with a request on Workers
+ * @returns the gate for an environment. `bound`: the program called `gate.for(env)`; `worker`: `env` came with a request on Workers
  * @throws {TypeError} nothing says which environment it is, or it is one too many
  */
 export function createEnvironments<Env>(options: (env: Env) => GateOptions): (env: unknown, worker: boolean, bound?: boolean) => Core {
@@ -19,17 +20,19 @@ export function createEnvironments<Env>(options: (env: Env) => GateOptions): (en
   let local: Store | undefined;
   let localRates: RateStore | undefined;
   return (env, worker, bound = worker) => {
-    // A function that asks for nothing gives the same to all; so does one whose only parameters have defaults or are rest parameters, which its length does
-    // not count. On Workers it may use the environment that comes along all the same, so that each has a gate there, and whoever brings none has one.
+    // A function without a parameter gives the same options to all. Parameters with a default and rest parameters do not count
+    // in `length`, so a function that has only these may still read the environment. On Workers it is therefore called for each
+    // environment, and once more for calls that bring none.
     const asks = options.length > 0;
     const key = asks || (worker && env !== undefined) ? env : options;
     const known = isObject(key) && cores.get(key);
     if (known) return known;
-    // Elsewhere the first object is the environment. Of another one nothing says that it is one, too.
+    // Elsewhere the first object is taken as the environment. Nothing tells whether a second object is another environment.
     if (!isObject(key) || made >= (bound || !asks ? MAX_ENVIRONMENTS : 1))
       throw new TypeError("Cannot tell the environment: createGate got a function of it, so bind one with gate.for(env)");
     let given = options((key === env ? env : undefined) as Env);
-    // What counts in memory counts for the process: all environments share the first one's.
+    // All environments share the first one's counters in memory. With counters of its own, each further environment would
+    // multiply the limits of this process.
     if (local && (given.store ?? local).consistency === "local") given = { ...given, store: local };
     if (localRates && given.rateStore?.consistency === "local") given = { ...given, rateStore: localRates };
     const core = createCore(given);

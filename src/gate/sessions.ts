@@ -164,15 +164,16 @@ export function createSessions(
       limit,
       cost: degraded ? 0 : cost,
       // By the provider's clock alone: every process gives the counter of a solve the same end, however wrong its own clock is.
-      // By ours, a process that is behind would let it end while another one still takes sessions of this solve, and count them anew.
+      // By its own clock, a process that is behind would end the counter too early. Another process would still accept sessions
+      // of this solve, and count them from zero.
       expiresAt: (auth_time + counted) * 1000,
-      // Never ahead of us: a store that began after this would take the solve for one that it knows all of.
-      // To the second, as the claims have it: a store that began within this one has forgotten nothing of it.
+      // Never ahead of our clock: otherwise a store that began after the solve would believe that it knows all of its uses.
+      // The claims count whole seconds. A store that began within this second has forgotten nothing of the solve.
       issuedAt: Math.min(auth_time, iat) * 1000 + 999,
     };
     if (!degraded && resolved.onUnavailable !== "degraded") return [counter];
-    // Any text is a solve while nobody can check it: counted as uses, strangers would fill the store with what it must not forget. So it is a rate, which
-    // counts the checked session of the same solve too.
+    // While nobody can check solves, any text is one. If they were counted as uses, strangers would fill the store with keys that
+    // it must not remove. So they are counted as a rate, which also counts the checked session of the same solve.
     return [counter, { key: rateKey({ name: "degraded", window: counted }, [jti]), limit, cost, window: counted }];
   };
 
@@ -181,7 +182,8 @@ export function createSessions(
     verify,
     binding,
     uses,
-    // A process takes a token that is from its future by the tolerance, and that one may be of a solve from its signer's future by the same.
+    // `auth_time` may be ahead of this process's clock by two tolerances: the signer accepted a solve that was
+    // ahead by one, and this process accepts a token that is ahead by another.
     life: (counted + 2 * resolved.clockTolerance) * 1000,
     async isLive(claims) {
       if (claims.deg) return false;

@@ -44,8 +44,8 @@ export interface Till {
   /** How to give back each charge, with or without its rates; who charged elsewhere adds to it. */
   readonly undos: ((rates: boolean) => Promise<unknown>)[];
   /**
-   * Gives back what was charged, once. Never throws. Without `rates` only uses, one-use ids and failures: if other rates were given back as well, a client
-   * whose requests make our own work fail could repeat that work without a limit.
+   * Gives back what was charged, once. Never throws. Without `rates` it gives back uses, one-use ids and failures only. If it gave
+   * back other rates too, a client whose requests make our own work fail could repeat that work without a limit.
    */
   undo(rates?: boolean): Promise<void>;
 }
@@ -73,14 +73,14 @@ export function openTill(
   const { rateStore } = given;
   const charged: Item[] = [];
   const undos: Till["undos"] = [];
-  /** The clock of whoever counted last: what it says is over then, is not over by ours. */
+  /** The time by the store that counted last. Compare a store's instants with it: our clock may be ahead of the store's. */
   let now: number | undefined;
 
   const spend = async (backend: Backend, items: readonly Item[]): Promise<Receipt> => {
     const receipt: Receipt = { refused: undefined, paid: true, retryAfter: 0 };
     const quotas = items.map(({ quota }) => quota);
-    // A store in this process answers as fast as this memory does. Failures are given back all the time. And a call that came before must be
-    // recognised by its one-use id, although a limit is full: only the store can tell.
+    // Ask the store although a limit is known to be full, in three cases. A store in this process answers as fast as this memory.
+    // Failures are given back all the time. And only the store knows whether a one-use id is a repeat.
     const asks = backend.consistency === "local" || items.some(({ exact, code }) => exact || code);
     const memory = asks ? undefined : refusals[backend === store ? "store" : "rateStore"];
     const known = memory?.find(quotas);
@@ -95,14 +95,14 @@ export function openTill(
       watch.down(emit, error);
       const fallback = await fallBack(
         items.map(({ rule }) => rule),
-        // A guess that nobody counts is not let pass, unless the rule itself says so.
+        // These items count failed guesses. While they cannot be counted, no guess may pass, unless the rule itself allows it.
         items.some(({ exact }) => exact) ? "deny" : resolved.onStoreError,
         ask,
       );
       if (!fallback) throw error;
       const { result: instead, limiter, undo } = fallback;
       till.degraded = true;
-      // Whole: while the store is down no use is charged, so that no work of ours is paid for.
+      // The fallback's whole charge is given back, its rates too: this request has paid no use that our work could be charged to.
       undos.push(undo);
       if (instead) till.accuracy = weaker(till.accuracy, instead.accuracy);
       if (instead?.success === false) {

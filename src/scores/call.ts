@@ -45,8 +45,8 @@ export function onceOf({ store, options }: Kernel, proof: Commitment): Once & { 
 }
 
 /**
- * The call that a request belongs to, by its `Idempotency-Key`; undefined without one. Its id is a MAC of the key, the player and `about`: another player's key is
- * another call, and nobody can name a submission of somebody else.
+ * The call that a request belongs to, by its `Idempotency-Key`; undefined without one. Its id is a MAC of the key, the player and
+ * `about`. So the same key of another player is another call, and nobody can name a submission of somebody else.
  *
  * @param about what the key is for; the same key for something else is another call
  * @throws {Refusal} BODY_INVALID: the header is malformed, or there twice
@@ -66,9 +66,9 @@ export function callOf({ kernel, request }: RouteContext, ...about: readonly str
       const id = await idOf(kernel, ["call", player, ...about, idempotencyKey], key);
       const at = kernel.clock();
       call.made = { id, at };
-      // Who pays nothing leaves nothing: then the board alone tells a repeat.
+      // A request that pays with no session stores no id: strangers would fill the store. The board alone recognises its repeat.
       if (session === undefined) return undefined;
-      // In the partition of what pays: still one round trip.
+      // In the same partition as the session's counter, so that one round trip charges both.
       const quota = { key: usesKey("jti", session, id), limit: 1, expiresAt: at + life };
       lasts = life;
       call.made.quota = quota;
@@ -77,7 +77,7 @@ export function callOf({ kernel, request }: RouteContext, ...about: readonly str
     },
     async since() {
       if (!call.made?.quota) return "gone";
-      // A store keeps the later end of two: asked with an early one, it tells the end that the first request wrote.
+      // A store keeps the later of two ends. Asked with an early one, it returns the end that the first request wrote.
       const asked = { ...call.made.quota, cost: 0, expiresAt: kernel.clock() + AHEAD };
       const [state] = (await kernel.store.spend([asked])).states;
       return state?.why === "full" ? state.resetAt - lasts : state?.why ? "expired" : "gone";

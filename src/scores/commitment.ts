@@ -93,8 +93,10 @@ export async function readCommitment(
 }
 
 /**
- * What makes a commitment count once. It lives as long as the commitment can be accepted, by the slowest clock. `clockTolerance` in seconds.
- * Of one that nobody checked it is a rate: any stranger gets as many of these as the limits let, and would fill the store with what it must not forget.
+ * What makes a commitment count once. It lives as long as any process may accept the commitment. `clockTolerance` in seconds.
+ *
+ * A commitment that nobody checked is counted by a rate. Strangers get as many of these as the limits allow, and would otherwise
+ * fill the store with keys that it must not remove.
  */
 export function commitmentQuota({ jti, iat, exp, deg }: Commitment, clockTolerance: number): Quota {
   const life = { window: Math.max(1, exp - iat) + 2 * clockTolerance };

@@ -1,18 +1,18 @@
 // Writes confusables.gen.ts: what foldName makes of each character. Run by `npm run generate`.
 //
-// The data is Unicode's (UTS #39, confusables.txt, version 13.0.0), as the package unhomoglyph ships it: pairs of a text and the prototype that it looks
-// like. Taken are the pairs whose prototype is Latin, Greek or Cyrillic. Beyond them stands what Unicode's data does not have: digits, signs and some letters
-// that are written for a letter of ASCII.
+// The data is Unicode's (UTS #39, confusables.txt, version 13.0.0), from the package unhomoglyph: pairs of a text and the
+// prototype that it looks like. This script takes the pairs whose prototype is Latin, Greek or Cyrillic. It adds what Unicode's
+// data lacks: digits, signs and some letters that people write instead of an ASCII letter.
 import { readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { argv } from "node:process";
 import { fileURLToPath } from "node:url";
 import { foldWith } from "./fold.ts";
 
-/** What else passes for a letter: behind it. */
+/** Groups: an ASCII letter, then the characters that people write instead of it. */
 const ADDED = "a4@ b8 c(<©ƈ dð e3ǝɜȝ g6 i!¡ jʝ nπŋ o° pþ q9 rяɾ s5$§ t7+ uцμ wωшщ z2";
 const MORE = new Map(ADDED.split(" ").flatMap(([letter, ...others]) => others.map((other) => [other, letter])));
-/** Capitals of Greek that are not made one with their small letters: sigma's looks like an o, mu's like a u. */
+/** Greek capitals that do not fold to their small letters: small sigma looks like an o, small mu like a u. */
 const APART = "ΣΜ";
 
 const LETTERS = /^[\p{Script=Latin}\p{Script=Greek}\p{Script=Cyrillic}]+$/u;

@@ -26,13 +26,14 @@ interface Counts {
 }
 
 /**
- * For each key that is added, `find` tells at least as many units as its counter held. So nothing is admitted because a counter was removed.
+ * Remembers the counters that a full store removed. For each key that was added, `find` returns at least as many units as its
+ * counter held. So nothing is admitted because a counter was removed.
  *
- * A key is remembered by a hash, which takes a sixth of a counter's memory. A random text is hashed with it: else an attacker could choose keys with the
- * hash of a victim's. In a flood that is so long that `keys` of them are remembered, the others share counts: for
- * them the answer may be too high, so that too much is refused.
+ * A key is remembered by a hash, which takes a sixth of a counter's memory. A random text is hashed with the key: otherwise an
+ * attacker could choose keys with the same hash as a victim's. After `keys` hashes, further keys share their counts. For these,
+ * `find` may return too much, and too much is refused.
  *
- * A generation is at least as long as its window: the units of a window are in the current one and the one before.
+ * A generation lasts at least one window. So the units of a window are in the current generation and the one before.
  *
  * @param keys how many the store holds @param random makes that text when the first counter is removed
  */

@@ -12,8 +12,9 @@ export interface BreakerOptions {
 }
 
 /**
- * A Turnstile that stops asking a provider which is down, or which says that our configuration is wrong: after `failures` such answers in a row every
- * call is answered at once, without waiting for a time-out; every `openFor` seconds one request tries again. Tokens of strangers cannot make us ask on.
+ * A Turnstile that stops asking a provider which is down, or which says that our configuration is wrong. After `failures` such
+ * answers in a row, every call is answered at once, without waiting for a time-out. Every `openFor` seconds one request tries
+ * again. Until then, strangers cannot make us ask, whatever tokens they send.
  *
  * The answer is `unavailable`, or `misconfigured` where the provider said so since its last good answer; `repeated` marks all of these but the first.
  *
