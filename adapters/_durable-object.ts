@@ -107,7 +107,7 @@ export function gatepassObject(
     async fetch(request: Request): Promise<Response> {
       const call = CALLS.find((name) => request.url === ORIGIN + name);
       if (call === undefined || request.method !== "POST") return new Response(null, { status: 404 });
-      if (!this.#counter.works()) return new Response(null, { status: NO_SQLITE });
+      if (!this.#counter.hasSqlite()) return new Response(null, { status: NO_SQLITE });
       return Response.json(await this.#counter.answer(call, await request.json()));
     }
 
@@ -127,7 +127,8 @@ class Counter {
   readonly #ledger = sqliteLedger(TABLE);
   /** Whether the table is there. */
   #made: boolean | undefined;
-  #works: boolean | undefined;
+  /** Whether the storage was asked for SQLite, and did not say that there is none. */
+  #asked = false;
   /** When the alarm rings, by the clock of the machine; null: it is not set; undefined: not known yet. */
   #alarm: number | null | undefined;
   /** Milliseconds since the epoch before which no sweep is due. */
@@ -138,16 +139,16 @@ class Counter {
     this.#clock = clock;
   }
 
-  /** Whether the class of the object has SQLite: without it, its storage says so at the first statement. */
-  works(): boolean {
-    if (this.#works) return true;
+  /** Whether the class of the object has SQLite. Without it the storage refuses the first statement; any other error is told by the call that meets it. */
+  hasSqlite(): boolean {
+    if (this.#asked) return true;
     try {
       this.#all("SELECT 1");
-      this.#works = true;
     } catch (error) {
-      this.#works = !/sql is not enabled|not a function|undefined/i.test(String(error));
+      if (/sql is not enabled/i.test(String(error))) return false;
     }
-    return this.#works;
+    this.#asked = true;
+    return true;
   }
 
   async answer(call: ObjectCall, body: unknown): Promise<SpendResult | { done: ObjectCall }> {

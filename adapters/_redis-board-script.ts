@@ -8,12 +8,6 @@ export const BOARD_COMMANDS: readonly string[] = [
 ];
 
 /**
- * {@link BOARD_SCRIPT} for what a moderator does: it also writes where Redis has no memory left (`maxmemory`), for to hide or to ban somebody takes hardly
- * any, and a board that is full of a cheat's rows must not protect them. Redis before 7 does not know such flags.
- */
-export const MODERATION_SCRIPT = (): string => `#!lua flags=allow-oom\n${BOARD_SCRIPT}`;
-
-/**
  * Everything a board does in Redis, as one script: `KEYS[1]` is the beginning of all its keys, with the hash tag that puts them in one slot;
  * `ARGV[1]` names the action, the last one the call: the answer begins with it, since a driver whose order slips would tell one player another's result. Keys are derived from the first one, since nobody knows a player's rows beforehand; all of them are in its slot.
  *
@@ -206,3 +200,10 @@ end
 local serial = table.remove(ARGV)
 return {serial, actions[action](unpack(ARGV, 2))}
 `;
+
+/**
+ * {@link BOARD_SCRIPT} for moderators. Its flag lets it write although Redis has no memory left (`maxmemory`): hiding or banning takes hardly any memory,
+ * and must be possible on a full board. Redis before version 7 does not know flags of scripts.
+ */
+export const MODERATION_SCRIPT: string = `#!lua flags=allow-oom
+${BOARD_SCRIPT}`;

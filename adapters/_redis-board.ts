@@ -79,7 +79,7 @@ export function redisBoard(client: RedisClient, options: RedisBoardOptions = {})
   const driver = redisDriver(client);
   const evaluate = evaluateOver(driver.send);
   /** Undefined where Redis does not know the flags of scripts. */
-  let moderation: string | undefined = MODERATION_SCRIPT();
+  let moderation: string | undefined = MODERATION_SCRIPT;
   const send = async (action: string, keys: string[], args: string[]): Promise<unknown> => {
     try {
       if (moderation !== undefined && MODERATIONS.includes(action)) return await evaluate(moderation, keys, args);

@@ -10,7 +10,7 @@ export function decide({ kind, highRisk }: PolicyEntry, band: Risk["band"]): Dec
 }
 
 /** What Cloudflare says of a request: `request.cf` on Workers, headers only where the peer is known to be Cloudflare. Anybody else may write them. */
-export function edgeSignals(request: Request, { edge }: RequestInfo): Partial<RiskSignals> {
+export function edgeSignals(request: Request, { edge }: Pick<RequestInfo, "edge">): Partial<RiskSignals> {
   const cf: unknown = edge && "cf" in request ? request.cf : undefined;
   const signals: Partial<RiskSignals> = {};
   const botScore = numberIn(cf, "botManagement", "score") ?? (edge ? score(request, "cf-bot-score") : undefined);

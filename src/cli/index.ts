@@ -24,15 +24,15 @@ const USAGE = `Usage: gatepass COMMAND
 Each command says more with --help; --version prints the version.
 `;
 /** What a command says of itself; `ip-ranges` does so itself. */
-const HELP: Record<string, string> = {
-  secret: "Usage: gatepass secret\n\nPrints a new signing secret: 48 random bytes as base64url, for SESSION_SIGNING_SECRET.\n",
-  emulator: EMULATOR_USAGE,
-  policy: POLICY_USAGE,
-};
+const HELP = new Map([
+  ["secret", "Usage: gatepass secret\n\nPrints a new signing secret: 48 random bytes as base64url, for SESSION_SIGNING_SECRET.\n"],
+  ["emulator", EMULATOR_USAGE],
+  ["policy", POLICY_USAGE],
+]);
 
 const [command, ...args] = argv.slice(2);
 const help = args.some((arg) => arg === "--help" || arg === "-h");
-const own = help && command !== undefined ? HELP[command] : undefined;
+const own = help && command !== undefined ? HELP.get(command) : undefined;
 switch (own === undefined ? command : "--help") {
   case "secret":
     stdout.write(`${encodeBase64url(randomBytes(48))}\n`);

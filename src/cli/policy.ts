@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { exit, stderr, stdout } from "node:process";
 import { parseArgs } from "node:util";
 import { defaultWeights, type Explanation, explainPolicy, type PolicyDocument, parsePolicy, type RiskSignals } from "../clearance/index.ts";
+import { isJsonObject } from "../util/json.ts";
 
 const modes = ["enforce", "monitor", "off"] as const;
 const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
@@ -52,7 +53,8 @@ async function report(args: string[]): Promise<string> {
   const document: PolicyDocument = JSON.parse(readFileSync(file, "utf8"));
   const { entries } = parsePolicy(document);
   const signals: Partial<RiskSignals> = JSON.parse(values.signals);
-  const odd = Object.keys(Object(signals)).find((name) => !SIGNALS.includes(name));
+  if (!isJsonObject(signals)) throw new Error(`--signals: expected a JSON object, got ${values.signals}`);
+  const odd = Object.keys(signals).find((name) => !SIGNALS.includes(name));
   if (odd !== undefined) throw new Error(`--signals: no signal ${JSON.stringify(odd)}, expected some of ${SIGNALS.join(", ")}`);
   const answers = [];
   let method: string | undefined;

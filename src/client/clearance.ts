@@ -152,7 +152,7 @@ export function withClearance(client: Client, options: ClearanceClientOptions = 
       if (clearance?.token) from.headers.set(CLEARANCE_HEADER, clearance.token);
       // A redirect would carry it, and what names the device, to wherever it leads.
       // A `fetch` of the application's own may not look at the signal.
-      return race(dispatch(through, from, true), from.signal);
+      return race(dispatch(through, from, true), from.signal, closing);
     };
     let response = await submit(request, first);
     // A route may want a session as well: the client's own fetch has one, and asks for it only now.

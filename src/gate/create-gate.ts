@@ -1,4 +1,4 @@
-import { detectPlatform, refusalResponse, withHeaders } from "../http/index.ts";
+import { detectPlatform, onWorkers, refusalResponse, withHeaders } from "../http/index.ts";
 import type { Platform } from "../http/types.ts";
 import { assertFunction } from "../util/assertions.ts";
 import { assertOptions } from "../util/options.ts";
@@ -45,7 +45,7 @@ export function createGate<Env = unknown>(options: GateOptions | ((env: Env) => 
   const of = createEnvironments(options);
   return gateOf(
     ({ env, kind }) => of(env, kind === "workers"),
-    (env) => of(env, false, true),
+    (env) => of(env, onWorkers(), true),
   );
 }
 

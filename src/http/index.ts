@@ -5,6 +5,6 @@ export { type CspDirectives, contentSecurityPolicy } from "./csp.ts";
 export { edgeFacts } from "./edge.ts";
 export { hasAddress, isHost } from "./host.ts";
 export { type RequireCloudflareOptions, requireCloudflare } from "./origin.ts";
-export { detectPlatform } from "./platform.ts";
+export { detectPlatform, onWorkers } from "./platform.ts";
 export { jsonResponse, Refusal, type RefusalExtra, refusalResponse, withHeaders } from "./refusal.ts";
 export type { ClientIpOption, OriginGuard, PeerInfo, Platform, RequestInfo } from "./types.ts";

@@ -33,7 +33,8 @@ function denoPeer(remote: unknown): string | undefined {
   return field(remote, "transport") === "unix" ? UNIX_PEER : field(remote, "hostname");
 }
 
-function onWorkers(request: Request): boolean {
+/** Whether this is Workers, or a request that came through them. */
+export function onWorkers(request?: Request): boolean {
   const { cf }: { cf?: unknown } = Object(request);
   return field(Reflect.get(globalThis, "navigator"), "userAgent") === "Cloudflare-Workers" || (cf !== null && typeof cf === "object");
 }

@@ -58,8 +58,8 @@ export function moderationRoutes(settled: Settled): Route[] {
 }
 
 /**
- * A row's id, and those of the same submission's rows in the other periods: a cheat that is gone from one list is not to stay the first of another one.
- * Where scores add up, the row of each period that the submission was in, for its part cannot be taken out.
+ * The ids of a submission's rows in all periods, given one of them. A cheat that is removed from one list must not stay first in another.
+ * On a board that adds up, these are the player's rows of all periods: one submission cannot be taken out of a sum.
  */
 async function sameSubmission({ store, boards }: Settled, row: ScoreRow): Promise<string[]> {
   const { id, board, player, submission, at } = row;
@@ -69,7 +69,7 @@ async function sameSubmission({ store, boards }: Settled, row: ScoreRow): Promis
     const other = await store.ofPlayer({ board, period, player });
     if (other && (sums || other.submission === submission)) ids.add(other.id);
   }
-  // The row that was named last: while it is there, what failed in between can be done again.
+  // The named row comes last: where a call fails in between, it is still there, and the moderator can repeat the request.
   return [...ids].reverse();
 }
 

@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import puppeteer, { type BrowserContext, type Page } from "puppeteer-core";
 import { afterAll, afterEach, beforeAll, describe } from "vitest";
+import { QUIET } from "./browser.ts";
 import { withoutNewerApis } from "./newer-apis.ts";
 
 /** A page of a browser. */
@@ -105,16 +106,7 @@ async function launch({ name, old, path }: Candidate): Promise<DrivenBrowser> {
 }
 
 /** Phones nobody; `phone.test` is this machine under a name that browsers do not trust as they trust `localhost`. */
-const CHROMIUM = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-  "--host-resolver-rules=MAP phone.test 127.0.0.1",
-];
+const CHROMIUM = [...QUIET, "--host-resolver-rules=MAP phone.test 127.0.0.1"];
 const FIREFOX = { "network.dns.localDomains": "phone.test" };
 
 async function open(context: BrowserContext, scripts: readonly string[]): Promise<DrivenPage> {

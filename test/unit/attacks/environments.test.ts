@@ -103,6 +103,10 @@ describe("a function whose parameter has a default", () => {
     for (let i = 0; i < 20; i++) expect((await gate.protect(request(), {}, env)).ok).toBe(true);
     for (let i = 0; i < 3; i++) expect((await gate.check()).length).toBeGreaterThan(0);
     expect(calls).toEqual([env, "the default"]);
+    // A cron's call and a binding are of the same environment as its requests: with another store, a sweep would clean the wrong one.
+    await gate.scheduled({}, env, {});
+    await gate.for(env).check();
+    expect(calls).toEqual([env, "the default"]);
   });
 
   it("and one without a parameter is asked without an environment in workerd, before and after requests", async () => {

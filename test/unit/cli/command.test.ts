@@ -25,5 +25,7 @@ describe("gatepass", () => {
   it("a command that there is not, and none, are exit code 2", () => {
     expect([run("polcy").status, run().status, run("polcy", "--help").status]).toEqual([2, 2, 2]);
     expect(run("polcy").stderr).toContain('"polcy"');
+    // Names that every object of JavaScript has.
+    for (const name of ["constructor", "toString", "__proto__"]) expect([run(name).status, run(name, "--help").status]).toEqual([2, 2]);
   });
 });

@@ -46,6 +46,9 @@ describe("gatepass policy check", () => {
     [["POST", "/health", "--signals", '{"failedLogin":7}'], "failedLogin"],
     [["/health", "--signals", '{"toString":7}'], "toString"],
     [["/health", "--signals", "{"], "JSON"],
+    [["/health", "--signals", "[]"], "--signals"],
+    [["/health", "--signals", "null"], "--signals"],
+    [["/health", "--signals", "5"], "--signals"],
     [["/health", "--mode", "watch"], "--mode"],
     [["/health", "--verbose"], "--verbose"],
   ])("%j is a wrong command: exit code 2, and what was wrong", (words, told) => {
