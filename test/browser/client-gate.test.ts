@@ -26,6 +26,8 @@ async function openAtGate(
 ): Promise<AtGate> {
   const sent: string[] = [];
   const errors: unknown[] = [];
+  // Before the page solves a challenge. A store that begins after a solve cannot know what was spent of it, and refuses it.
+  const store = memoryStore();
   const site = await openClientPage(browser, {
     ...setup,
     gate: (emulator) => {
@@ -41,7 +43,7 @@ async function openAtGate(
           },
           fetch: (input, init) => emulator.fetch(input instanceof Request ? input : String(input), init),
           clientIp: () => "203.0.113.7",
-          store: memoryStore(),
+          store,
           features: [
             scores({ board: memoryBoard(), boards: { main: { names: "typed" }, strict: { require: "commitment", names: "typed" } } }),
           ],
