@@ -73,7 +73,8 @@ describeBrowsers("the client in a browser", (browser, { name, old }) => {
     await site.run("await client.start(); window.release = client.hold(); window.second = client.hold();");
     expect(site.emulator.control.counts().challenges).toBe(1);
     await site.runFor(400_000);
-    await site.run("window.pending = client.session().then((token) => (window.got = token)); client.fetch('/api/scores');");
+    await site.run("window.pending = client.session().then((token) => (window.got = token));");
+    await site.run("await client.fetch('/api/scores');");
     await site.run("window.release(); window.release();");
     await site.runFor(60_000);
     expect(site.emulator.control.counts().challenges).toBe(1);
