@@ -1,7 +1,10 @@
 import { isHost } from "../http/index.ts";
 import { decode, isPlain, MAX_PATH, segmentsOf } from "./paths.ts";
 
-/** Why a request has no one path: the rows of the table of refusals. Public as the `detail` of the event, and in `explainPolicy`. */
+/**
+ * Why a path is refused as ambiguous. Each is a check below. Public as the `detail` of the event, and in
+ * `explainPolicy`.
+ */
 export type Ambiguity =
   | "host"
   | "url"
@@ -15,27 +18,27 @@ export type Ambiguity =
   | "semicolon";
 
 /**
- * The closed table of what is refused, after length and encoding. Routers, proxies and frameworks differ on each of these, and an attacker writes the one
- * that reaches another route than the policy thinks.
+ * What is refused, once length and percent-encoding are valid. Routers, proxies and frameworks read each of these
+ * differently. An attacker uses the spelling that the policy reads as one route and the router as another.
  */
 const ROWS: readonly (readonly [row: Ambiguity, is: (decoded: string, path: string) => boolean])[] = [
-  // The end of a text to programs in C, the end of a line to patterns; no part of any route.
+  // A NUL ends a string in C; a line break ends a line for some regular expressions. No route contains one.
   ["control_character", (decoded) => /\p{Cc}/u.test(decoded)],
-  // `%252e`, `%25%32e`: somebody behind us decodes once more.
+  // `%252e`, `%25%32e`: a router behind us may decode a second time.
   ["double_encoding", (decoded) => /%[\da-f]{2}/i.test(decoded)],
-  // `/..`, `/%2e.`, `/..;x`, `/..%2f`, `/..%3f`: resolved by one, a name to the next.
+  // `/..`, `/%2e.`, `/..;x`, `/..%2f`, `/..%3f`: some routers resolve them, others take them for a name.
   ["dot_segment", (decoded) => segmentsOf(decoded).some((segment) => /^\.{1,2}([;?#]|$)/.test(segment))],
   ["backslash", (decoded) => decoded.includes("\\")],
   ["encoded_slash", (_decoded, path) => /%2f/i.test(path)],
   ["semicolon", (decoded) => decoded.includes(";")],
 ];
 
-/** The rows that an entry of a policy may lift by `"ambiguous": "allow"`. */
+/** The rows that a policy's entry may allow by `"ambiguous": "allow"`. */
 const LIFTED: readonly Ambiguity[] = ["encoded_slash", "semicolon"];
 
 /**
- * The path of a request's URL as it stands there, between the authority and the first `?`: not decoded and not normalised. Routers cut it out of the text
- * like that. Undefined where the text has no authority that is a host.
+ * The path of a request's URL as text, between the authority and the first `?`: neither decoded nor normalised. Routers
+ * cut it out in the same way. Undefined where the authority is not a valid host.
  */
 export function pathTextOf(url: string): string | undefined {
   const [, authority = "", path] = /^[a-z][a-z\d+.-]*:\/\/([^/?#\\]+)([^?]*)/i.exec(url) ?? [];
@@ -43,18 +46,19 @@ export function pathTextOf(url: string): string | undefined {
 }
 
 /**
- * Why a request is refused before any policy is asked; undefined: its path has readings that the policy can compare.
+ * Why a request is refused before the policy is asked. Undefined: the policy can compare the path.
  *
- * @param url of the request, as the runtime gives it: some normalise it, some hand on what the client wrote
- * @param host the header; null: there is none
- * @param allowed whether the policy lifts the rows that it may for this path
+ * @param url of the request, as the runtime gives it: some runtimes normalise it, others pass on what the client wrote
+ * @param host the `Host` header; null: there is none
+ * @param allowed whether the policy allows the rows of {@link LIFTED} in this path
  */
 export function ambiguityOf(url: string, host: string | null, allowed: (path: string) => boolean): Ambiguity | undefined {
-  // Where the URL is made of the header, `Host: a?` moves the path into the query.
+  // Some runtimes build the URL from the header. There `Host: a?` would move the path into the query.
   if (host !== null && !isHost(host)) return "host";
   const path = pathTextOf(url);
   if (path === undefined || url.includes("#")) return "url";
-  // The parser last, so that the table names what it can. What is left was made another path by the parser.
+  // The parser comes last, so that the table gives the more exact reason. Refuse what the parser turns into another
+  // path.
   return rowOf(path, allowed) ?? (URL.canParse(url) && new URL(url).pathname === path ? undefined : "url");
 }
 

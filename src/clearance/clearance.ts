@@ -8,10 +8,12 @@ import type { ClearanceOptions } from "./types.ts";
 import { verifyRoute } from "./verify.ts";
 
 /**
- * Protects the application's own routes: `gate.protect(request)` weighs the risk, asks the policy, and where that wants a challenge answers
- * `TURNSTILE_REQUIRED`; the client solves it, gets a clearance from `POST /security/turnstile/verify`, and retries once.
+ * Protects the application's own routes. `gate.protect(request)` weighs the risk and asks the policy. Where the policy
+ * wants a challenge, it answers `TURNSTILE_REQUIRED`. The client solves the challenge, gets a clearance from `POST
+ * /security/turnstile/verify`, and retries once.
  *
- * @throws {TypeError} {RangeError} when the gate is created: a bad policy or option, no signing secret, no Turnstile secret in mode `enforce`
+ * @throws {TypeError} {RangeError} when the gate is created: a bad policy or option, no signing secret, or no Turnstile
+ * secret where the gate or an entry of the policy is in mode `enforce`
  *
  * @example
  * ```ts
@@ -26,7 +28,7 @@ import { verifyRoute } from "./verify.ts";
  * console.assert(!admission.ok && admission.code === "TURNSTILE_REQUIRED");
  * ```
  *
- * @example One path, several operations: GraphQL by the name of what is asked
+ * @example One path, several operations: GraphQL by the field that is asked for
  * ```ts
  * import { createGate } from "gatepass";
  * import { clearance } from "gatepass/clearance";
@@ -37,8 +39,9 @@ import { verifyRoute } from "./verify.ts";
  *     clearance({
  *       policy: { always_require_clearance: [{ path: "/api/graphql", when: "transfers", scope: "/graphql/transfer", max_uses: 1 }] },
  *       when: {
- *         // By the field, not by `operationName`, which its sender makes up. A batch, a stored query, what is no JSON or longer than 64 KiB: all
- *         // that does not say what it asks counts as a transfer.
+ *         // By the field, not by `operationName`, which the sender chooses freely. A batch or a stored query does
+ *         // not show its fields, so it counts as a transfer. So does a body that is not JSON or longer than 64 KiB:
+ *         // the condition fails, and then holds.
  *         transfers: async (request) => {
  *           const { query } = await request.json();
  *           return typeof query !== "string" || /\btransferMoney\b/.test(query);

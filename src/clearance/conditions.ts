@@ -1,10 +1,10 @@
 /** Bytes of a body that a condition may read. */
 const MAX_BODY = 65_536;
-/** Milliseconds for it. */
+/** Milliseconds that a condition may take. */
 const TIMEOUT = 10_000;
 
 /**
- * Asks a condition about a request whose body stays to be read.
+ * Asks a condition about a request. The request's body can still be read afterwards.
  *
  * @throws what the condition throws @throws {RangeError} it took too long, or asked for too much of the body
  */
@@ -13,15 +13,20 @@ export async function askCondition(condition: (request: Request) => boolean | Pr
 }
 
 /**
- * Does `work` with a copy of a request whose body stays to be read. What the copy reads is bounded in bytes and in time, and is let go of when the work is
- * done: of a body that is read twice, all that one reader has and the other has not stays in memory, and a stranger's body has no end.
+ * Runs `work` with a copy of a request. The request's own body can still be read afterwards.
  *
- * @throws what `work` throws @throws {RangeError} it took longer than 10 s
+ * The copy may read at most 64 KiB in 10 s, and its reader is cancelled when the work is done. A cloned body keeps in
+ * memory what one reader has read and the other has not. Without a bound an attacker's endless body would fill the
+ * memory.
+ *
+ * @throws what `work` throws
+ * @throws {RangeError} it took longer than 10 s, or read more than 64 KiB (from `work`'s read)
  */
 export async function borrow<T>(request: Request, work: (copy: Request) => T | Promise<T>): Promise<T> {
   let reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
   let over = false;
-  // Not before somebody reads: a copy that nobody reads would keep all of the body. Nor afterwards, when nobody would let go of it.
+  // Clone at the first read: a clone that is never read would keep the whole body in memory. Do not clone after the
+  // end: nothing would cancel that clone.
   const open = (): typeof reader => {
     reader ??= over ? undefined : request.clone().body?.getReader();
     return over ? undefined : reader;
@@ -39,7 +44,7 @@ export async function borrow<T>(request: Request, work: (copy: Request) => T | P
   }
 }
 
-/** A copy of a request whose body is read from `open`, as far as it may be read. */
+/** A copy of a request. Its body comes from `open`, up to `MAX_BODY`. */
 function copyOf(request: Request, open: () => ReadableStreamDefaultReader<Uint8Array> | undefined): Request {
   let size = 0;
   const body = new ReadableStream<Uint8Array>(

@@ -5,15 +5,18 @@ import type { RateQuota } from "../store/contract.ts";
 import { rateKey } from "../store/index.ts";
 import type { RiskSignals, RiskWeights } from "./types.ts";
 
-/** One signal that is counted. */
+/** How one signal is counted. */
 interface Counter {
   /** Seconds. */
   window: number;
-  /** Units that are told apart; more are as many. */
+  /** The highest count. More events do not raise it. */
   limit: number;
-  /** Whether it is counted by account and user as well: what a victim's account suffers raises the risk of whoever uses it, from anywhere. */
+  /**
+   * Whether it is also counted by account and by user: an attack on an account raises the risk of every request for it,
+   * from any address.
+   */
   accounts?: boolean;
-  /** Whether any count at all is the signal. */
+  /** Whether the signal is a flag: true from the first event on. */
   flag?: boolean;
 }
 
@@ -23,57 +26,73 @@ const COUNTERS: { readonly [signal: string]: Counter } = {
   clearanceFailures: { window: 900, limit: 10_000 },
   honeypot: { window: 900, limit: 10_000, flag: true },
 };
-/** What `gate.report` calls them. */
+/** The names of `gate.report` and the signals that they count. */
 const REPORTED: { readonly [reported: string]: string } = {
   login_failed: "failedLogins",
   otp_requested: "otpRequests",
   honeypot_tripped: "honeypot",
 };
-/** Reported of whoever logs in: counts nothing but the names that one device uses. */
+/** The report of a successful log-in. It only counts the different names that one device uses. */
 const LOGGED_IN = "login_succeeded";
-/** Requests of a device that are told apart, and of an address prefix: who writes ever new device ids makes no more keys than this. */
+/** Requests of one device in its network. */
 const DEVICE: Counter = { window: 300, limit: 1000 };
+/**
+ * Requests of one address prefix. It bounds the keys that an attacker can create by sending a new device id with each
+ * request.
+ */
 const PREFIX: Counter = { window: 300, limit: 5000 };
+/** Different names of users or accounts on one device in its network. */
 const USERS: Counter = { window: 900, limit: 100 };
 /**
- * What is reported of an address prefix. A budget of its own: whoever spends that of the requests must not thereby silence the reports of what they try
- * next. And a signal: who comes under ever new devices and accounts, so that none of them is conspicuous, is so together.
+ * Reports about one address prefix. They have a budget of their own: an attacker who uses up the budget of the requests
+ * must not suppress the reports too. The count is also a signal: an attacker who takes a new device and account for
+ * each try is conspicuous only by the prefix.
  */
 const REPORTS: Counter = { window: 900, limit: 5000 };
-/** Address prefixes of one ephemeral id, and how many of them are a cluster. */
+/** Address prefixes under which one ephemeral id was seen. */
 const CLUSTER: Counter = { window: 3600, limit: 100 };
+/** An ephemeral id that was seen under more prefixes than these is a cluster. */
 const CLUSTERED = 10;
-/** With these a request reads 16 counters, which is what one spend takes. */
+/**
+ * The application's own counted signals. With three of them a request reads at most 16 counters, the most that one
+ * spend takes.
+ */
 const MAX_CUSTOM = 3;
-/** Characters of an account or user that count: a name is not a book. */
+/** Characters of an account's or user's name that are used; the rest is cut off. */
 const MAX_NAME = 256;
 
-/** What is counted of those who ask, and read back as signals. */
+/** Counts requests and reports, and reads the counts back as signals. */
 export interface Counters {
-  /** Counts the request and reads what is known of who makes it: one spend. */
+  /**
+   * Counts the request and reads the signals of its client, in one spend.
+   *
+   * @param eid HMAC of the ephemeral id, where a clearance has one
+   */
   look(subjects: Subjects, eid: string | undefined): Promise<Seen>;
-  /** Counts what was reported; false for a name that nothing weighs. */
+  /** Counts a report. False for a name that no signal has. */
   report(signal: string, subjects: Subjects, about: ReportDetails): Promise<boolean>;
-  /** What may be reported besides the names that every gate takes. */
+  /** Names of reports besides those that every gate takes. */
   readonly reports: readonly string[];
-  /** One failed verification. */
+  /** Counts one failed verification. */
   failed(subjects: Subjects): Promise<void>;
-  /** A device that Cloudflare knows by `eid`, seen at an address. */
+  /** Counts the address prefix under which the ephemeral id `eid` was seen. */
   seen(eid: string, subjects: Subjects): Promise<void>;
 }
 
-/** What is known of who asks. */
+/** What the counters say about a client. */
 export interface Seen {
-  /** Of the very device, at its network: nobody else could cause it. */
+  /** Signals of this device in its network: no other client can cause them. */
   signals: Partial<RiskSignals>;
-  /** Of the account, and of all at an address: others may have caused it. */
+  /** Signals of the account, and of everybody at an address: other clients may have caused them. */
   shared: Partial<RiskSignals>;
+  /** The store was down, and `onStoreError: "allow"` let the request go on without signals. */
   degraded: boolean;
 }
 
-/** A place where something is counted. */
+/** One counter of a signal. */
 interface Place {
   quota: RateQuota;
+  /** Whether only this device can raise it. */
   own: boolean;
 }
 
@@ -84,7 +103,10 @@ export function createCounters({ store, options }: Kernel, weights: RiskWeights)
   const counters: Record<string, Counter> = { ...COUNTERS };
   for (const [name] of custom) counters[name] = { window: 900, limit: 1000 };
 
-  /** The places where a signal is counted. By device only together with its address prefix: a stranger who writes a victim's device id counts for himself. */
+  /**
+   * The counters of a signal. A device counts only together with its address prefix: an attacker elsewhere who sends a
+   * victim's device id does not raise the victim's count.
+   */
   const placesOf = (name: string, counter: Counter, subjects: Subjects): Place[] => {
     const { device, "ip-prefix": prefix, ip, account, user } = subjects;
     const place = (own: boolean, ...who: string[]): Place => ({ quota: quotaOf(`risk.${name}`, counter, who), own });
@@ -122,7 +144,8 @@ export function createCounters({ store, options }: Kernel, weights: RiskWeights)
         add({ ...quotaOf("risk.users", USERS, ["d", device, prefix]), cost: 0 }, "deviceUsers");
       }
       add({ ...reports(subjects), cost: 0 }, "addressReports", false);
-      // Collides on purpose, so that it may be somebody else's.
+      // Cloudflare lets ephemeral ids of different devices collide on purpose. So the cluster may be another client's:
+      // it is shared.
       if (eid) add({ ...quotaOf("risk.cluster", CLUSTER, ["e", eid]), cost: 0 }, "ephemeralCluster", false, CLUSTERED + 1);
       for (const [name, counter] of Object.entries(counters)) {
         for (const { quota, own } of placesOf(name, counter, subjects)) add({ ...quota, cost: 0 }, name, own, counter.flag ? 1 : undefined);
@@ -132,7 +155,8 @@ export function createCounters({ store, options }: Kernel, weights: RiskWeights)
         for (const [i, { remaining }] of states.entries()) readers[i]?.((quotas[i]?.limit ?? 0) - remaining);
         return { signals, shared, degraded: false };
       } catch (error) {
-        // Without its counters a risk is too low; whether that may be is the application's to say.
+        // Without the counters the risk comes out too low. The application decides by `onStoreError` whether that is
+        // acceptable.
         if (options.onStoreError !== "allow" || !isGatepassError(error)) throw error;
         return { signals: {}, shared: {}, degraded: true };
       }
@@ -145,12 +169,13 @@ export function createCounters({ store, options }: Kernel, weights: RiskWeights)
       if (counter) {
         const cost = Math.min(weight, counter.limit);
         const charges = placesOf(name, counter, who).map(({ quota }) => ({ ...quota, cost }));
-        // The prefix in the same step: under keys that a stranger makes up nobody writes more than one place may.
+        // Charge the prefix in the same spend: an attacker who invents names creates no more keys than one prefix's
+        // budget.
         if (!(await store.spend([reports(who), ...charges])).ok) return true;
       }
       const { device, "ip-prefix": prefix } = who;
       const known = who.account ?? who.user;
-      // Admitted once for each name: the device's count is that of different names.
+      // The first quota admits each name once in the window. So the second counts different names.
       if (known !== undefined && device && prefix) {
         const once = quotaOf("risk.user", { window: USERS.window, limit: 1 }, ["n", device, prefix, known]);
         const names = [once, quotaOf("risk.users", USERS, ["d", device, prefix])];
@@ -170,12 +195,13 @@ export function createCounters({ store, options }: Kernel, weights: RiskWeights)
   };
 }
 
-/** A subject, where it is given: as text, and not longer than a name is. */
+/** The subject as text, cut to `MAX_NAME`; no subject for an empty value. */
 function named(subject: "account" | "user", value: unknown): Subjects {
   const text = value === undefined || value === null ? "" : String(value);
   return text === "" ? {} : { [subject]: text.slice(0, MAX_NAME) };
 }
 
+/** Signals that this file counts in ways of their own, outside `COUNTERS`. */
 function isOurs(name: string): boolean {
   return ["deviceRequests", "deviceUsers", "addressReports"].includes(name);
 }

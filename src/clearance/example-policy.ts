@@ -2,7 +2,8 @@ import type { LimitRule } from "../limits/types.ts";
 import type { PolicyDocument } from "./types.ts";
 
 /**
- * A policy to start from: what most applications protect, with the lives and uses that suit each. It goes with {@link exampleLimits}.
+ * A policy to start from: the routes that most applications protect, with suitable lifetimes and uses. It names limits
+ * of {@link exampleLimits}.
  *
  * @example
  * ```ts
@@ -32,8 +33,9 @@ export const examplePolicy: PolicyDocument = {
 };
 
 /**
- * The limits that {@link examplePolicy} names: one-time passwords 3 in 10 minutes by phone and by user, log-ins 10 in 15 minutes by account
- * and by device in its network. Each has a layer by address prefix, since the others count what a stranger writes. Phone, user and account come from `identify`.
+ * The limits that {@link examplePolicy} names. One-time passwords: 3 in 10 minutes by phone and by user. Log-ins: 10 in
+ * 15 minutes by account and by device in its network. Each also has a rule by address prefix, because an attacker can
+ * choose the phone, account or device at will. Phone, user and account come from `identify`.
  */
 export const exampleLimits: { readonly [name: string]: readonly LimitRule[] } = {
   otp: [
@@ -43,7 +45,7 @@ export const exampleLimits: { readonly [name: string]: readonly LimitRule[] } = 
   ],
   login: [
     { name: "login.account", limit: 10, window: 900, by: "account" },
-    // With its network: a stranger who sends a victim's device id shuts nobody out.
+    // By device and network: an attacker elsewhere who sends a victim's device id does not use up the victim's limit.
     { name: "login.device", limit: 10, window: 900, by: ["device", "ip-prefix"] },
     { name: "login.prefix", limit: 200, window: 900, by: "ip-prefix" },
   ],

@@ -10,19 +10,19 @@ import type { Explanation, PolicyDocument, RiskSignals, RiskWeights } from "./ty
 
 /** A request to explain. */
 export interface Question {
-  /** As in a request's URL, not decoded. */
+  /** As in a request's URL, not decoded; a query is ignored. */
   path: string;
   /** Default `GET`. */
   method?: string;
   /** The gate's mode. Default `enforce`. */
   mode?: Mode;
-  /** Default: none but the path's own. */
+  /** Signals of the request itself. Default: only the points of the path. */
   signals?: Partial<RiskSignals>;
   /** Signals that others may have caused, see `assessRisk`. Default none. */
   shared?: Partial<RiskSignals>;
   /** Names of the conditions (`when`) that hold. Default none. */
   holds?: readonly string[];
-  /** As `clearance({ risk })`. */
+  /** As `clearance({ risk })`. Default {@link defaultWeights}. */
   weights?: RiskWeights;
 }
 
@@ -37,7 +37,7 @@ const RULES: Rules<Question> = {
 };
 
 /**
- * What a policy would say to a request without a clearance, and why. Nothing is counted or stored.
+ * What a policy decides about a request without a clearance, and why. Nothing is counted or stored.
  *
  * @throws {TypeError} {RangeError} a bad policy or question
  *

@@ -17,24 +17,28 @@ import { pathPoints, weigh } from "./risk.ts";
 import { CHALLENGE_TTL, type ClearanceClaims, type Client } from "./tokens.ts";
 import type { PolicyEntry, RiskSignals } from "./types.ts";
 
-/** Seconds after which whoever is denied for a while may come again. */
+/** Seconds of the `Retry-After` for the decision `cool_down`. */
 const COOL_DOWN = 900;
 
-/** Seconds, more than such a clearance lives from the first time that it is signed; and requests with such clearances from one network meanwhile. */
+/** Seconds. Longer than an unchecked clearance can live, counted from its first signature. */
 const DEGRADED_WINDOW = 900;
+/** Requests with unchecked clearances from one network in that window. */
 const DEGRADED_REQUESTS = 4000;
 
-/** What is known of a clearance that came along: it, or why it does not count. */
+/**
+ * The clearance that a request shows, or the reason why it does not count. `moved`: the address prefix is no longer the
+ * challenge's.
+ */
 type Presented =
   | { claims: ClearanceClaims; moved: boolean; reason?: undefined }
   | { claims?: undefined; moved?: undefined; reason: EventReason };
 
 /**
- * Decides what a protected request gets: risk, then policy, then its clearance. Nothing is stored for a stranger who only asks:
- * a challenge is a signed token, and what is counted are rates that expire.
+ * Decides what a protected request gets: first the policy's entry, then the risk, then the clearance. A request without
+ * a clearance stores only rates that expire: the challenge itself is a signed token, and not stored.
  */
 export function createGuard(settled: Settled, kernel: Kernel): (request: Request, context: GuardContext) => Promise<Refused | Vouched> {
-  const { policy, given, weights, desk, counters, fitting } = settled;
+  const { policy, given, weights, clearanceTokens, counters, fitting } = settled;
   const { options, clock, store, random } = kernel;
 
   return async (request, context) => {
@@ -62,13 +66,14 @@ export function createGuard(settled: Settled, kernel: Kernel): (request: Request
 
   async function judge({ request, context, path, entry, mode, limits }: Case): Promise<Refused | Vouched> {
     const { subjects, info } = context;
-    // The device by the name that its client knows, and will verify under: the application's own (`identify`) is for counting.
+    // The device by its header, since the client sends the same id to the verification. The device of `identify` is
+    // only for counting.
     const device = nameIn(request, HEADER.deviceId);
     const client: Client = { device, prefix: info.ipPrefix, session: subjects.session, user: subjects.user };
     const dry_run = mode !== "enforce" || undefined;
-    let who: Awaited<ReturnType<typeof desk.whoIs>> | undefined;
+    let who: Awaited<ReturnType<typeof clearanceTokens.whoIs>> | undefined;
     const tell = async (type: EventType, fields: EventFields): Promise<void> => {
-      who ??= await desk.whoIs(client);
+      who ??= await clearanceTokens.whoIs(client);
       context.emit(type, { app_version: nameIn(request, HEADER.appVersion), action: entry.action, dry_run, ...who, ...fields });
     };
 
@@ -82,12 +87,12 @@ export function createGuard(settled: Settled, kernel: Kernel): (request: Request
       addressChanged: shown.moved === true,
       ...(await context.signals()),
       ...(await given.signals?.(request, context)),
-      // Only what we verified ourselves may lower a risk by a clearance.
+      // The application may not set this signal: only a clearance that was verified here lowers the risk.
       validClearance: false,
     };
     let bare = weigh(known, weights, shared);
-    // A session lowers the risk only while it can be spent. Revoked and used-up sessions have a valid signature too, so the store
-    // is asked, but only where the answer changes the decision.
+    // A session lowers the risk only while it can be spent. Revoked and used-up sessions have a valid signature too, so
+    // the store is asked, but only where the answer changes the decision.
     const trusted = weigh({ establishedSession: true, ...known }, weights, shared);
     if (trusted.score !== bare.score && (bare.band !== "allow" || trusted.band !== "allow") && (await context.hasLiveSession())) {
       known.establishedSession = true;
@@ -97,7 +102,7 @@ export function createGuard(settled: Settled, kernel: Kernel): (request: Request
     const detail = `${bare.score}: ${bare.reasons.map(({ signal, points }) => `${signal}${points < 0 ? "" : "+"}${points}`).join(" ") || "nothing"}`;
     const tight = fitting(["clearance.tight", ...entry.limits]);
 
-    /** Refuses, or, where the mode only watches, says that it would have. */
+    /** Refuses in mode `enforce`; in mode `monitor` lets the request pass as a dry run. */
     const refuse = async (
       code: PublicCode,
       response: () => Response | Promise<Response>,
@@ -117,11 +122,11 @@ export function createGuard(settled: Settled, kernel: Kernel): (request: Request
 
     let reason = shown.reason;
     if (shown.claims) {
-      // What the clearance is worth is weighed with it, and only when it was really spent.
+      // Lower the risk by the clearance only once it was spent.
       const { claims } = shown;
       const spent = await spend(request, claims, client);
       if (spent.ok) {
-        // One of a solve that nobody could check lowers nothing.
+        // A clearance whose solve could not be checked does not lower the risk.
         const { band } = weigh({ ...known, validClearance: claims.deg !== true }, weights, shared);
         const weak = degraded || claims.deg === true;
         return vouch({ level: "clearance", claims, limits: band === "allow" ? limits : tight, degraded: weak, undo: spent.undo });
@@ -132,7 +137,7 @@ export function createGuard(settled: Settled, kernel: Kernel): (request: Request
         const about = { session: claims.jti, challenge_id: claims.challenge_id };
         await tell("app_clearance_replay_detected", { outcome: "deny", reason, code, ...about, ...(code && { dry_run: undefined }) });
       }
-      // A request's id is good once under every mode.
+      // A request id may be used once, in every mode.
       if (code) return { ok: false, code, response: refusalResponse(code) };
     }
     if (decision === "limit") return vouch({ limits: tight, degraded });
@@ -143,7 +148,12 @@ export function createGuard(settled: Settled, kernel: Kernel): (request: Request
     await tell(over ? "app_clearance_expired" : "app_clearance_missing", { outcome: "deny", reason, code, detail, ...about });
     return refuse(code, async () => {
       const rid = nameIn(request, REQUEST_ID_HEADER) ?? randomId(random);
-      const { id, cdata } = await desk.challenge(entry, bare.score, { method: request.method, path: normalizePath(path), rid }, client);
+      const { id, cdata } = await clearanceTokens.challenge(
+        entry,
+        bare.score,
+        { method: request.method, path: normalizePath(path), rid },
+        client,
+      );
       await tell("turnstile_challenge_created", { outcome: "info", challenge_id: cdata });
       const { error: _code, ...body }: ChallengeAnswer = {
         error: code,
@@ -162,7 +172,10 @@ export function createGuard(settled: Settled, kernel: Kernel): (request: Request
     });
   }
 
-  /** Undefined: the path has readings under so many entries that their limits do not fit into one spend, and one of them would not be charged. */
+  /**
+   * The policy's entry for a request. Undefined: the path's readings fall under so many entries that their limits do
+   * not fit into one spend. One of them would not be charged, so the request is refused.
+   */
   async function entryOf(request: Request, path: string, { options: asked }: GuardContext): Promise<PolicyEntry | undefined> {
     const entry = await matchPolicy(
       policy,
@@ -175,35 +188,39 @@ export function createGuard(settled: Settled, kernel: Kernel): (request: Request
     );
     if (fitting(["clearance.tight", ...entry.limits]).length <= entry.limits.length) return undefined;
     if (asked.scope === undefined) return entry;
-    // The program names the clearance that it wants: then no list of paths may open the route, nor an entry's mode.
+    // The program asked for this scope. So a `never` entry must not free the route, and the mode of the path's entry
+    // does not apply.
     const scope = normalizePath(asked.scope);
     const named = policy.entries.find((one) => one.kind !== "never" && one.scope === scope) ?? unmatched(scope);
     return { ...named, kind: "always", scope, limits: [...new Set([...named.limits, ...entry.limits])] };
   }
 
-  /** The clearance of a request: its MAC and times, then scope, then who it is bound to. Nothing is spent. */
+  /**
+   * Reads the clearance of a request and checks its MAC and times, then its scope, then its bindings. Nothing is spent.
+   */
   async function present(request: Request, entry: PolicyEntry, client: Client): Promise<Presented> {
     const token = request.headers.get(CLEARANCE_HEADER);
     if (!token) return { reason: "clearance_missing" };
     let claims: ClearanceClaims;
     try {
-      claims = await desk.readClearance(token);
+      claims = await clearanceTokens.readClearance(token);
     } catch (error) {
       if (!isGatepassError(error)) throw error;
       return { reason: error.code === "ERR_TOKEN_EXPIRED" ? "clearance_expired" : eventReasonOfToken(error.code) };
     }
-    // Scopes are compared by name; paths are not matched again. So a clearance of one route opens no other route, however that
-    // route's path is spelled. Where two entries share a scope, a clearance of the looser entry does not open the stricter one.
+    // Scopes are compared by name; paths are not matched again. So a clearance of one route opens no other route,
+    // however that route's path is spelled. Where two entries share a scope, a clearance of the looser entry does not
+    // open the stricter one.
     const { scope, max_uses: uses, exp, iat } = claims;
     if (!scope.includes(entry.scope) || uses > entry.maxUses || exp - iat > entry.ttl) return { reason: "clearance_scope" };
-    const { own, moved } = await desk.belongs(claims, client);
+    const { own, moved } = await clearanceTokens.belongs(claims, client);
     if (!own || (moved && entry.bindIp)) return { reason: "clearance_binding" };
     if (entry.maxAge !== undefined && clock() / 1000 > claims.iat + entry.maxAge + options.clockTolerance)
       return { reason: "clearance_expired" };
     return { claims, moved };
   }
 
-  /** One use of the clearance, and the request's id, which is good once: all or nothing. */
+  /** Charges one use of the clearance and the request id's only use, in one spend: both or neither. */
   async function spend(
     request: Request,
     claims: ClearanceClaims,
@@ -214,11 +231,12 @@ export function createGuard(settled: Settled, kernel: Kernel): (request: Request
     const uses: Quota[] = [{ key: usesKey("clr", jti), limit, ...life }];
     const ids: Quota[] = [];
     const rid = nameIn(request, REQUEST_ID_HEADER);
-    // A request's id counts per device, so that two devices may choose the same id. Without a device it counts per network of
-    // the challenge. If it counted per network of the request, the same request would pass once from each network.
+    // A request's id counts per device, so that two devices may choose the same id. Without a device it counts per
+    // network of the challenge. If it counted per network of the request, the same request would pass once from each
+    // network.
     const name = nameOf({ ...client, prefix });
     if (rid !== undefined) ids.push({ key: usesKey("rid", name, rid), limit: 1, ...life });
-    // What was counted while nobody could check a solve counts afterwards too.
+    // Uses that were counted while Cloudflare was down must also count once it is up again.
     if (deg || options.onUnavailable === "degraded") {
       uses.push(degraded(["clr", jti], limit));
       if (rid !== undefined) ids.push(degraded(["rid", name, rid], 1));
@@ -227,7 +245,8 @@ export function createGuard(settled: Settled, kernel: Kernel): (request: Request
     const network = deg ? [degraded(["network", client.prefix ?? "unknown"], DEGRADED_REQUESTS)] : [];
     const { ok, at, states } = await store.spend([...quotas, ...network]);
     if (ok) return { ok, undo: once(() => store.refund(quotas, at)) };
-    // Report the repeated id also where the clearance is used up: a new clearance would not help a request that already passed.
+    // Report the repeated id also where the clearance is used up: a new clearance would not help a request that already
+    // passed.
     if (states.slice(0, ids.length).some(({ why }) => why === "full")) return { ok, reason: "request_replayed", code: "REQUEST_REPLAYED" };
     const why = states.slice(ids.length).find((state) => state.why)?.why;
     return { ok, reason: why === "blocked" ? "revoked" : why === "full" ? "clearance_used" : "clearance_expired" };
@@ -248,14 +267,15 @@ export function createGuard(settled: Settled, kernel: Kernel): (request: Request
 }
 
 /**
- * What is counted for a clearance whose solve nobody could check: a stranger has as many of them as there are texts. So these are rates, which a store
- * forgets by itself and a full one may remove, and one by network is charged with them.
+ * A counter for a clearance whose solve could not be checked. While Cloudflare is down any text passes for a token, so
+ * an attacker can get any number of such clearances. Hence they are counted as rates, which expire and which a full
+ * store may remove. A rate by network bounds their number.
  */
 function degraded(who: readonly string[], limit: number): Quota {
   return { key: rateKey({ name: "degraded", window: DEGRADED_WINDOW }, who), limit, window: DEGRADED_WINDOW };
 }
 
-/** One request before its judge. */
+/** One request that a clearance may be required for. */
 interface Case {
   request: Request;
   context: GuardContext;
@@ -265,7 +285,7 @@ interface Case {
   limits: readonly string[];
 }
 
-/** Gives back what was spent, at most once, and never throws: best effort. */
+/** Runs `work` at the first call only, and swallows its error: a refund that fails costs one use. */
 function once(work: () => Promise<void>): () => Promise<void> {
   let left = true;
   return async () => {
@@ -275,7 +295,7 @@ function once(work: () => Promise<void>): () => Promise<void> {
   };
 }
 
-/** What a client calls itself, its request or its version; anything that is no name is as if there were none. */
+/** The value of a header that names a device, a request or a version. A value of another form counts as no header. */
 function nameIn({ headers }: Request, header: string): string | undefined {
   const name = headers.get(header);
   return name !== null && /^[A-Za-z0-9._-]{1,64}$/.test(name) ? name : undefined;

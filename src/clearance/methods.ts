@@ -1,16 +1,20 @@
 import { borrow } from "./conditions.ts";
 
-/** Claimed methods that are looked at: an honest request claims one. */
+/** The most method overrides that are read; an honest request has one. */
 const MAX_CLAIMS = 4;
 /** Headers by which frameworks let a request claim another method than its own. */
 const HEADERS = ["x-http-method-override", "x-http-method", "x-method-override"];
-/** The field `_method`, alone or as the first of a list. PHP also takes a space, a dot or a bracket for the underscore. */
+/**
+ * The field `_method`, alone or as the first of a list. PHP also takes a space, a dot or a bracket for the underscore.
+ */
 const FIELD = /^\s*[_ .[]method(\[|$)/i;
 
 /**
- * Every method that somebody behind us may take a request for: its own, and those that it claims in a header, in the query or in its body (`_method`).
- * Undefined where that cannot be told: more than {@link MAX_CLAIMS} claims, one that is no method's name, a body that is too long or too slow to read, or
- * written in a way that only its reader understands.
+ * Every method that a router behind us may see: the request's own, and overrides in a header, in the query or in the
+ * body (`_method`). For GET and HEAD only the headers count. Undefined where the methods cannot be told:
+ * - there are more than {@link MAX_CLAIMS} overrides, or one is not a method's name;
+ * - the body is too long or too slow to read, compressed, or not in UTF-8;
+ * - a JSON or multipart body contains a field that may be `_method`: only its own parser knows the value.
  */
 export async function methodsOf(request: Request): Promise<readonly string[] | undefined> {
   const { method, headers, url } = request;
@@ -24,18 +28,18 @@ export async function methodsOf(request: Request): Promise<readonly string[] | u
   return told ? [method, ...names.filter((name) => name !== "")] : undefined;
 }
 
-/** What a body claims; a claim that is no name where that cannot be told. */
+/** The overrides in a body. `["?"]`, which is not a method's name, where they cannot be told. */
 async function claimsInBody(request: Request): Promise<string[]> {
   const type = request.headers.get("content-type") ?? "";
   if (!request.body || !/urlencoded|multipart|json/i.test(type)) return [];
-  // In another alphabet, or compressed, a text is not what it looks like.
+  // In another character set, or compressed, the field's name has other bytes.
   const coded = request.headers.has("content-encoding") || /charset\s*=(?!\s*"?utf-8)/i.test(type);
   const text = coded ? undefined : await borrow(request, (copy) => copy.text()).catch(() => undefined);
   if (text === undefined) return ["?"];
   return /urlencoded/i.test(type) ? fieldsOf(text) : names(text) ? ["?"] : [];
 }
 
-/** The values of `_method` in a query or a form, one more than are looked at. */
+/** The values of `_method` in a query or a form. It stops one past {@link MAX_CLAIMS}, which is already too many. */
 function fieldsOf(text: string): string[] {
   const values: string[] = [];
   for (const pair of text.split(/[&;]/)) {
@@ -46,7 +50,10 @@ function fieldsOf(text: string): string[] {
   return values;
 }
 
-/** Whether a JSON or multipart text names the field. Escapes are taken off first, for a parser takes them off; a name in pieces (`name*0=`) may be any. */
+/**
+ * Whether a JSON or multipart text may contain the field. Escapes are decoded first, as a parser does. A name in pieces
+ * (`name*0=`) may be any name.
+ */
 function names(text: string): boolean {
   const plain = decoded(text.replaceAll("\0", "").replace(/\\u00([\da-f]{2})/gi, "%$1")).replaceAll("\\", "");
   return /"_method"\s*:|\bname\s*=\s*["']?[_ .[]method|[;\s]name\*/i.test(plain);

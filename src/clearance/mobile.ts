@@ -5,8 +5,11 @@ import { MOBILE_SCRIPT } from "./mobile.gen.ts";
 import type { Settled } from "./options.ts";
 import { type ChallengeClaims, MAX_CHALLENGE } from "./tokens.ts";
 
-/** `GET /mobile-turnstile?challenge_id=`: the page that a native app shows in a WebView. It holds no secret, and nothing of it is cached. */
-export function mobileRoute({ desk, mobilePath, bridgeOrigins, scriptUrl }: Settled, { options, clock, random }: Kernel): Route {
+/**
+ * `GET /mobile-turnstile?challenge_id=`: the page that a native app shows in a WebView. It holds no secret, and nothing
+ * of it is cached.
+ */
+export function mobileRoute({ clearanceTokens, mobilePath, bridgeOrigins, scriptUrl }: Settled, { options, clock, random }: Kernel): Route {
   return {
     method: "GET",
     path: mobilePath,
@@ -14,12 +17,13 @@ export function mobileRoute({ desk, mobilePath, bridgeOrigins, scriptUrl }: Sett
     async handle(ctx) {
       const id = ctx.url.searchParams.get("challenge_id") ?? "";
       let challenge: ChallengeClaims | undefined;
-      // Before anything is rendered: with a challenge of our own alone, so that nobody farms tokens with our sitekey here.
+      // Render the widget only for a challenge that this gate signed. Otherwise anybody could use this page to collect
+      // tokens of our sitekey.
       try {
-        challenge = await desk.readChallenge(id.length > MAX_CHALLENGE ? "" : id);
+        challenge = await clearanceTokens.readChallenge(id.length > MAX_CHALLENGE ? "" : id);
       } catch (error) {
         if (!isGatepassError(error)) throw error;
-        // One of ours that is over: the app waits for a message, and gets the one that it has for that.
+        // An expired challenge of ours still gets a page, since the app waits for its message TURNSTILE_EXPIRED.
         const expired = error.code === "ERR_TOKEN_EXPIRED";
         const [reason, code] = [expired ? "challenge_expired" : "challenge_invalid", "SECURITY_VERIFICATION_FAILED"] as const;
         ctx.emit("turnstile_siteverify_failed", { outcome: "deny", reason, code });
@@ -39,7 +43,7 @@ export function mobileRoute({ desk, mobilePath, bridgeOrigins, scriptUrl }: Sett
           "cache-control": "no-store",
           "cdn-cache-control": "no-store",
           "x-content-type-options": "nosniff",
-          // The challenge is in the address: the provider's script is told where it runs, not for which one.
+          // The challenge is in the URL. The provider's script is to learn the origin only.
           "referrer-policy": "strict-origin",
         },
       });

@@ -8,41 +8,46 @@ import { any, assertOptions, type Check, integer, listOf, type Rules, record } f
 import { type Counters, createCounters } from "./counters.ts";
 import { parsePolicy } from "./policy.ts";
 import { settleWeights, type Weights } from "./risk.ts";
-import { createDesk, type Desk } from "./tokens.ts";
+import { type ClearanceTokens, createClearanceTokens } from "./tokens.ts";
 import type { ClearanceOptions, Policy } from "./types.ts";
 
-/** The feature's options, checked, and what is made of them for one kernel. */
+/** The feature's checked options, and the parts that are built from them for one kernel. */
 export interface Settled {
   given: ClearanceOptions;
   policy: Policy;
   /** Every weight, defaults included. */
   weights: Weights;
-  desk: Desk;
+  clearanceTokens: ClearanceTokens;
   counters: Counters;
   limits: Record<string, readonly LimitRule[]>;
-  /** As many of these limits as one spend takes: where a path falls under several entries, those of the strictest come first. */
+  /**
+   * The named limits that fit into one spend, in their order; the others are left out. Where a path falls under several
+   * entries, the strictest entry's limits come first.
+   */
   fitting(names: readonly string[]): readonly string[];
   mobilePath: string;
   bridgeOrigins: readonly string[];
   scriptUrl: string;
 }
 
-/** Exactly Cloudflare's address, never proxied. */
+/** Cloudflare requires this exact URL: its script must not be proxied or cached. */
 const API_SCRIPT = "https://challenges.cloudflare.com/turnstile/v0/api.js";
 /**
- * How many phones share one address by default: a carrier has thousands of customers behind one, of which some hundreds may be ours. With ten, 200 phones
- * would have 100 clearances.
+ * How many devices share one address, by default. A mobile carrier puts thousands of customers behind one address; some
+ * hundreds may be users of the application. With ten, 200 phones behind one address would get only 100 clearances in 15
+ * minutes.
  */
 const SHARED_ADDRESS = 100;
-/** A network (an IPv4 /24, an IPv6 /48) has this many times what one of its addresses has. */
+/** The limit of a network (an IPv4 /24, an IPv6 /48) is this many times the limit of one address. */
 const NETWORK = 4;
 
-/** Quotas of the same spend that are no policy's: a session's use. */
+/** Quotas of the same spend that do not come from the policy: a session's use. */
 const BESIDE = 1;
 
 /**
- * Limits of the verification, in 15 minutes: of one device in its network, of a whole address, and of the network. Without the last one an attacker who
- * makes up device ids at each address of its network would have no limit, and the store would keep a counter for each of them.
+ * Limits of the verification in 15 minutes: for one device in its network, for an address, and for a network. Without
+ * the last one, an attacker who invents device ids at each address of its network would have no limit, and the store
+ * would keep a counter for each id.
  *
  * @param shared how many devices an address stands for
  */
@@ -60,31 +65,35 @@ function verifyLimits(attempts: number, failures: number, issued: number, shared
 }
 
 /**
- * Limits of the verification for an application that would rather turn a phone away than let one try: in 15 minutes 3 attempts, 5 failures and 3 clearances
- * for each device and for each address, however many devices share it, and four times that for a network.
+ * Strict limits of the verification, for `clearance({ limits })`. In 15 minutes: 3 attempts, 5 failures and 3
+ * clearances for each device and for each address, and four times that for a network. Devices that share an address
+ * share its limit, so honest phones of one carrier may be refused.
  */
 export const strictVerifyLimits: Record<string, readonly LimitRule[]> = verifyLimits(3, 5, 3, 1);
 
-/** What a request of middling risk is counted by. */
+/** The limit `clearance.tight`: it is charged when the risk is in the band `limit` or, with a clearance, above it. */
 const TIGHT: readonly LimitRule[] = [
   { name: "tight.device", limit: 20, window: 60, by: ["device", "ip-prefix"] },
   { name: "tight.ip", limit: 300, window: 60, by: "ip" },
 ];
 
-/** An origin as browsers send it. In a policy of frames "https://*.example.com" would be all of them, and a semicolon the end of the list. */
+/**
+ * An exact origin, as browsers send it. It goes into a CSP header: there `*` would allow every subdomain, and `;` would
+ * begin another directive.
+ */
 const origin: Check = (path, value) => {
   const exact = typeof value === "string" && /^https?:\/\/([\w.-]+|\[[\da-f:]+\])(:\d+)?$/.test(value) && URL.canParse(value);
   if (!exact || new URL(value).origin !== value) throw invalid(path, "an exact origin", value);
 };
 
-/** Where a script is. */
+/** The URL of a script. */
 const address: Check = (path, value) => {
   const url = typeof value === "string" && URL.canParse(value) ? new URL(value) : undefined;
   if (!url || !/^https?:$/.test(url.protocol) || url.username || url.password)
     throw invalid(path, "an address that begins with https://", value);
 };
 
-/** A path that requests can have: without empty segments, and without those that an URL parser takes out. */
+/** A path that a request can have: no empty segments, and no dot segments, which URL parsers remove. */
 const path: Check = (name, value) => {
   assertString(name, value, 2, 128);
   if (!/^(\/(?!\.{1,2}(\/|$))[\w.-]+)+$/.test(value)) throw invalid(name, 'a path like "/mobile-turnstile"', value);
@@ -102,7 +111,10 @@ const RULES: Rules<ClearanceOptions> = {
   scriptUrl: address,
 };
 
-/** @throws {TypeError} {RangeError} a bad or unknown option; a gate without a signing secret; a condition that the policy names and nobody gives */
+/**
+ * @throws {TypeError} {RangeError} a bad or unknown option; no signing secret; no Turnstile secret in mode `enforce`; a
+ * condition or limit that the policy names and the options lack; an entry with more limits than one spend takes
+ */
 export function settle(given: ClearanceOptions, kernel: Kernel): Settled {
   assertOptions("clearance", given, RULES);
   const {
@@ -125,7 +137,7 @@ export function settle(given: ClearanceOptions, kernel: Kernel): Settled {
   if ((options.mode === "enforce" || enforced) && !kernel.turnstile)
     throw new TypeError("Cannot create clearance: the gate has no Turnstile secret");
   const ours = { ...verifyLimits(10, 5, 10, sharedAddress), "clearance.tight": TIGHT };
-  // A name of ours that is misspelt would leave the defaults in force.
+  // Refuse a misspelt `clearance.*` name: otherwise the default limits would silently stay in force.
   const known = [...Object.keys(ours), ...policy.entries.flatMap((entry) => entry.limits)];
   for (const name of Object.keys(limits)) if (name.startsWith("clearance.")) assertKeys("limits", { [name]: 0 }, known);
   const all: Record<string, readonly LimitRule[]> = { ...ours, ...limits };
@@ -142,7 +154,7 @@ export function settle(given: ClearanceOptions, kernel: Kernel): Settled {
     });
   };
   for (const { path, limits: names } of policy.entries) {
-    // Else the first client whose risk rises a little would be the first to find out.
+    // Fail at creation, not at the first request whose risk adds `clearance.tight` to the entry's limits.
     if (fitting(["clearance.tight", ...names]).length <= names.length)
       throw new RangeError(`Invalid policy: "${path}" has more limits than one step can charge`);
   }
@@ -150,7 +162,7 @@ export function settle(given: ClearanceOptions, kernel: Kernel): Settled {
     given,
     policy,
     weights: settledWeights,
-    desk: createDesk(tokens, subkeys, kernel),
+    clearanceTokens: createClearanceTokens(tokens, subkeys, kernel),
     counters: createCounters(kernel, weights),
     limits: all,
     fitting,

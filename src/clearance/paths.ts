@@ -1,19 +1,26 @@
 /**
- * Paths as policies compare them. What no router can be trusted to read as we do is refused before the policy is asked, see ambiguity.ts. What is left may
- * still be read in several ways: `/API/payment`, `/api//payment`, `/api/%70ayment`, `/api/payment./x`. Then all readings are compared, and the strictest
- * answer counts: a spelling can only ever ask for more.
+ * Paths as policies compare them. Paths that routers read in dangerously different ways are refused earlier, see
+ * ambiguity.ts. Others still have several readings: `/API/payment`, `/api//payment`, `/api/%70ayment`,
+ * `/api/payment./x`. The policy is asked about all readings, and the strictest answer counts. So another spelling never
+ * makes a check weaker.
  */
 
-/** Characters of a path that is read at all: a stranger's path is as long as a server takes it, and each reading costs its length. */
+/**
+ * Characters of the longest path that is read. The time for each reading grows with the length, and an attacker may
+ * send very long paths.
+ */
 export const MAX_PATH = 4096;
 
 /** One way to read a path. */
 export interface Reading {
-  /** As this reading has it: its letter case, its doubled slashes and its slash at the end are kept. */
+  /** The path in this reading, with its letter case, doubled slashes and final slash. */
   text: string;
   /** As policies compare it: see {@link normalizePath}. */
   plain: string;
-  /** The text that a router has which takes nothing for something that it only looks like. */
+  /**
+   * The text that a router has if it does not replace look-alike characters. Equal to `text` unless the reading
+   * replaces some.
+   */
   base: string;
 }
 
@@ -29,9 +36,14 @@ export function normalizePath(path: string): string {
 }
 
 /**
- * Every way in which somebody behind us may read `path`: as it is, decoded, without `;parameters`, cut at what looks like a query or a fragment once it is
- * decoded, and with what looks alike made one (NFKC; dots and spaces at the end of a segment, as Windows drops them).
- * The first one is the plain reading. Undefined where the path is no valid encoding, or longer than {@link MAX_PATH}.
+ * Every way in which a router behind us may read `path`:
+ * - as it is, and decoded;
+ * - without `;parameters`, and cut at a `;`, `?` or `#`, also where one appears only after decoding;
+ * - with look-alike characters replaced (NFKC), and without dots and spaces at the end of a segment, which Windows
+ *   drops.
+ *
+ * The first one is the path as it is. Undefined where its percent-encoding is invalid, or where it is longer than
+ * {@link MAX_PATH}.
  */
 export function readingsOf(path: string): readonly Reading[] | undefined {
   if (path.length > MAX_PATH) return undefined;
@@ -45,7 +57,7 @@ export function readingsOf(path: string): readonly Reading[] | undefined {
     .flatMap(cuts)
     .flatMap((one) => [one, trimmed(one)])) {
     const plain = normalizePath(text);
-    // Most paths look like nothing but themselves.
+    // Add only a reading that a policy would compare differently: for most paths there is none.
     if (!known.has(plain)) readings.set(text, { text, plain, base: decoded });
     known.add(plain);
   }
@@ -53,9 +65,9 @@ export function readingsOf(path: string): readonly Reading[] | undefined {
 }
 
 /**
- * Whether a normalised path is what `pattern` (normalised too) names: the same, or below it where it ends with `/*`.
+ * Whether `pattern` (normalised) matches a normalised path: equal to it, or below it where the pattern ends with `/*`.
  *
- * @param top whether the path above the `/*` belongs to it as well
+ * @param top whether a pattern `/x/*` also matches `/x`
  */
 export function matchesPath(pattern: string, path: string, top: boolean): boolean {
   if (!pattern.endsWith("/*")) return pattern === path;
@@ -64,22 +76,23 @@ export function matchesPath(pattern: string, path: string, top: boolean): boolea
 }
 
 /**
- * Whether every router that has a route for `written`, the path or pattern as the policy's author wrote it, takes this reading to it. A reading that only
- * matches after normalisation (another letter case, `//`, a slash more) goes elsewhere where a router compares to the letter.
+ * Whether this reading matches `written`, the path or pattern as the policy's author wrote it, to the letter. Then
+ * every router agrees. A reading that only matches after normalisation (another letter case, `//`, one more slash) is
+ * another route to a router that compares to the letter.
  */
 export function matchesLetter(written: string, { text, base }: Reading): boolean {
   const names = (path: string): boolean =>
     written.endsWith("/*") ? path.startsWith(written.slice(0, -1)) || path === written.slice(0, -2) : path === written;
-  // Below a pattern it does not matter how much of the rest a router takes for something that it looks like.
+  // Below a pattern, look-alike characters in the rest of the path do not change the match.
   return names(text) && (text === base || (written.endsWith("/*") && names(base)));
 }
 
-/** The segments of a path, empty ones left out; a backslash divides as a slash does. */
+/** The segments of a path without empty ones. A backslash separates segments like a slash. */
 export function segmentsOf(path: string): string[] {
   return path.split(/[\\/]+/).filter((segment) => segment !== "");
 }
 
-/** Without percent-encoding; undefined where it is no valid encoding of UTF-8. */
+/** The percent-decoded text; undefined where the encoding is not valid UTF-8. */
 export function decode(text: string): string | undefined {
   try {
     return decodeURIComponent(text);
@@ -88,23 +101,28 @@ export function decode(text: string): string | undefined {
   }
 }
 
-/** Nearly every path: it has one reading, and that is itself. */
+/** Whether a path has only one reading, the path itself. Nearly every path does. */
 export function isPlain(path: string): boolean {
   return /^\/[a-z\d\-._~!$&'()*+,=:@|[\]/]*$/.test(path) && !/\/[/.]|\.\/|.[/.]$/.test(path);
 }
 
-/** A text, without the parameters of its segments, and what is left of it where a router cuts. */
+/** Three readings of a text: whole; without the `;parameters` of its segments; cut at the first `;`, `?` or `#`. */
 function cuts(text: string): string[] {
   return [text, text.replace(/;[^/]*/g, ""), text.replace(/[;?#].*/s, "")];
 }
 
-/** What a text looks like: one letter for all its forms. That may bring forth an encoding, which is taken off as well. */
+/**
+ * A text with look-alike characters replaced. That may produce a percent-encoding (from a full-width `%`), so the
+ * second reading is decoded too.
+ */
 function alike(text: string): string[] {
   const folded = text.normalize("NFKC").toUpperCase().toLowerCase().normalize("NFKC");
   return [folded, folded.replace(/(%[\da-f]{2})+/g, (encoded) => decode(encoded) ?? encoded)];
 }
 
-/** Without dots and spaces at a segment's end. A segment of dots stays one: it may be a dot segment. */
+/**
+ * A path without dots and spaces at the end of its segments. A segment of dots keeps its dots: it may be a dot segment.
+ */
 function trimmed(path: string): string {
   const segments = segmentsOf(path).map((segment) => {
     const name = trimEnd(segment, ". ");
@@ -113,7 +131,7 @@ function trimmed(path: string): string {
   return `/${segments.join("/")}`;
 }
 
-/** A loop: a pattern for it would take the square of a long text's length. */
+/** A loop, since a regular expression would take quadratic time on a long run of marks. */
 function trimEnd(text: string, marks: string): string {
   let end = text.length;
   while (end > 0 && marks.includes(text.charAt(end - 1))) end -= 1;

@@ -35,7 +35,7 @@ const documentSchema = z.strictObject({
   never_require_clearance: listSchema,
 });
 
-/** What a policy document may hold; the published JSON Schema is made of it. */
+/** The schema of a policy document. The published JSON Schema is generated from it. */
 export const policySchema: z.ZodMiniType = documentSchema;
 
 const LISTS = [
@@ -44,15 +44,17 @@ const LISTS = [
   ["never_require_clearance", "never"],
 ] as const;
 
-/** What an entry asks that does not say so itself; also what a path gets that no entry names. */
+/** Defaults of an entry's `ttl` (seconds) and `max_uses`, also for a path that no entry matches. */
 const DEFAULT_TTL = 900;
 const DEFAULT_USES = 20;
 
 /**
- * Checks a policy and puts its entries into the order in which they are asked: the most specific path first (a whole path before a pattern,
- * a longer pattern before a shorter, one with a method or a condition before one without), of equals the strictest.
+ * Checks a policy and sorts its entries. The most specific entry comes first: a whole path before a pattern, a longer
+ * path before a shorter one, then one with a condition, then one with a method. Of equally specific entries the
+ * strictest comes first.
  *
- * @throws {TypeError} what is wrong and where; a path that is written in a way that no request is compared with (`%`, `?`, `..`, `*` inside)
+ * @throws {TypeError} what is wrong, and where in the document; also a path that could never match (`%`, `?`, `..`, a
+ * `*` inside)
  *
  * @example
  * ```ts
@@ -64,7 +66,7 @@ const DEFAULT_USES = 20;
 export function parsePolicy(written: unknown): Policy {
   const parsed = documentSchema.safeParse(written);
   if (!parsed.success) throw new TypeError(`Invalid policy: ${describeIssue(parsed.error.issues[0])}`);
-  // A promise or a Map would be a policy without an entry.
+  // The schema takes any object. A promise or a Map has no members, and would pass as an empty policy.
   assertKeys("policy", written, Object.keys(Object(written)));
   const entries = LISTS.flatMap(([list, kind]) =>
     (parsed.data[list] ?? []).map((entry) => entryOf(kind, typeof entry === "string" ? { path: entry } : entry)),
@@ -79,20 +81,24 @@ export function parsePolicy(written: unknown): Policy {
   return { entries, conditions: [...new Set(entries.flatMap(({ when }) => when ?? []))] };
 }
 
-/** The methods of a request: the one that it has, or all that somebody behind us may take it for; undefined: that cannot be told, and all of them count. */
+/**
+ * The methods of a request: its own, or all that a router behind us may see. Undefined: they cannot be told, so entries
+ * of every method match.
+ */
 export type Methods = string | readonly string[] | undefined;
 
-/** Asks a condition by its name, once a request; undefined: it failed to answer. */
+/** Asks a condition by its name, at most once a request. Undefined: it threw. */
 type Ask = (condition: string) => Promise<boolean | undefined>;
 
 /**
- * The entry that a request falls under; of kind `unmatched` where none names it. All readings of its path count (and every method that it claims), so that
- * a path which one router reads as `/health` and another as `/api/payment` is never free: where they fall under different entries, the answer is the
- * strictest of each entry's terms, under a scope of its own. A condition that fails to answer holds where that is stricter.
+ * The entry that applies to a request; of kind `unmatched` where none does. All readings of its path count, and every
+ * method that it may have. So a path that one router reads as `/health` and another as `/api/payment` is never free.
+ * Where the readings match different entries, the result takes the strictest of each term, and a scope that only this
+ * combination has. A condition that throws holds, except in a `never` entry.
  *
- * @param methods asked for only where the policy tells the methods of the path apart
- * @param path as in the request's URL, not decoded; `ambiguityOf` has seen it
- * @param holds whether a condition (`when`) is true of the request
+ * @param methods a function is only called where an entry of this path has a `method`
+ * @param path as in the request's URL, not decoded; `ambiguityOf` has checked it
+ * @param holds whether a condition (`when`) is true for the request
  */
 export async function matchPolicy(
   { entries }: Policy,
@@ -102,10 +108,11 @@ export async function matchPolicy(
 ): Promise<PolicyEntry> {
   const plain = normalizePath(path);
   const readings = rowOf(path, () => true) ? undefined : readingsOf(path);
-  // A path that the table refuses does not get here. Nothing is guessed of one that does all the same: it falls under everything.
+  // `ambiguityOf` has refused such a path already. If one gets here all the same, apply every entry rather than guess.
   if (!readings) return strictestOf([{ entry: unmatched(plain), plain }, ...entries.map((entry) => ({ entry, plain }))]);
   const candidates = readings.map((reading) => {
-    // A pattern holds the path above it too, where that is stricter: `/api/payment/*` guards `/api/payment`, but `/health/*` does not free `/health`.
+    // A pattern also covers the path above it, unless it frees: `/api/payment/*` guards `/api/payment`, but `/health/*`
+    // does not free `/health`.
     const under = entries.filter(({ path: pattern, kind }) => matchesPath(pattern, reading.plain, kind !== "never"));
     return { reading, under };
   });
@@ -133,7 +140,8 @@ export async function matchPolicy(
 }
 
 /**
- * Whether an entry of the policy lets `%2F` or `;` stand in a path: the entry's own path comes before them, and a path that is free stays so in every reading.
+ * Whether an entry of the policy allows the `%2F` or `;` in a path. They must come after the entry's own path. A
+ * `never` entry must match every reading of the path: otherwise the character could free another route.
  *
  * @param path as in the request's URL, not decoded
  */
@@ -150,11 +158,12 @@ export function allowsAmbiguous({ entries }: Policy, method: string, path: strin
 }
 
 /**
- * The entries that a reading may fall under. The most specific one alone, where every router takes the reading to it. Else also the next one, and the next:
- * `/api/payment/STATUS` is `/api/payment/status` to some routers, and to the others what `/api/payment/*` names.
+ * The entries that a reading may match, from the most specific on. It stops at the first one that every router agrees
+ * on. Without agreement the next ones count too: `/api/payment/STATUS` is `/api/payment/status` to some routers, and
+ * falls under `/api/payment/*` for others.
  *
- * @param verb undefined: it may be any
- * @param none added where the reading may fall under no entry
+ * @param verb the method; undefined: it may be any
+ * @param none added where the reading may match no entry
  */
 async function entriesOf(
   candidates: readonly PolicyEntry[],
@@ -191,7 +200,7 @@ function entryOf(kind: PolicyKind, written: z.infer<typeof entrySchema>): Policy
     risk,
     ambiguous,
   } = written;
-  // Requests come in NFC from nearly everywhere.
+  // Nearly all clients send paths in NFC. The policy's path must compare equal to them.
   const text = written.path.normalize("NFC");
   const path = normalizePath(text);
   if (text.includes("*") && !text.endsWith("/*"))
@@ -218,17 +227,19 @@ function entryOf(kind: PolicyKind, written: z.infer<typeof entrySchema>): Policy
   };
 }
 
-/** HEAD is GET without the body: the work behind it is the same. */
+/** The method in upper case. HEAD counts as GET: it does the same work and only omits the body. */
 function verbOf(method: string): string {
   return method.toUpperCase().replace(/^HEAD$/, "GET");
 }
 
-/** What a path gets that the policy does not name. Its own path is its scope: a clearance for it opens nothing else. */
+/**
+ * The entry of a path that the policy does not name. The path is its scope: a clearance for it opens no other route.
+ */
 export function unmatched(path: string): PolicyEntry {
   return { ...entryOf("unmatched", { path: "/" }), path, written: path, scope: scopeOf(path), action: actionOf(path) };
 }
 
-/** A Turnstile action out of a path: `/api/payment/*` is `payment`. */
+/** The default Turnstile action of a path: `payment` for `/api/payment/*`. */
 function actionOf(path: string): string {
   const text = path
     .replace(/^\/api(?=\/|$)/, "")

@@ -1,4 +1,4 @@
-/** What we read of zod's issues. */
+/** The members of a zod issue that are read here. */
 interface Issue {
   readonly code?: string | undefined;
   readonly path: readonly PropertyKey[];
@@ -12,12 +12,12 @@ interface Issue {
   readonly errors?: readonly (readonly Issue[])[];
 }
 
-/** What is wrong with a policy, and where, in words: a file that people write by hand. */
+/** What is wrong with a policy, and where, in plain words: people write the file by hand. */
 export function describeIssue(issue: Issue | undefined, above: readonly PropertyKey[] = []): string {
   if (!issue) return "unknown";
   const path = [...above, ...issue.path];
   if (issue.code === "invalid_union") {
-    // An entry is a path or an object: what is neither by its members says more than what is neither by its type.
+    // An entry is a text or an object. A problem with one of its members says more than a problem with its type.
     const all = (issue.errors ?? []).flat();
     return describeIssue(all.find(({ code, path: below }) => code !== "invalid_type" || below.length > 0) ?? all[0], path);
   }

@@ -2,7 +2,10 @@ import { assertInteger, assertKeys } from "../util/assertions.ts";
 import { readingsOf } from "./paths.ts";
 import type { PolicyEntry, Risk, RiskReason, RiskSignals, RiskWeights } from "./types.ts";
 
-/** What the signals weigh unless configured. `below`/`over` are the thresholds of numbers; a flag counts when it is true. */
+/**
+ * The default points of the signals. A number counts while it is less than `below` or more than `over`; a flag counts
+ * when it is true.
+ */
 export const defaultWeights: RiskWeights = {
   botScore: { points: 30, below: 30 },
   wafScore: { points: 25, below: 40 },
@@ -22,7 +25,10 @@ export const defaultWeights: RiskWeights = {
   establishedSession: { points: -20 },
 };
 
-/** Points that a path adds by itself: the last segments decide, whatever prefix the API has. */
+/**
+ * Points of a path, first match. The prefix of the API does not matter: log-in, registration and one-time passwords by
+ * the end, payment anywhere.
+ */
 const SENSITIVE: readonly (readonly [RegExp, number])[] = [
   [/\/(otp\/request|register)$/, 30],
   [/\/payment(\/|$)/, 30],
@@ -32,25 +38,29 @@ const SENSITIVE: readonly (readonly [RegExp, number])[] = [
 /** Points from which each band begins. */
 const BANDS = { limit: 30, challenge: 50, deny: 80 } as const;
 
-/** The points of an entry's path: its own `risk`, else by what it is called, in whichever reading that is the most. */
+/** The points of a path: the entry's `risk`, else the most points that a reading of the path has by its name. */
 export function pathPoints(path: string, entry?: PolicyEntry): number {
   if (entry?.risk !== undefined) return entry.risk;
-  // Of a path that nobody can read: as the most sensitive one.
+  // A path that cannot be read counts as a sensitive one.
   return Math.max(...(readingsOf(path)?.map(({ plain }) => plain) ?? ["/payment"]).map(pointsOf));
 }
 
-/** The points of a normalised path by what it is called. */
+/** The points of a normalised path by its name, see {@link SENSITIVE}. */
 export function pointsOf(path: string): number {
   return SENSITIVE.find(([pattern]) => pattern.test(path))?.[1] ?? 0;
 }
 
 /**
- * Weighs signals: 0..100 and the reasons. `deny` is decided by the points before discounts: a stolen clearance or session must not carry
- * an attacker below it. The other bands go by the score after them.
+ * Adds up the points of signals: a score of 0..100 and its reasons.
  *
- * @param weights in place of or beside {@link defaultWeights}; a signal without a weight is ignored
- * @param shared what others may have caused: it weighs as signals do, but it never denies, or whoever knows a victim's account could lock it out
- * @throws {RangeError} points that are no integers in -100..100 @throws {TypeError} a weight's unknown member, a threshold that is no number
+ * The band `deny` goes by the points before discounts: a stolen clearance or session must not get an attacker out of
+ * it. The other bands go by the score after discounts.
+ *
+ * @param weights replace or add to {@link defaultWeights}; a signal without a weight is ignored
+ * @param shared signals that other clients may have caused. They count in the score but never deny: otherwise an
+ * attacker who knows an account's name could lock its owner out
+ * @throws {RangeError} points that are no integers in -100..100
+ * @throws {TypeError} a weight's unknown member, a threshold that is no number
  *
  * @example
  * ```ts
@@ -81,7 +91,7 @@ export function weigh(signals: Partial<RiskSignals>, all: Weights, shared: Parti
   }
   const gross = Math.min(100, own);
   const score = Math.max(0, Math.min(100, sum));
-  // Without what is shared: at most a challenge, however much it comes to.
+  // Shared signals are not in `gross`: they lead to a challenge at most.
   const band = gross >= BANDS.deny ? "deny" : score >= BANDS.challenge ? "challenge" : score >= BANDS.limit ? "limit" : "allow";
   return { score, gross, band, reasons };
 }
@@ -89,7 +99,7 @@ export function weigh(signals: Partial<RiskSignals>, all: Weights, shared: Parti
 /** Every weight by its signal. */
 export type Weights = readonly (readonly [string, RiskWeights[string]])[];
 
-/** The defaults, and what is given in their place or beside them. @throws {RangeError} {TypeError} see {@link assessRisk} */
+/** The defaults, replaced and extended by `weights`. @throws {RangeError} {TypeError} see {@link assessRisk} */
 export function settleWeights(weights: RiskWeights): Weights {
   assertKeys("risk", weights, Object.keys(Object(weights)));
   for (const [signal, weight] of Object.entries(weights)) {
@@ -98,7 +108,7 @@ export function settleWeights(weights: RiskWeights): Weights {
     assertKeys(label, weight, ["points", "below", "over"]);
     assertInteger(`${label}.points`, weight.points, -100, 100);
     for (const name of ["below", "over"] as const) {
-      // Compared with anything else a number is neither above nor below: the signal would never count.
+      // No number is above or below NaN or a text such as "a", so the signal would never count.
       if (weight[name] !== undefined && !Number.isFinite(weight[name]))
         throw new TypeError(`Invalid "${label}.${name}": expected a number`);
     }

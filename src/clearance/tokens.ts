@@ -9,17 +9,20 @@ import type { PolicyEntry } from "./types.ts";
 
 /** Seconds that a challenge lives. */
 export const CHALLENGE_TTL = 300;
-/** Characters that a challenge's id has at most: a token's 4 kB and the prefix. */
+/** The most characters of a challenge's id, its prefix included. */
 export const MAX_CHALLENGE = 4096;
 
-/** What of a client its tokens are bound to; every member is an HMAC, so that a token tells nothing of a device or an address. */
+/**
+ * What a token is bound to: HMACs of the device, the address prefix and the session. A token thus does not disclose
+ * them.
+ */
 export interface Bindings {
   dev?: string | undefined;
   ip?: string | undefined;
   ses?: string | undefined;
 }
 
-/** Claims of a challenge. Nothing of it is stored: all that the verification needs is in it. */
+/** Claims of a challenge. A challenge is not stored: its claims hold all that the verification needs. */
 export interface ChallengeClaims extends VerifiedClaims, Bindings {
   /** Method and path of the request. */
   endpoint: string;
@@ -27,10 +30,10 @@ export interface ChallengeClaims extends VerifiedClaims, Bindings {
   rid: string;
   act: string;
   scope: string[];
-  /** Seconds. */
+  /** Seconds that the clearance will live. */
   ttl: number;
   max_uses: number;
-  /** 0..100, of the request. */
+  /** The request's score, 0..100. */
   risk: number;
   /** The user, as the application names it. */
   sub?: string | undefined;
@@ -41,20 +44,25 @@ export interface ClearanceClaims extends VerifiedClaims {
   scope: string[];
   max_uses: number;
   challenge_id: string;
-  /** 0..100, of the request that was challenged. */
+  /** The score of the request that was challenged, 0..100. */
   risk: number;
-  /** Seconds since the epoch: until when its uses are counted, whatever its `exp`. */
+  /**
+   * Seconds since the epoch: its uses are counted until then. The same for every clearance of the challenge, however
+   * late it was signed.
+   */
   until: number;
   sub?: string | undefined;
   device_id?: string | undefined;
   session_id?: string | undefined;
-  /** Of the address prefix. */
+  /** HMAC of the address prefix. */
   ip?: string | undefined;
+  /** HMAC of Cloudflare's ephemeral id. */
   eid?: string | undefined;
+  /** The solve could not be checked, since Cloudflare was down. */
   deg?: boolean | undefined;
 }
 
-/** Who asks, before any HMAC. */
+/** What is known of a client, as plain text: the input of the HMACs. */
 export interface Client {
   device: string | undefined;
   prefix: string | undefined;
@@ -70,23 +78,33 @@ export interface Original {
   rid: string;
 }
 
-/** Everything that is signed or derived here. */
-export interface Desk {
-  /** HMACs of what a client is bound to, under the sub-key of the secret at `key`: that of the token they are compared with. */
+/** Signs and reads challenges and clearances, and derives what they are bound to. */
+export interface ClearanceTokens {
+  /**
+   * HMACs of a client. `key`: position in the ring of the secret whose sub-key is used, to compare with a token of that
+   * secret. Default 0.
+   */
   bind(client: Client, key?: number): Promise<Bindings>;
   /**
-   * Whether the clearance is this client's, and whether its address changed. Its HMACs are those of its challenge, and between the two the ring may
-   * have turned: every secret of it is tried.
+   * Whether the clearance is this client's (`own`), and whether its address prefix changed (`moved`). A clearance
+   * copies the HMACs of its challenge. An older secret may have made these, if the secrets were rotated in between. So
+   * every secret of the ring is tried.
    */
   belongs(claims: ClearanceClaims, client: Client): Promise<{ own: boolean; moved: boolean }>;
-  /** HMACs of device and user, as events name them. */
+  /** HMACs of device and user, for events. */
   whoIs(client: Pick<Client, "device" | "user">): Promise<{ device?: string; user?: string }>;
   challenge(entry: PolicyEntry, risk: number, request: Original, client: Client): Promise<{ id: string; cdata: string }>;
   /** @throws {GatepassError} as `Tokens.verify` */
   readChallenge(id: string): Promise<ChallengeClaims>;
-  /** The idempotency key of a challenge's solve: Cloudflare takes the token again from this challenge and this device only. */
+  /**
+   * The idempotency key of a challenge's solve. Cloudflare accepts the token a second time only with the same challenge
+   * and device.
+   */
   idempotencyKey(challenge: ChallengeClaims, token: string): Promise<string>;
-  /** The clearance of a challenge and the token that solved it: the same pair gives the same `jti`, so that a retry gets no second one. */
+  /**
+   * The clearance of a challenge and the token that solved it. The same pair gives the same `jti`, so a retry gets no
+   * further uses.
+   */
   clearance(challenge: ChallengeClaims, token: string, extra: Pick<ClearanceClaims, "eid" | "deg">): Promise<SignedClearance>;
   /** @throws {GatepassError} as `Tokens.verify` */
   readClearance(token: string): Promise<ClearanceClaims>;
@@ -103,14 +121,14 @@ export interface SignedClearance {
   until: number;
 }
 
-/** Seconds and uses of a clearance whose solve nobody could check. */
+/** Seconds and uses of a clearance whose solve could not be checked. */
 const DEGRADED_TTL = 300;
 const DEGRADED_USES = 1;
 
-export function createDesk(tokens: Tokens, subkeys: Subkeys, { options, random }: Kernel): Desk {
+export function createClearanceTokens(tokens: Tokens, subkeys: Subkeys, { options, random }: Kernel): ClearanceTokens {
   const mac = (label: string, text: string | undefined, key?: number): Promise<string | undefined> =>
     text === undefined ? Promise.resolve(undefined) : shortMac(subkeys, "bind/1", [`clearance.${label}`, text], key);
-  const bind: Desk["bind"] = async ({ device, prefix, session }, key) => {
+  const bind: ClearanceTokens["bind"] = async ({ device, prefix, session }, key) => {
     const [dev, ip, ses] = await Promise.all([mac("device", device, key), mac("prefix", prefix, key), mac("session", session, key)]);
     return { dev, ip, ses };
   };
@@ -154,7 +172,7 @@ export function createDesk(tokens: Tokens, subkeys: Subkeys, { options, random }
       return { id: CHALLENGE_PREFIX + token, cdata };
     },
     async readChallenge(id) {
-      // What does not begin so is no challenge of ours; verify says so in its own words.
+      // Without our prefix it is not a challenge. `verify` refuses the empty text with its usual error.
       const claims = await tokens.verify(TYP.challenge, id.startsWith(CHALLENGE_PREFIX) ? id.slice(CHALLENGE_PREFIX.length) : "");
       if (!isChallenge(claims)) throw new GatepassError("ERR_TOKEN_CLAIM", "Cannot verify the challenge: a claim is wrong");
       return claims;
@@ -202,7 +220,7 @@ function isClearance(claims: VerifiedClaims): claims is ClearanceClaims {
   return [challenge, device, session, ip, eid].every(isText) && isCount(until) && isFlag(deg) && isScoped(claims);
 }
 
-/** Null is no claim that was left out: only what is not there gets a default. */
+/** The claims that challenges and clearances share. Defaults stand for missing claims only: null is refused. */
 function isScoped({ iat, exp, sub = "-", scope, max_uses: uses, risk }: VerifiedClaims): boolean {
   const rated = typeof risk === "number" && risk >= 0 && risk <= 100;
   return rated && isCount(iat) && isCount(exp) && isText(sub) && isCount(uses, 1000) && isTextList(scope);

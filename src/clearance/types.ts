@@ -2,15 +2,18 @@ import type { GuardContext, Mode, Signals } from "../gate/types.ts";
 import type { LimitRule } from "../limits/types.ts";
 import type { Ambiguity } from "./ambiguity.ts";
 
-/** What happens to a request whose risk is in a band. */
+/** What happens to a request: it passes, passes under tighter limits, needs a challenge, or is refused (three ways). */
 export type Decision = "allow" | "limit" | "challenge" | "deny" | "cool_down" | "step_up";
 
-/** Which of a policy's lists an entry stands in; `unmatched`: in none, which is risk-based. */
+/**
+ * The list of the policy that an entry is in. `unmatched`: no entry matches the path; it is then treated as risk-based.
+ */
 export type PolicyKind = "always" | "risk" | "never" | "unmatched";
 
 /**
- * A policy as it is written, in JSON. Of all entries that match, whatever list they stand in, the most specific wins: a whole path before a pattern, a longer
- * pattern before a shorter, with a condition or a method before without; of equals the strictest.
+ * A policy as it is written, in JSON. Of all entries that match, in any list, the most specific wins: a whole path
+ * before a pattern, a longer path before a shorter one, then one with a condition, then one with a method. Of equally
+ * specific entries the strictest wins.
  */
 export interface PolicyDocument {
   always_require_clearance?: readonly (string | PolicyEntryDocument)[];
@@ -20,36 +23,55 @@ export interface PolicyDocument {
 
 /** One entry of a {@link PolicyDocument}. A text alone is its `path`. */
 export interface PolicyEntryDocument {
-  /** A path, or a pattern whose last segment is `*`: everything below. Compared after normalisation, case-insensitively. */
+  /**
+   * A path, or a pattern whose last segment is `*`: everything below. Compared after normalisation, case-insensitively.
+   */
   path: string;
   /** Default: every method. */
   method?: string | readonly string[];
-  /** What the clearance is for, a path pattern; default `path`. A clearance opens every entry of its scope that is not stricter (uses, life) than the one it was for. */
+  /**
+   * The name of what a clearance opens, written like `path`; default `path`. A clearance opens every entry of the same
+   * scope, unless that entry is stricter (fewer uses, shorter life) than the one that the clearance was issued for.
+   */
   scope?: string;
   /** Seconds a clearance lives, 300..1800, default 900. */
   ttl?: number;
   /** Requests a clearance is good for, 1..1000, default 20. */
   max_uses?: number;
-  /** Seconds: a clearance that is older does not count for this entry (a fresh one is asked for). Default: its whole life. */
+  /**
+   * Seconds, 1..1800: for this entry an older clearance counts as expired, and a new challenge is asked for. Default:
+   * no such limit.
+   */
   max_age?: number;
-  /** Name of a function given to `clearance({ when })`: the entry matches only where it says true. */
+  /**
+   * Name of a function given to `clearance({ when })`: the entry matches only where it answers true. Default: always.
+   */
   when?: string;
-  /** In place of the gate's mode, for this entry; a gate that is `off` stays off. */
+  /** Replaces the gate's mode for this entry; a gate in mode `off` stays off. Default: the gate's mode. */
   mode?: "enforce" | "monitor" | "off";
   /** The Turnstile action of its challenge, `[a-z0-9_-]{1,32}`; default made of the path. */
   action?: string;
-  /** What a risk of 80 or more means. Default `deny`. */
+  /**
+   * The answer to the band `deny` (80 points or more before discounts): 403, a wait of 15 minutes, or a second factor.
+   * Default `deny`.
+   */
   high_risk?: "deny" | "cool_down" | "step_up";
-  /** Whether another address (ip prefix) than the challenge's refuses. Default false: it only adds to the risk. */
+  /**
+   * Whether a clearance is refused under another address prefix than its challenge's. Default false: a change only adds
+   * to the risk.
+   */
   bind_ip?: boolean;
-  /** Names of limits (of the gate) that are charged with each request. */
+  /** Names of limits that are charged with each request, at most 8. Default none. */
   limits?: readonly string[];
-  /** Points that the path itself adds to the risk. Default by what the path is called, see `assessRisk`. */
+  /**
+   * Points that the path itself adds to the risk, 0..100. Default by the path's name: 30 for `/payment`, `/register`,
+   * `/otp/request`; 20 for `/login`.
+   */
   risk?: number;
   /**
-   * Lets `%2F` and `;` stand in a path below this entry's (`/projects/group%2Fname/issues`). Then all readings of the path count, and the strictest answer
-   * wins; under a `never` entry all readings must stay below it. Default: such a path is refused with 400 `PATH_AMBIGUOUS`, as every other is that routers
-   * read differently and that no entry can allow.
+   * Allows `%2F` and `;` in a path below this entry's (`/projects/group%2Fname/issues`). Then all readings of the path
+   * count, and the strictest answer wins. Under a `never` entry all readings must be below it. Default: such a path is
+   * refused with 400 `PATH_AMBIGUOUS`. No entry can allow the other ambiguous spellings.
    */
   ambiguous?: "allow";
 }
@@ -59,7 +81,7 @@ export interface PolicyEntry {
   kind: PolicyKind;
   /** Normalised. */
   path: string;
-  /** The path as its author wrote it: its letter case and a slash at its end are kept, for routers compare to the letter. */
+  /** The path as its author wrote it, with its letter case and a final slash: some routers compare to the letter. */
   written: string;
   /** Upper case; empty: every method. */
   methods: readonly string[];
@@ -87,17 +109,19 @@ export interface Policy {
 }
 
 /**
- * The signals that risk weighs, as features and the application give them (names of `Signals`). Text and numbers of a request are only here
- * when they are to be trusted: `request.cf`, or headers of a trusted peer.
+ * The signals that the risk is made of. Features count some of them; the application adds its own. Cloudflare's scores
+ * are only here when they can be trusted: from `request.cf`, or from headers of a trusted peer.
  */
 export interface RiskSignals extends Signals {
   /** Cloudflare's bot score, 1..99: below 30 is likely automated. */
   botScore?: number;
   /** Cloudflare's WAF attack score, 1..99: below 40 is likely an attack. */
   wafScore?: number;
+  /** The address is on a list of bad addresses; from the application. */
   badIp?: boolean;
+  /** The network (ASN) is known for abuse; from the application. */
   abusiveAsn?: boolean;
-  /** Points of the path. */
+  /** Points of the path, added as they are. */
   sensitivePath?: number;
   /** Failed log-ins in 15 minutes. */
   failedLogins?: number;
@@ -105,19 +129,26 @@ export interface RiskSignals extends Signals {
   otpRequests?: number;
   /** Requests of this device in 5 minutes. */
   deviceRequests?: number;
-  /** User names from this device in 15 minutes. */
+  /** Different users or accounts on this device in 15 minutes. */
   deviceUsers?: number;
   /** Failed clearances in 15 minutes. */
   clearanceFailures?: number;
+  /** A honeypot was reported in the last 15 minutes. */
   honeypot?: boolean;
+  /** The clearance was issued under another address prefix. */
   addressChanged?: boolean;
-  /** One device behind many addresses. */
+  /** Cloudflare's ephemeral id of this device was seen under more than 10 address prefixes in an hour. */
   ephemeralCluster?: boolean;
-  /** What was reported (failed log-ins, one-time passwords, failed clearances) of all who share the address prefix, in 15 minutes: whoever makes up a new device each time stands out here. */
+  /**
+   * All reports about the address prefix in 15 minutes, successful log-ins excepted, and failed clearances. An attacker
+   * who takes a new device id for each try is conspicuous here.
+   */
   addressReports?: number;
   /** A valid clearance whose scope covers the route. */
   validClearance?: boolean;
+  /** The application verified an attestation of the device. */
   attestation?: boolean;
+  /** The request has a session that can be spent. */
   establishedSession?: boolean;
 }
 
@@ -131,36 +162,38 @@ export interface RiskReason {
   signal: string;
   /** Negative: a discount. */
   points: number;
-  /** Others may have caused it (who knows the account, who shares the address): it may ask for a challenge, but never denies. */
+  /**
+   * Another client may have caused it, by the same account or address. It may lead to a challenge, but never to `deny`.
+   */
   shared?: true;
 }
 
-/** What a request's signals come to. */
+/** The risk of a request. */
 export interface Risk {
-  /** 0..100, discounts taken. */
+  /** 0..100 after discounts: below 30 `allow`, below 50 `limit`, else `challenge`. */
   score: number;
-  /** 0..100 before discounts, and without what others may have caused: by this one a request is denied. */
+  /** 0..100 before discounts and without shared signals: from 80 on the band is `deny`. */
   gross: number;
   band: "allow" | "limit" | "challenge" | "deny";
   reasons: readonly RiskReason[];
 }
 
-/** What a request would get, and why. */
+/** What a policy decides about a request, and why. */
 export interface Explanation {
-  /** As compared. */
+  /** The normalised path, as it is compared. */
   path: string;
   /**
-   * Why the path is refused with 400 `PATH_AMBIGUOUS` before the policy is asked: `length`, `percent_encoding`, `control_character`, `double_encoding`,
-   * `dot_segment`, `backslash`, `encoded_slash`, `semicolon`, or `url` for what a URL parser makes another path of. Undefined: it is not; `decision` is then
-   * the policy's.
+   * Why the path is refused with 400 `PATH_AMBIGUOUS` before the policy is asked: `length`, `percent_encoding`,
+   * `control_character`, `double_encoding`, `dot_segment`, `backslash`, `encoded_slash`, `semicolon`, or `url` for a
+   * path that a URL parser changes. Undefined: the path is not ambiguous, and `decision` is the policy's.
    */
   ambiguous: Ambiguity | undefined;
   kind: PolicyKind;
-  /** The entry, or what an unmatched path gets. */
+  /** The matching entry, or the defaults of an unmatched path. */
   entry: PolicyEntry;
   risk: Risk;
   decision: Decision;
-  /** The mode under which the decision is carried out: `monitor` lets the request through and tells of it, `off` lets it through. */
+  /** The mode of the decision: `monitor` lets the request pass and raises an event, `off` lets it pass. */
   mode: Mode;
 }
 
@@ -168,25 +201,32 @@ export interface Explanation {
 export interface ClearanceOptions {
   policy: PolicyDocument;
   /**
-   * Conditions by name, for entries with `when`. What they get is a copy, of whose body at most 64 KiB in 10 s can be read: a longer one is as if the
-   * condition had failed, and a condition that fails holds where that is stricter.
+   * Conditions by name, for entries with `when`. A condition gets a copy of the request, and may read at most 64 KiB of
+   * its body in 10 s; beyond that it fails. A condition that fails (throws) holds, except in a `never` entry.
    */
   when?: { readonly [name: string]: (request: Request) => boolean | Promise<boolean> };
   /** Weights that differ from the defaults. */
   risk?: { readonly [signal: string]: { points: number; below?: number; over?: number } };
-  /** The application's own signals; they win over what was counted. `context` says who asks, as the gate knows it: lists of bad addresses go by `info`. */
+  /**
+   * The application's own signals. They win over counted ones. For lists of bad addresses use `context.info`, the
+   * address as the gate found it.
+   */
   signals?(request: Request, context: GuardContext): Partial<RiskSignals> | Promise<Partial<RiskSignals>>;
-  /** Rules of `clearance.*` limits that differ from the defaults, and of the limits that the policy names. */
+  /**
+   * Rules by limit name: for the limits that the policy names, and in place of the defaults of the `clearance.*`
+   * limits.
+   */
   limits?: { readonly [name: string]: readonly LimitRule[] };
   /**
-   * Devices that one address stands for in the default `clearance.*` limits, 1..1000000, default 100: carriers and offices share addresses. An address has
-   * so many times the limit of a device, its network (an IPv4 /24, an IPv6 /48) four times that. Limits that are given in `limits` are taken as they are.
+   * How many devices may share one address (carriers, offices), 1..1000000, default 100. In the default limits of the
+   * verification an address has this many times the limit of a device, and a network (an IPv4 /24, an IPv6 /48) four
+   * times that. It does not change the rules in `limits`.
    */
   sharedAddress?: number;
   /** Path of the WebView page, outside `basePath`. Default `/mobile-turnstile`. */
   mobilePath?: string;
-  /** Origins of parent frames that the page may talk to. Default none. */
+  /** Exact origins of parent frames that may embed the page and get its messages. Default none. */
   bridgeOrigins?: readonly string[];
-  /** Turnstile's script on that page. Default Cloudflare's api.js; another only for the emulator. */
+  /** URL of Turnstile's script on that page. Default Cloudflare's api.js; set it only for the emulator. */
   scriptUrl?: string;
 }

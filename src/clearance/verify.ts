@@ -19,17 +19,19 @@ const schema = z.strictObject({
 });
 type Body = z.infer<typeof schema>;
 
-/** Charged with each attempt, and given back where it succeeded. */
+/** The limit that counts failures: charged with each attempt, and given back when it succeeds. */
 const FAILURES = "clearance.failures";
-/** The refusal of a claim, whichever of its quotas refuses. */
+/** The code for a challenge that was used already. */
 const CLAIMED = "SECURITY_VERIFICATION_FAILED";
 
 /**
- * `POST /security/turnstile/verify`: a solved challenge becomes a clearance. Every refusal is one public answer; what it was is in the events.
+ * `POST /security/turnstile/verify`: exchanges a solved challenge for a clearance. Every refused challenge or token
+ * gets the same public answer; the event tells the reason.
  *
- * Until siteverify has said yes only rates are stored. Else strangers with junk tokens would fill a store with one-use ids, which it must not forget.
+ * Only rates are stored until siteverify has confirmed the token. Otherwise attackers with junk tokens would fill the
+ * store with one-use ids, which it must not forget.
  */
-export function verifyRoute({ desk, counters }: Settled, kernel: Kernel): Route {
+export function verifyRoute({ clearanceTokens, counters }: Settled, kernel: Kernel): Route {
   const { turnstile, options, store, subkeys } = kernel;
 
   return {
@@ -39,7 +41,7 @@ export function verifyRoute({ desk, counters }: Settled, kernel: Kernel): Route 
       const body = await ctx.body(schema);
       const { app_version } = body;
       const subjects: Subjects = { device: body.device_id };
-      const who = await desk.whoIs({ device: body.device_id, user: undefined });
+      const who = await clearanceTokens.whoIs({ device: body.device_id, user: undefined });
       const about = (): Partial<EventFields> => ({ ...who, action: challenge?.act, challenge_id: challenge?.jti, app_version });
       let challenge: ChallengeClaims | undefined;
       const refuse = (reason: EventReason, code: PublicCode = "SECURITY_VERIFICATION_FAILED"): Response => {
@@ -53,21 +55,25 @@ export function verifyRoute({ desk, counters }: Settled, kernel: Kernel): Route 
         return ctx.refuse("SECURITY_VERIFICATION_LIMITED", { retryAfter: retryAfter ?? 1 });
       };
 
-      // The MAC before anything that is stored: who makes ids up is told no, and leaves nothing behind.
+      // Check the MAC before anything is stored: an attacker who makes up ids adds nothing to the store.
       try {
-        challenge = await desk.readChallenge(body.challenge_id);
+        challenge = await clearanceTokens.readChallenge(body.challenge_id);
       } catch (error) {
         if (!isGatepassError(error)) throw error;
         return refuse(error.code === "ERR_TOKEN_EXPIRED" ? "challenge_expired" : "challenge_invalid");
       }
-      // An attacker who overhears a challenge does not have its device. One who steals a token does not have its challenge.
-      const { dev } = await desk.bind({ device: body.device_id, prefix: undefined, session: undefined, user: undefined }, challenge.key);
+      // An attacker who overhears a challenge does not have its device. One who steals a token does not have its
+      // challenge.
+      const { dev } = await clearanceTokens.bind(
+        { device: body.device_id, prefix: undefined, session: undefined, user: undefined },
+        challenge.key,
+      );
       if (challenge.dev !== dev || challenge.rid !== body.original_request_id) return refuse("challenge_binding");
-      // A gate that is off asks nobody and signs nothing; the client goes on without a clearance.
+      // In mode `off` Cloudflare is not asked and nothing is signed; the client goes on without a clearance.
       if (options.mode === "off") return ctx.respond(200, { dryRun: true });
 
-      // Charge the failure before the answer is known, and give it back if the attempt succeeds. Otherwise a hundred guesses at
-      // once would all pass before the first one is counted.
+      // Charge the failure before the answer is known, and give it back if the attempt succeeds. Otherwise a hundred
+      // guesses at once would all pass before the first one is counted.
       const names = ["clearance.attempts", FAILURES];
       const attempt = await ctx.admit({ open: true, limits: names, failures: [FAILURES], strict: true, subjects });
       if (!attempt.ok) return limited(attempt);
@@ -81,13 +87,15 @@ export function verifyRoute({ desk, counters }: Settled, kernel: Kernel): Route 
         ctx.emit("turnstile_token_received", { outcome: "info", ...about() });
         const { code, extra } = await ask(ctx, challenge, body);
         if (code && code !== "UNAVAILABLE") return await failed(ctx.refuse(code));
-        // A provider that is down is not the visitor's fault: it is no failure, and the same challenge and token may come again.
+        // Cloudflare is down or the secret is wrong: not the visitor's failure. The same challenge and token may come
+        // again.
         if (code) {
           await attempt.undo();
           return ctx.refuse(code);
         }
-        // Signed before it is claimed: nothing that can fail comes between the claim and the answer.
-        const { token, ttl, uses } = await desk.clearance(challenge, body.turnstile_token, extra);
+        // Sign before the claim: nothing may fail between the claim and the answer, or the visitor would lose the
+        // solve.
+        const { token, ttl, uses } = await clearanceTokens.clearance(challenge, body.turnstile_token, extra);
         const issued = await claim(ctx, challenge, body, subjects, extra.deg === true);
         if (issued === "challenge_used" || issued === "challenge_expired") return await failed(refuse(issued));
         await attempt.undo();
@@ -96,8 +104,8 @@ export function verifyRoute({ desk, counters }: Settled, kernel: Kernel): Route 
         const result: ClearanceAnswer = { app_clearance_token: token, expires_in: ttl, scope: challenge.scope, max_uses: uses };
         return ctx.respond(200, result);
       } catch (error) {
-        // A store that is down is not the visitor's fault, so the attempt is given back. A failure that was already judged stays
-        // charged, also where counting it as a signal failed.
+        // A store that is down is not the visitor's fault, so the attempt is given back. A failure that was already
+        // judged stays charged, also where counting it as a signal failed.
         if (!judged) await attempt.undo();
         throw error;
       }
@@ -105,8 +113,9 @@ export function verifyRoute({ desk, counters }: Settled, kernel: Kernel): Route 
   };
 
   /**
-   * Counts the clearance and claims its challenge for this token, in one spend. Of two tokens that solve one challenge the first one wins; the other
-   * opens nothing. The same token may come again, for its answer may be lost: it gets the very same clearance, which is no second (undefined).
+   * Counts the clearance and claims the challenge for this token, in one spend. If two tokens solve one challenge, the
+   * first one wins and the other is refused. The same token may come again, since its answer may have been lost. Then
+   * the result is undefined, and the same clearance is signed again.
    */
   async function claim(
     ctx: RouteContext,
@@ -116,19 +125,21 @@ export function verifyRoute({ desk, counters }: Settled, kernel: Kernel): Route 
     degraded: boolean,
   ): Promise<Admission | "challenge_used" | "challenge_expired" | undefined> {
     const charge = { open: true, limits: ["clearance.issued"], strict: true, subjects };
-    // While nobody can check a token, any text is one: a claim would limit nothing, and be stored for everybody who asks.
+    // While Cloudflare is down any text passes for a token. A claim would limit nothing, and would store a one-use id
+    // for each text.
     if (degraded) return ctx.admit(charge);
     const life = { limit: 1, expiresAt: (exp + 2 * options.clockTolerance) * 1000, issuedAt: iat * 1000 + 999 };
     const claims = [usesKey("chal", jti), usesKey("chal", jti, turnstile_token)].map((key) => ({ key, ...life }));
     const won = await ctx.admit({ ...charge, quotas: claims.map((quota) => ({ quota, code: CLAIMED })) });
     if (won.ok || won.code !== CLAIMED) return won;
     const [of, own] = (await store.spend(claims.map((quota) => ({ ...quota, cost: 0 })))).states;
-    // By the store's clock it is over, or it is older than a store that lives in this process: nobody can say that it was used.
+    // The challenge has expired by the store's clock, or a store in memory is younger than the challenge. Neither means
+    // that it was used.
     if (of?.why === "expired" || of?.why === "forgotten") return "challenge_expired";
     return own?.why === "full" ? undefined : "challenge_used";
   }
 
-  /** Asks Cloudflare; a `code` where that is an end. */
+  /** Asks Cloudflare. `code`: the refusal; undefined: a clearance may be issued. */
   async function ask(
     ctx: RouteContext,
     challenge: ChallengeClaims,
@@ -139,9 +150,9 @@ export function verifyRoute({ desk, counters }: Settled, kernel: Kernel): Route 
       action: challenge.act,
       cdata: challenge.jti,
       ...(ctx.info.address !== undefined && { remoteip: ctx.info.address }),
-      idempotencyKey: await desk.idempotencyKey(challenge, token),
+      idempotencyKey: await clearanceTokens.idempotencyKey(challenge, token),
     });
-    const who = await desk.whoIs({ device: device_id, user: undefined });
+    const who = await clearanceTokens.whoIs({ device: device_id, user: undefined });
     const about = { ...who, challenge_id: challenge.jti, action: challenge.act, app_version, latency_ms: result?.latencyMs, dry_run };
     if (!result) {
       ctx.emit("turnstile_siteverify_failed", { outcome: "error", reason: "misconfigured", code: "UNAVAILABLE", ...about });
@@ -150,7 +161,7 @@ export function verifyRoute({ desk, counters }: Settled, kernel: Kernel): Route 
     if (result.ok) {
       const eid = result.ephemeralId && subkeys ? await shortMac(subkeys, "bind/1", ["eid", result.ephemeralId]) : undefined;
       ctx.emit("turnstile_siteverify_success", { outcome: "allow", ephemeral_id: eid, ...about });
-      // A signal that is lost is no reason to refuse who solved it.
+      // A store error here only loses a signal: the visitor did solve the challenge.
       if (eid) await counters.seen(eid, subjectsOf(ctx)).catch(() => undefined);
       return { extra: { ...(eid !== undefined && { eid }) } };
     }
@@ -160,7 +171,7 @@ export function verifyRoute({ desk, counters }: Settled, kernel: Kernel): Route 
     const code = ours ? "UNAVAILABLE" : "SECURITY_VERIFICATION_FAILED";
     const type = down ? "turnstile_siteverify_timeout" : "turnstile_siteverify_failed";
     const { reason, errorCodes: error_codes } = result;
-    // What is wrong with the configuration is told once, not by each request that meets it.
+    // Report a wrong configuration once, not with each request.
     if (!result.repeated) ctx.emit(type, { outcome: ours ? "error" : "deny", reason, code, error_codes, ...about });
     return degraded ? { extra: { deg: true } } : { code, extra: {} };
   }

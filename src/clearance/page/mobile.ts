@@ -1,4 +1,5 @@
-// The script of the page that native apps show in a WebView: one challenge, and its outcome told to whoever embeds the page.
+// The script of the page that native apps show in a WebView: one challenge, and its outcome told to whoever embeds the
+// page.
 import { createClient, isGatepassError } from "../../client/index.ts";
 
 /** What is told to the native side. */
@@ -20,7 +21,9 @@ const over = performance.now() + Number(expires) * 1000;
 let expiry: ReturnType<typeof setTimeout> | undefined;
 let running = false;
 
-/** To the first bridge that is there, else to the parent frame, if it is one of those that are known: to nobody else. */
+/**
+ * To the first bridge that is there, else to the parent frame, if it is one of those that are known: to nobody else.
+ */
 function tell(message: Message): void {
   const { AndroidBridge, webkit, ReactNativeWebView, flutter_inappwebview: flutter } = bridges;
   const ios = webkit?.messageHandlers?.turnstile;
