@@ -6,53 +6,74 @@ import type { PublicCode } from "../protocol.ts";
 import type { Consistency, Quota, QuotaState, SpendResult } from "../store/contract.ts";
 import type { Settings } from "./options.ts";
 
-/** One quota of a request: of a session's (or fresh token's) uses, unless `rule` or `code` say something else. */
+/**
+ * One quota of a request. With `rule` it is a limit's, with `code` a feature's, else it is a use of the session or
+ * fresh token.
+ */
 export interface Item extends Partial<Omit<LimitLayer, "quota">> {
   quota: Quota;
-  /** Of a limit that counts failures: never on the looser store, where nothing is given back. */
+  /** The limit counts failures. It is never charged on `rateStore`, where nothing is given back. */
   exact?: boolean | undefined;
-  /** Of a feature's own quota, which no mode relaxes. */
+  /** The refusal of a feature's own quota, which no mode relaxes. */
   code?: PublicCode | undefined;
+  /** The event's reason for `code`. */
   reason?: EventReason | undefined;
+  /** See `OneUse`. */
   beside?: boolean | undefined;
-  /** After the last charge. */
+  /** The state after the last charge. */
   state?: QuotaState | undefined;
-  /** Charged on the looser store, and not again where the mode lets the rest be charged once more. */
+  /**
+   * It was charged on `rateStore`. It is not charged again when the mode relaxes a refusal and the other items are
+   * charged once more.
+   */
   paid?: boolean;
 }
 
-/** What a charge came to. */
+/** The outcome of one charge. */
 export interface Receipt {
-  /** The refusing item; undefined: all was charged. */
+  /** The item that refuses. Undefined: all items were charged. */
   refused: Item | undefined;
-  /** Nothing else is to be charged, the refusal notwithstanding. */
+  /**
+   * The items need not be charged again although one refuses: they are charged already, or a fallback has counted them.
+   */
   paid: boolean;
   /** Seconds. */
   retryAfter: number;
 }
 
-/** What was charged for one request. */
-export interface Till {
+/** Charges one request, and gives the charges back. */
+export interface Charges {
   /** A backend was down and its rules let that pass. */
   degraded: boolean;
+  /** The lowest accuracy of the stores that were asked so far. */
   accuracy: Consistency;
-  /** Who is charged, for a limiter that counts while the store is down. */
+  /** The subjects that are charged, for a limiter that counts while the store is down. */
   subjects: Subjects;
-  /** Charges all items or none; a store's error is thrown on unless every rule there says what to do then. */
+  /**
+   * Charges all items or none. A store's error is thrown, unless every item is a rule whose `onStoreError` allows or
+   * names a limiter.
+   */
   charge(items: readonly Item[]): Promise<Receipt>;
+  /** Rate headers. @param retryAfter seconds */
   headers(retryAfter?: number): Headers;
-  /** How to give back each charge, with or without its rates; who charged elsewhere adds to it. */
+  /**
+   * One function for each charge that gives it back, with or without its rates. A guard's own charges are added here.
+   */
   readonly undos: ((rates: boolean) => Promise<unknown>)[];
   /**
-   * Gives back what was charged, once. Never throws. Without `rates` it gives back uses, one-use ids and failures only. If it gave
-   * back other rates too, a client whose requests make our own work fail could repeat that work without a limit.
+   * Gives the charges back. Works once; never throws. Without `rates` it only gives back uses, one-use ids and
+   * failures. If it gave back other rates too, a client whose requests make our own work fail could repeat that work
+   * without a limit.
    */
   undo(rates?: boolean): Promise<void>;
 }
 
-/** What a till notices. */
+/** Gets told about problems of the stores. */
 export interface Watch {
-  /** A store failed for the request that `emit` speaks of; `error` is thrown on, or was passed over. */
+  /**
+   * A store failed. `emit` raises events of the request. `error` will be thrown, or `onStoreError` let the request
+   * pass; undefined: a refund failed.
+   */
   down(emit: Events["emit"], error?: Error): void;
   /** The store's clock and ours differ by more than the tolerance. */
   skew(): void;
@@ -63,24 +84,26 @@ interface Backend {
   spend(quotas: readonly Quota[]): Promise<SpendResult>;
 }
 
-/** @param ask a limiter that counts while the store is down, for whom this till charges */
-export function openTill(
+/** @param ask asks a limiter that counts while the store is down, with the subjects of this request */
+export function openCharges(
   { given, resolved, store, clock, refusals }: Settings,
   watch: Watch,
   emit: Events["emit"],
   ask: (limiter: Limiter) => Promise<LimitResult>,
-): Till {
+): Charges {
   const { rateStore } = given;
   const charged: Item[] = [];
-  const undos: Till["undos"] = [];
-  /** The time by the store that counted last. Compare a store's instants with it: our clock may be ahead of the store's. */
+  const undos: Charges["undos"] = [];
+  /**
+   * The clock of the store that counted last. A store's instants are compared with it, since our clock may be ahead.
+   */
   let now: number | undefined;
 
   const spend = async (backend: Backend, items: readonly Item[]): Promise<Receipt> => {
     const receipt: Receipt = { refused: undefined, paid: true, retryAfter: 0 };
     const quotas = items.map(({ quota }) => quota);
-    // Ask the store although a limit is known to be full, in three cases. A store in this process answers as fast as this memory.
-    // Failures are given back all the time. And only the store knows whether a one-use id is a repeat.
+    // A limit that is known to be full is refused from memory, except in three cases: a store in this process answers
+    // as fast; failures are given back all the time; and only the store knows whether a one-use id is a repeat.
     const asks = backend.consistency === "local" || items.some(({ exact, code }) => exact || code);
     const memory = asks ? undefined : refusals[backend === store ? "store" : "rateStore"];
     const known = memory?.find(quotas);
@@ -95,16 +118,17 @@ export function openTill(
       watch.down(emit, error);
       const fallback = await fallBack(
         items.map(({ rule }) => rule),
-        // These items count failed guesses. While they cannot be counted, no guess may pass, unless the rule itself allows it.
+        // Limits of failures slow down guessing. While they cannot be counted, no guess may pass, unless the rule
+        // itself allows it.
         items.some(({ exact }) => exact) ? "deny" : resolved.onStoreError,
         ask,
       );
       if (!fallback) throw error;
       const { result: instead, limiter, undo } = fallback;
-      till.degraded = true;
-      // The fallback's whole charge is given back, its rates too: this request has paid no use that our work could be charged to.
+      charges.degraded = true;
+      // `undo` gives back the fallback's whole charge, also without `rates`: the request paid with nothing else.
       undos.push(undo);
-      if (instead) till.accuracy = weaker(till.accuracy, instead.accuracy);
+      if (instead) charges.accuracy = weaker(charges.accuracy, instead.accuracy);
       if (instead?.success === false) {
         receipt.refused = items.find(({ rule }) => rule?.onStoreError === limiter);
         receipt.retryAfter = instead.retryAfter;
@@ -113,20 +137,21 @@ export function openTill(
     }
     now = result.at;
     if (Math.abs(now - clock()) > resolved.clockTolerance * 1000) watch.skew();
-    till.accuracy = weaker(till.accuracy, backend.consistency);
+    charges.accuracy = weaker(charges.accuracy, backend.consistency);
     for (const [i, item] of items.entries()) {
       item.state = result.states[i];
       if (item.rule && item.state && !charged.includes(item)) charged.push(item);
     }
     if (result.ok) {
-      // What a looser store counted stays counted.
+      // `rateStore` cannot give back.
       if (backend === store) {
         undos.push(async (rates) => {
           const back = items.filter(({ exact, rule }) => rates || exact || !rule).map(({ quota }) => quota);
           if (back[0]) await giveBack(back, result.at);
         });
       }
-      // A session that costs nothing is only read: it may be used up, but not revoked or over.
+      // At cost 0 a session is only read, and the store refuses nothing. A used-up session may pass here, a revoked or
+      // expired one may not.
       receipt.refused = items.find(
         ({ quota, rule, code, state }) => quota.cost === 0 && !rule && !code && state?.why && state.why !== "full",
       );
@@ -143,9 +168,9 @@ export function openTill(
     refusals.store.forget(quotas.map(({ key }) => key));
   };
 
-  /** A rate that the store said is full, and has not been asked about since. */
+  /** Refuses from memory: within the last second the store said that this rate is full. */
   const refuseAgain = (items: readonly Item[], { index, state, retryAfter }: KnownRefusal, backend: Backend): Receipt => {
-    till.accuracy = weaker(till.accuracy, backend.consistency);
+    charges.accuracy = weaker(charges.accuracy, backend.consistency);
     const refused = items[index];
     if (refused?.rule) {
       refused.state = state;
@@ -154,14 +179,15 @@ export function openTill(
     return { refused, paid: false, retryAfter };
   };
 
-  const till: Till = {
+  const charges: Charges = {
     degraded: false,
     accuracy: "exact",
     subjects: {},
     undos,
     async charge(items) {
       if (!rateStore) return spend(store, items);
-      // Rules on the looser store first: what follows on the exact one is all or nothing by itself.
+      // Charge `rateStore` first. If it refuses, nothing has been charged on `store`, which is all or nothing by
+      // itself.
       const loose = ({ rule, exact }: Item): boolean => rule !== undefined && !exact;
       const rules = items.filter((item) => loose(item) && !item.paid);
       const rest = items.filter((item) => !loose(item));
@@ -174,14 +200,14 @@ export function openTill(
       return rateHeaders(charged, now ?? clock(), retryAfter);
     },
     async undo(rates = false) {
-      // Best effort: what a failed refund costs is one use.
+      // Best effort: a failed refund costs the client one use.
       for (const undo of undos.splice(0)) await undo(rates).catch(() => watch.down(emit));
     },
   };
-  return till;
+  return charges;
 }
 
-/** The less sure of two. */
+/** The lower accuracy of two. */
 export function weaker(a: Consistency, b: Consistency): Consistency {
   const order: readonly Consistency[] = ["exact", "local", "approximate"];
   return order.indexOf(a) > order.indexOf(b) ? a : b;

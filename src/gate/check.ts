@@ -6,14 +6,17 @@ import type { Settings } from "./options.ts";
 export interface Finding {
   /** `GP` and three digits. */
   code: string;
-  /** Of the event that says so at start. */
+  /** Reason of the event that reports it at the first request. */
   reason: EventReason;
-  /** What is to be changed. */
+  /** The option to change. */
   option: string;
   severity: "error" | "warning";
 }
 
-/** What is wrong with these options, without asking any backend. A problem's code is its place in the list: lines are added at the end only. */
+/**
+ * Problems of the options alone; no backend is asked. A problem's code is its position in the list (GP101 is the
+ * first), so new lines go to the end.
+ */
 export function inspect({ given, resolved, secrets, verifierSecrets, store }: Settings): Finding[] {
   const { mode, allowedOrigins, publicUrl = "", onStoreError, onUnavailable } = resolved;
   const { allowTestKeys, allowedHostnames = [] } = given.turnstile ?? {};

@@ -1,14 +1,14 @@
 import { jsonResponse, Refusal, readJson, refusalResponse } from "../http/index.ts";
+import type { RequestScope } from "./request-scope.ts";
 import type { Kernel, Route, RouteContext } from "./types.ts";
-import type { Visit } from "./visit.ts";
 
-/** Bytes of a body unless a route says otherwise. */
+/** Bytes of the longest body, unless a route has its own `maxBody`. */
 const MAX_BODY = 8192;
 
-/** What a route's handler gets. */
+/** The context of a route's handler. */
 export function createContext(
   kernel: Kernel,
-  { request, info, emit, route: label = "" }: Visit,
+  { request, info, emit, route: label = "" }: RequestScope,
   { maxBody = MAX_BODY }: Route,
   params: Record<string, string>,
   kept: Pick<RouteContext, "admit" | "session">,

@@ -20,7 +20,7 @@ import type { PublicCode } from "../protocol.ts";
 import { assertOneOf } from "../util/assertions.ts";
 import { assertOptions } from "../util/options.ts";
 import { createAdmission, OWN_LIMIT } from "./admission.ts";
-
+import type { Watch } from "./charges.ts";
 import { inspect } from "./check.ts";
 import { createContext } from "./context.ts";
 import { readSession } from "./credentials.ts";
@@ -28,15 +28,14 @@ import { assemble, type Parts } from "./features.ts";
 import { createLimits } from "./limits.ts";
 import { type Settings, settle } from "./options.ts";
 import { createPlayers } from "./players.ts";
+import { type RequestScope, whoIs } from "./request-scope.ts";
 import type { Match } from "./router.ts";
 import { ADMIT_RULES, EXCHANGE_RULES, REPORT_RULES, SIGNALS } from "./rules.ts";
 import type { Screened } from "./screened.ts";
 import { createKeys } from "./secrets.ts";
 import { createSessions } from "./sessions.ts";
-import type { Watch } from "./till.ts";
 import type { Admission, AdmitOptions, Gate, GateOptions, GuardContext, Kernel, SessionClaims, Signals } from "./types.ts";
 import { verifier } from "./verifier.ts";
-import { type Visit, whoIs } from "./visit.ts";
 
 /** One assembled gate. */
 export interface Core {
@@ -45,31 +44,36 @@ export interface Core {
   parts: Parts;
   cors: Cors;
   handle(request: Request, platform: Platform): Promise<Response | null>;
-  /** As a route's `admit`, with what routes have besides: the origin check, CORS, and an answer for a store that is down. */
+  /** A route's `admit` with what surrounds a route: the checks before it, CORS, and a 503 while the store is down. */
   protect(request: Request, platform: Platform, options: AdmitOptions): Promise<Admission>;
   /** Tells the features what the application saw. */
   report(request: Request, platform: Platform, signal: string, about: Parameters<Gate["report"]>[2] & object): Promise<void>;
-  /** What went wrong, told to the application and, redacted, to the events: its answer. Never throws. */
+  /** Reports an error to the application and, redacted, to the events. Gives the public answer. Never throws. */
   answerOf(error: unknown, request: Request, route?: string): Response;
 }
 
-/** Puts a kernel and its features together. Nothing here asks for time, randomness or a network: Workers forbid it at module scope. */
+/**
+ * Assembles a kernel and its features. Creation asks for no time, randomness or network: Workers forbid these at module
+ * scope.
+ */
 export function createCore(given: GateOptions): Core {
   const settings = settle(given);
   const { resolved, clock, random, store, secrets, verifierSecrets, warned } = settings;
   const keys = createKeys(settings);
   const addressOf = clientAddress(given.clientIp);
   const isSingle = watchSingleAddress(clock, resolved.publicUrl !== undefined);
-  /** By name; the features add theirs. */
+  /** Rules by limit name; the features add theirs. */
   const limits: Parts["limits"] = new Map();
   const cors = createCors(resolved);
-  // Whoever listens is known when the features are made, and they are made with it.
+  // Features need `events` when they are created, and `events` needs the features' listeners. So the sink is set
+  // afterwards.
   let sink: Events | undefined;
   const events: Events = { emit: (type, fields) => sink?.emit(type, fields) };
   const warn = (reason: EventReason, detail: string = reason): void => {
     if (!warned.has(detail)) events.emit("config_warning", { outcome: "info", reason, detail });
     warned.add(detail);
   };
+  /** Store errors that an event has reported already. */
   const told = new WeakSet<object>();
   const watch: Watch = {
     down(emit, error) {
@@ -95,17 +99,19 @@ export function createCore(given: GateOptions): Core {
         const { request: asked, remoteip, playerToken, route } = from;
         const request = asked ?? new Request("https://localhost/");
         const find = remoteip === undefined ? addressOf : clientAddress(() => remoteip);
-        const seen = visit(request, detectPlatform(request), route, find);
-        // Without an address and without a request all callers would share one counter. A request without an address has its shared counter.
+        const seen = createScope(request, detectPlatform(request), route, find);
+        // Without an address and a request there is nothing to count by: one shared counter would let one caller block
+        // all others. A request without an address uses the shared counter of unknown addresses.
         const admission = keys && (asked || route || seen.info.ip) ? await admit(seen, { open: true, limits: [OWN_LIMIT] }) : undefined;
         if (admission?.ok === false) {
           const { code, retryAfter, response } = admission;
           return { ok: false, code, retryAfter, headers: response.headers };
         }
-        // The limit was reached and only monitored: what failed a check never yields a signed token.
+        // The request is over the limit, and mode `monitor` let it pass. A failed check never yields a signed token.
         if (admission?.dryRun) return { ok: false, code: "RATE_LIMITED" };
         const result = await sessions.exchange(seen, token, playerToken);
-        // Nobody could tell whether the token was good: the attempt does not count. The breaker limits how often Cloudflare is asked meanwhile.
+        // Cloudflare did not answer, so the attempt does not count. The breaker limits how often Cloudflare is asked
+        // meanwhile.
         if (!result.ok && result.retryable) await admission?.undo(true);
         return admission ? { ...result, headers: admission.headers } : result;
       },
@@ -133,13 +139,16 @@ export function createCore(given: GateOptions): Core {
     limits,
     guards: features.flatMap(({ guard }) => (guard ? [(seen, context) => guard(seen.request, contextOf(seen, context))] : [])),
   });
-  /** Requests that the application showed us: it may report of them later, with their bodies read, and has only the request then. */
-  const shown = new WeakMap<Request, Visit>();
-  const sessionOf = async (seen: Visit): Promise<SessionClaims | undefined> => {
+  /**
+   * The scopes of requests that came through `protect`. `report` may come later for the same request, when its body is
+   * read.
+   */
+  const shown = new WeakMap<Request, RequestScope>();
+  const sessionOf = async (seen: RequestScope): Promise<SessionClaims | undefined> => {
     const { claims, code } = await readSession(settings, sessions, players, seen);
     return code ? undefined : claims;
   };
-  const contextOf = (seen: Visit, context: Omit<GuardContext, "emit" | "signals" | "hasLiveSession">): GuardContext => {
+  const contextOf = (seen: RequestScope, context: Omit<GuardContext, "emit" | "signals" | "hasLiveSession">): GuardContext => {
     const whole: GuardContext = {
       ...context,
       emit: seen.emit,
@@ -156,8 +165,8 @@ export function createCore(given: GateOptions): Core {
     return whole;
   };
 
-  function visit(request: Request, platform: Platform, route?: string, find = addressOf): Visit {
-    // At the first request, not at creation: at module scope there is no clock, and often no sink yet.
+  function createScope(request: Request, platform: Platform, route?: string, find = addressOf): RequestScope {
+    // Warn at the first request, not at creation: Workers have no clock at module scope.
     if (!warned.has("")) for (const { reason, code, option } of inspect(settings)) warn(reason, `${code}: ${option}`);
     warned.add("");
     const info: RequestInfo = { ...find(request, platform), edge: platform.kind === "workers", waitUntil: platform.waitUntil };
@@ -177,10 +186,13 @@ export function createCore(given: GateOptions): Core {
   }
 
   /**
-   * What is refused before anything is read or spent: who came past Cloudflare, who is made to write here by a page of somebody else's (both under every
-   * mode), what a feature refuses at first sight, and whose request names no host. Undefined: none of these.
+   * The code for a request that is refused before a body is read or a counter charged. Undefined: none of these apply.
+   * - It bypassed Cloudflare, in every mode.
+   * - It is a write from a foreign origin (another site's page), in every mode.
+   * - A feature's `screen` refuses it.
+   * - It has no valid host.
    */
-  const barred = async ({ request, info, emit }: Visit, platform: Platform): Promise<PublicCode | undefined> => {
+  const barred = async ({ request, info, emit }: RequestScope, platform: Platform): Promise<PublicCode | undefined> => {
     const direct = given.origin && !(await given.origin(request, platform));
     if (given.origin) info.edge = !direct;
     let found: Screened | undefined;
@@ -198,7 +210,7 @@ export function createCore(given: GateOptions): Core {
     if (!route) return refusalResponse("METHOD_NOT_ALLOWED", { allow: methods });
     let rates: Iterable<[string, string]> = [];
     try {
-      const seen = visit(request, platform, label);
+      const seen = createScope(request, platform, label);
       const refused = await barred(seen, platform);
       if (refused) return refusalResponse(refused);
       const context = createContext(kernel, seen, route, params, {
@@ -224,11 +236,11 @@ export function createCore(given: GateOptions): Core {
       if (!told.has(error)) events.emit("store_unavailable", { outcome: "error", reason, route });
       return refusalResponse("UNAVAILABLE");
     }
-    // Kind and code only: a message may quote what a stranger sent.
+    // Only the kind and code of the error: its message may quote the request.
     const detail = isGatepassError(error) ? error.code : error instanceof Error ? error.name : typeof error;
     events.emit("internal_error", { outcome: "error", code: "INTERNAL", detail, route });
     try {
-      // Without the request: a console would print its headers, and the credentials in them.
+      // Do not print the request: its headers hold credentials.
       given.onError ? given.onError(error, request) : console.error(error);
     } catch {
       // A reporter that fails must not change the answer.
@@ -251,18 +263,18 @@ export function createCore(given: GateOptions): Core {
     async report(request, platform, signal, about) {
       assertOneOf("signal", signal, [...SIGNALS, ...features.flatMap(({ reports = [] }) => reports)]);
       assertOptions("report", about, REPORT_RULES);
-      const seen = shown.get(request) ?? visit(request, platform);
+      const seen = shown.get(request) ?? createScope(request, platform);
       try {
         const subjects = await whoIs(seen, settings.given.identify);
         const context = contextOf(seen, { info: seen.info, options: {}, subjects, session: () => sessionOf(seen) });
         for (const { report } of features) await report?.(request, signal, about, context)?.catch((error) => answerOf(error, request));
       } catch (error) {
-        // A report that fails must not end the work that it is about.
+        // A failed report must not interrupt the application's own work.
         answerOf(error, request);
       }
     },
     async protect(request, platform, options) {
-      const seen = visit(request, platform);
+      const seen = createScope(request, platform);
       shown.set(request, seen);
       const code = await barred(seen, platform);
       if (code) return { ok: false, code, response: cors.apply(refusalResponse(code), request) };
@@ -270,7 +282,7 @@ export function createCore(given: GateOptions): Core {
         const admission = await admit(seen, options);
         return admission.ok ? admission : { ...admission, response: cors.apply(admission.response, request) };
       } catch (error) {
-        // What the program asked for wrongly is its own error; a backend that is down is an answer.
+        // A mistake of the program is thrown to it. A backend that is down becomes a 503.
         if (!isGatepassError(error)) throw error;
         return { ok: false, code: "UNAVAILABLE", response: cors.apply(answerOf(error, request), request) };
       }

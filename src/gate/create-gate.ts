@@ -15,16 +15,18 @@ import type { Gate, GateOptions } from "./types.ts";
  *
  * With options it is ready at once. Creation asks for no time, randomness or network, so it may stand at module scope.
  *
- * A function of the environment is for Workers, where the environment comes with each request. It is called once for each `env`
- * object; one process may have eight. Elsewhere it is called once:
- * - without a parameter, at the first request. A parameter with a default counts as none: the function gets its default;
- * - with a parameter, for the first object that a request brings. A second object is refused, since frameworks pass a new one with
- *   each request. If it is an environment, bind it with `gate.for(env)`.
+ * A function of the environment is for Workers, where the environment comes with each request. It is called once for
+ * each `env` object; one process may have eight. Elsewhere it is called once:
+ * - without a parameter, at the first request. A parameter with a default counts as none: the function gets its
+ *   default;
+ * - with a parameter, for the first object that a request brings. A second object is refused, since frameworks pass a
+ *   new one with each request. If it is an environment, bind it with `gate.for(env)`.
  *
  * All environments of a function share what is counted in memory (`memoryStore()`).
  *
- * @throws {TypeError} {RangeError} a bad, unknown or missing option, an environment that cannot be told for one. In the function form at the request
- * (answered 500, told to `console.error`; `protect` throws), or at `gate.for(env)`
+ * @throws {TypeError} {RangeError} a bad, unknown or missing option; an argument that cannot be identified as the
+ * environment. The function form throws at `gate.for(env)` and `protect`; `fetch` answers 500 and writes the error to
+ * `console.error`
  *
  * @example
  * ```ts
@@ -59,7 +61,7 @@ function gateOfOne<Env>(core: Core): Gate<Env> {
   );
 }
 
-/** @param known the one core, where it is there already: then a program's mistakes show at once, not at the first request */
+/** @param known the core, if it exists already: `guard` then checks its options at once, not at the first request */
 function gateOf<Env>(coreOf: (platform: Platform) => Core, coreFor: (env: unknown) => Core, known?: Core): Gate<Env> {
   const here = (): Core => coreOf(NOWHERE);
   const handle: Gate["handle"] = async (request, second, third) => {
@@ -70,7 +72,7 @@ function gateOf<Env>(coreOf: (platform: Platform) => Core, coreFor: (env: unknow
       return await core.handle(request, platform);
     } catch (error) {
       if (core) return core.answerOf(error, request);
-      // The options are wrong, so that there is no `onError` yet; the visitor learns nothing of it.
+      // The options are wrong, so there is no `onError` yet. The visitor only sees a 500.
       console.error(error);
       return refusalResponse("INTERNAL");
     }
@@ -115,13 +117,13 @@ function gateOf<Env>(coreOf: (platform: Platform) => Core, coreFor: (env: unknow
     async scheduled(_controller, env) {
       const { kernel, parts } = coreFor(env);
       const runs = [...parts.jobs.keys()].map((job) => runJob(kernel, parts, job));
-      // Every job has its turn; then the first failure is the run's.
+      // Let every job finish, then throw the first failure.
       await Promise.allSettled(runs);
       await Promise.all(runs);
     },
     async check() {
       const { settings, parts } = here();
-      // Only who asks loads the words.
+      // Loaded on demand: the messages would make every bundle larger.
       const { findProblems } = await import("./doctor.ts");
       return findProblems(inspect(settings), settings, parts.features);
     },

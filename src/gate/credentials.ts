@@ -6,26 +6,29 @@ import { decodeBase64url } from "../util/base64url.ts";
 import { decodeUtf8 } from "../util/bytes.ts";
 import type { Settings } from "./options.ts";
 import type { Players } from "./players.ts";
-import type { SessionDesk } from "./sessions.ts";
+import type { RequestScope } from "./request-scope.ts";
+import type { SessionService } from "./sessions.ts";
 import type { SessionClaims } from "./types.ts";
-import type { Visit } from "./visit.ts";
 
-/** A session that may be spent; or, with a `code`, why there is none. */
+/** The session of a request. With a `code` it must not be spent, or there is none. */
 export interface Credential {
   claims?: SessionClaims;
   code?: PublicCode;
   reason?: EventReason;
 }
 
-/** Reads and checks the session of a request: MAC, times, scope, binding. Nothing is spent, and a revocation is only seen when it is. */
+/**
+ * Reads the session of a request and checks its MAC, times, scope, binding and account. A revocation only shows when
+ * the session is spent.
+ */
 export async function readSession(
   settings: Settings,
-  sessions: SessionDesk,
+  sessions: SessionService,
   players: Players,
-  visit: Visit,
+  requestScope: RequestScope,
   action?: string,
 ): Promise<Credential> {
-  const token = sessionToken(visit.request.headers);
+  const token = sessionToken(requestScope.request.headers);
   if (token === undefined || settings.secrets.length === 0) return { code: "SESSION_MISSING", reason: "session_missing" };
   let claims: SessionClaims;
   try {
@@ -36,14 +39,17 @@ export async function readSession(
     return { code: code === "ERR_TOKEN_EXPIRED" ? "SESSION_EXPIRED" : "SESSION_INVALID", reason: eventReasonOfToken(code) };
   }
   if (action !== undefined && !claims.scope.includes(action)) return { claims, code: "SCOPE_DENIED", reason: "scope" };
-  const bound = settings.resolved.bind !== "none" && (await sessions.binding(visit, claims.key)) !== claims.bnd;
-  // Somebody else logged in since, or the account logged out: what is written now is not the last one's.
-  const account = settings.given.session?.subject && (await players.account(visit));
+  const bound = settings.resolved.bind !== "none" && (await sessions.binding(requestScope, claims.key)) !== claims.bnd;
+  // Another account logged in since, or the account logged out. A write must not be attributed to the session's
+  // account.
+  const account = settings.given.session?.subject && (await players.account(requestScope));
   const changed = (account !== undefined || claims.acc) && account !== claims.sub;
   return bound || changed ? { claims, code: "SESSION_INVALID", reason: bound ? "binding" : "wrong_player" } : { claims };
 }
 
-/** The header of our own, else a bearer that looks like ours: the application's own `Authorization` is none of our business. */
+/**
+ * The gate's own header, else a bearer token of a gatepass kind. Any other `Authorization` belongs to the application.
+ */
 function sessionToken(headers: Headers): string | undefined {
   const own = headers.get(HEADER.session);
   if (own) return own;
@@ -53,10 +59,13 @@ function sessionToken(headers: Headers): string | undefined {
   return isOurs(token) ? token : undefined;
 }
 
-/** The header that was last found to be ours: that of nearly every session. */
+/** The first segment of the last bearer token that was ours. Nearly all sessions have the same. */
 let ours: string | undefined;
 
-/** Whether a bearer's header names a kind of gatepass's: any, so that a token of another kind is refused as invalid rather than called missing. */
+/**
+ * Whether a bearer token is of a gatepass kind. Any kind counts, so that a wrong one is refused as invalid instead of
+ * reported as missing.
+ */
 function isOurs(token: string): boolean {
   const end = token.indexOf(".");
   if (end < 0 || end > 400) return false;

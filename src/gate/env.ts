@@ -4,13 +4,14 @@ import type { GateOptions, Mode } from "./types.ts";
 /** What {@link optionsFromEnv} reads: the environment of a process, or the env of a Worker. */
 export type EnvLike = object;
 
-/** What {@link optionsFromEnv} gives: to be spread into the options, beside the rest. */
+/** The result of {@link optionsFromEnv}: to be spread into the gate's options. */
 export type EnvOptions = Pick<GateOptions, "secrets" | "session" | "mode" | "allowedOrigins"> & {
   turnstile: { secret: string[]; sitekey?: string };
 };
 
 /**
- * Options from environment variables; what is not set is left to its default, what is set wrongly throws.
+ * Options from environment variables. A variable that is missing or empty leaves the option to its default; an invalid
+ * one throws.
  *
  * | variable | option |
  * |---|---|
@@ -21,9 +22,11 @@ export type EnvOptions = Pick<GateOptions, "secrets" | "session" | "mode" | "all
  * | `SESSION_TTL_SEC` | `session.ttl`, seconds |
  * | `ALLOWED_ORIGINS` | `allowedOrigins`: comma-separated |
  *
- * `turnstile` lacks `allowedHostnames`, which belongs in the code: `turnstile: { ...options.turnstile, allowedHostnames: ["game.example"] }`.
+ * `turnstile` lacks `allowedHostnames`, which belongs in the code: `turnstile: { ...options.turnstile,
+ * allowedHostnames: ["game.example"] }`.
  *
- * @throws {TypeError} no environment, a variable that is no text, or a value that means nothing
+ * @throws {TypeError} `env` is not an object, a variable is not text, or its value is invalid. A message names the
+ * variable, never its value
  *
  * @example
  * ```ts
@@ -49,7 +52,7 @@ export function optionsFromEnv(env: EnvLike): EnvOptions {
   };
 }
 
-/** A switch that is spelt wrongly must not open the gate, nor close it unnoticed. */
+/** A misspelt mode is refused: no default would be safe to guess. */
 function modeOf(value: string): Mode {
   const modes: Record<string, Mode> = {
     true: "enforce",

@@ -9,7 +9,7 @@ import { FEATURE_RULES } from "./rules.ts";
 import { sessionRoute } from "./session-route.ts";
 import type { Feature, Job, Kernel, Route } from "./types.ts";
 
-/** What the kernel and its features bring, put together. */
+/** The routes, limits and jobs of the kernel and all features. */
 export interface Parts {
   features: readonly Feature[];
   limits: Map<string, readonly LimitRule[]>;
@@ -17,7 +17,7 @@ export interface Parts {
   match(method: string, url: string): Match | null;
 }
 
-/** The kernel's own part, in the form of any other feature. */
+/** The kernel's own routes, limits and jobs, as a feature. */
 const OWN: Feature = {
   name: "kernel",
   routes: [sessionRoute],
@@ -25,7 +25,10 @@ const OWN: Feature = {
   jobs: { sweep },
 };
 
-/** @throws {TypeError} {RangeError} two features, routes, limits or jobs of one name; rules for a limit that nobody has */
+/**
+ * @throws {TypeError} {RangeError} two features, routes, limits or jobs of one name; rules for an unknown limit; an
+ * empty limit `session`
+ */
 export function assemble({ given, resolved, actions }: Settings, kernel: Kernel, limits: Parts["limits"]): Parts {
   const features = new Map<string, Feature>();
   const jobs = new Map<string, Job>();
@@ -51,9 +54,10 @@ export function assemble({ given, resolved, actions }: Settings, kernel: Kernel,
     if (!limits.has(name)) throw new TypeError(`Unknown limit "${name}": expected one of ${[...limits.keys()].join(", ")}`);
     limits.set(name, rules);
   }
-  // Beside a session's uses and a one-use id.
+  // Leave two quotas for a session's use and a one-use id.
   for (const [name, rules] of limits) validateRules(name, rules, MAX_QUOTAS - 2);
-  // What limits unchecked tokens where a program names no limit: without a rule a stranger could have Cloudflare asked without end.
+  // This limit also counts unchecked tokens where a program names no limit. Without a rule an attacker could make us
+  // ask Cloudflare without end.
   if (limits.get("session")?.length === 0) throw new TypeError('Invalid "limits.session": expected at least one rule');
   return { features: [...features.values()], limits, jobs, match: createRouter(routes, resolved.basePath) };
 }

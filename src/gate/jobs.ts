@@ -1,12 +1,12 @@
 import type { Parts } from "./features.ts";
 import type { Job, JobSummary, Kernel } from "./types.ts";
 
-/** Milliseconds that one run of a job takes at most, before it leaves the rest to the next. */
+/** Milliseconds after which a run of a job starts no further slice. The rest is left to the next run. */
 const BUDGET = 25_000;
-/** Entries that one sweep of the store removes at most. */
+/** The most entries that one slice of the job `sweep` removes. */
 const SLICE = 1000;
 
-/** Removes what is over from a store whose backend does not do so itself. */
+/** Removes expired entries from a store whose backend does not do so itself. */
 export const sweep: Job = async ({ kernel, cursor = "0" }) => {
   const start = kernel.clock();
   const swept = (await kernel.store.sweep?.(SLICE)) ?? 0;
@@ -14,7 +14,11 @@ export const sweep: Job = async ({ kernel, cursor = "0" }) => {
   return { job: "sweep", swept, kept: 0, tookMs: kernel.clock() - start, ...(swept >= SLICE && { next: `${Number(cursor) + 1}` }) };
 };
 
-/** Runs a job, slice by slice, until it is done or out of time. @throws {TypeError} there is no such job; whatever the job throws */
+/**
+ * Runs a job, slice by slice, until it is done or out of time.
+ *
+ * @throws {TypeError} there is no such job; whatever the job throws
+ */
 export async function runJob(kernel: Kernel, { jobs }: Parts, name: string): Promise<JobSummary> {
   const job = jobs.get(name);
   if (!job) throw new TypeError(`Unknown job "${name}": expected one of ${[...jobs.keys()].join(", ")}`);
@@ -27,7 +31,7 @@ export async function runJob(kernel: Kernel, { jobs }: Parts, name: string): Pro
     total.swept += swept;
     total.kept += kept;
     total.tookMs = kernel.clock() - start;
-    // A slice that ends where it began would never end.
+    // A slice that makes no progress would be repeated for ever.
     if (next === cursor) break;
     cursor = next;
   } while (cursor !== undefined && total.tookMs < BUDGET);

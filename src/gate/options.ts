@@ -7,7 +7,10 @@ import { pooledBytes } from "../util/random.ts";
 import { assertGateOptions } from "./rules.ts";
 import type { GateOptions, ResolvedOptions } from "./types.ts";
 
-/** Everything that the parts of one kernel share, from its options alone: nothing here reads a clock, a random source or a request. */
+/**
+ * What the parts of one kernel share. It is made from the options alone, without reading a clock, a random source or a
+ * request.
+ */
 export interface Settings {
   given: GateOptions;
   resolved: ResolvedOptions;
@@ -15,16 +18,19 @@ export interface Settings {
   secrets: readonly Secret[];
   /** Empty without a Turnstile secret. */
   verifierSecrets: readonly string[];
-  /** Allowed actions; those of the features are added. */
+  /** Turnstile actions that sessions are issued for; the features add theirs. */
   actions: string[];
   /** Seconds: how old a solve may be when it is exchanged. */
   maxAge: number;
   store: Store;
   clock: () => number;
   random: (bytes: number) => Uint8Array;
-  /** What is known to be full on the store, and on the looser one. */
+  /** Rates that are known to be full, for each of the two stores. */
   refusals: { readonly store: Refusals; readonly rateStore: Refusals };
-  /** What the requests so far showed: the details that were warned of, each once, and `ip` as soon as one had a client address. */
+  /**
+   * Details of the warnings so far, so that each is raised once. Also `ip` once a request had a client address, and ""
+   * once the options were checked.
+   */
   warned: Set<string>;
 }
 
@@ -38,7 +44,7 @@ export function settle(given: GateOptions): Settings {
   const { store = memoryStore({ clock }) } = given;
   const verifierSecrets = listOf(turnstile?.secret).filter((secret) => secret !== "");
   if (mode === "enforce" && verifierSecrets.length === 0) throw new TypeError('Cannot enforce: "turnstile.secret" is missing');
-  // Tokens of anybody's page would be good.
+  // Without a list of hostnames, tokens from any site's page would be accepted.
   if (verifierSecrets.length > 0 && !turnstile?.allowTestKeys && !turnstile?.allowedHostnames?.length)
     throw new TypeError('Invalid "turnstile.allowedHostnames": expected one or more');
   const actions = [...(session.actions ?? [SCORE_ACTION])];

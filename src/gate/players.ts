@@ -2,15 +2,18 @@ import { TYP } from "../protocol.ts";
 import { randomId } from "../util/random.ts";
 import type { Call } from "./call.ts";
 import type { Settings } from "./options.ts";
+import type { RequestScope } from "./request-scope.ts";
 import { type Keys, shortMac } from "./secrets.ts";
-import type { Visit } from "./visit.ts";
 
-/** Who plays. */
+/** Finds the player of a request. */
 export interface Players {
   /** The account that the application names; undefined where it has none or nobody is logged in. */
-  account(visit: Visit): Promise<string | undefined>;
-  /** The account, else the browser as before, else the solve itself (`seed`: its token), else the guest of this one call or request. */
-  of(visit: Visit, playerToken: string | null | undefined, seed?: string, call?: Call): Promise<string>;
+  account(requestScope: RequestScope): Promise<string | undefined>;
+  /**
+   * The player's id: the account; else the player of an earlier token; else one derived from the solve (`seed`: its
+   * token); else a guest of this one call or request.
+   */
+  of(requestScope: RequestScope, playerToken: string | null | undefined, seed?: string, call?: Call): Promise<string>;
 }
 
 export function createPlayers({ given, random }: Settings, keys: Keys | undefined): Players {
@@ -20,12 +23,16 @@ export function createPlayers({ given, random }: Settings, keys: Keys | undefine
     if (typeof subject !== "string" || subject.length > 128) throw new TypeError('"session.subject" did not answer 1 to 128 characters');
     return subject;
   };
-  /** The player of an earlier token. It grants nothing, so that a forged or expired one is ignored, not refused. */
+  /**
+   * The player of an earlier player token. The token grants nothing, so a forged or expired one is ignored instead of
+   * refused.
+   */
   const returning = async (token: string | null | undefined): Promise<string | undefined> => {
     if (!keys || !token) return undefined;
     try {
       const { sub, acc } = await keys.playerTokens.verify(TYP.player, token);
-      // An account is its login's to give: a token that is kept for a year must not outlive a logout.
+      // Only the application can name an account. A player token, which lives 400 days, must not act for it after a
+      // logout.
       return typeof sub === "string" && sub !== "" && sub.length <= 128 && !acc ? sub : undefined;
     } catch {
       return undefined;
@@ -33,8 +40,8 @@ export function createPlayers({ given, random }: Settings, keys: Keys | undefine
   };
   return {
     account,
-    of: async (visit, playerToken, seed, call) =>
-      (await account(visit)) ??
+    of: async (requestScope, playerToken, seed, call) =>
+      (await account(requestScope)) ??
       (await returning(playerToken)) ??
       (keys && seed ? shortMac(keys.subkeys, "jti/1", ["player", seed]) : ((await call?.guest()) ?? randomId(random))),
   };

@@ -1,8 +1,8 @@
 import type { Route } from "./types.ts";
 
-/** A route that answers a request, and what the URL said. */
+/** The route of a request, and its parameters. */
 export interface Match {
-  /** Undefined: the path is ours, the method is not. */
+  /** Undefined: the path has routes, but not for this method. */
   route: Route | undefined;
   /** Method and pattern, for events. */
   label: string;
@@ -18,12 +18,12 @@ interface Entry {
   methods: string[];
 }
 
-/** A parameter: nothing that another reader of the URL would decode, split or normalise. */
+/** A parameter: only characters that no proxy decodes, splits or normalises. */
 const PARAMETER = "(?<$1>(?!\\.{1,2}(?:/|$))[\\w.~-]{1,128})";
 
-/** @throws {TypeError} a path or method that is none, or a route twice */
+/** @throws {TypeError} an invalid path or method, or a route twice */
 export function createRouter(routes: readonly Route[], basePath: string): (method: string, url: string) => Match | null {
-  /** By pattern, the names of parameters left out. */
+  /** By pattern without the names of its parameters: `/a/:id` and `/a/:name` are the same. */
   const entries = new Map<string, Entry>();
   for (const route of routes) {
     const { path } = route;
@@ -42,7 +42,7 @@ export function createRouter(routes: readonly Route[], basePath: string): (metho
 
   return (method, url) => {
     const path = pathOf(url);
-    // A path without parameters goes before one with them.
+    // A path without parameters takes precedence over one with parameters.
     const entry = entries.get(path) ?? [...entries.values()].find(({ shape }) => shape.test(path));
     const found = entry?.shape.exec(path);
     if (!entry || !found) return null;
@@ -52,9 +52,11 @@ export function createRouter(routes: readonly Route[], basePath: string): (metho
 }
 
 /**
- * The path as it stands in the URL, never decoded and never normalised: `//`, `/./`, `%2f` or a backslash match nothing, so that no path means one
- * thing to a proxy's rules and another to us. Some runtimes normalise before us, and no program there can see what the client wrote: Bun resolves
- * dot segments and backslashes, so that `/x/../api/scores` reaches the gate's route, and workerd resolves raw dot segments.
+ * The path as text, neither decoded nor normalised. So `//`, `/./`, `%2f` or a backslash match no route, and no path
+ * means one thing to a proxy's rules and another to the gate.
+ *
+ * Some runtimes normalise the URL before any program sees it: Bun resolves dot segments and backslashes, so
+ * `/x/../api/scores` reaches the gate's route; workerd resolves raw dot segments.
  */
 function pathOf(url: string): string {
   return /:\/\/[^/?#]*([^?#]*)/.exec(url)?.[1] ?? "";

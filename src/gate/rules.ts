@@ -14,19 +14,23 @@ import type {
   SessionOptions,
 } from "./types.ts";
 
-/** What Turnstile would render. */
+/** An action that Turnstile accepts. */
 const ACTION = form(/^[a-z0-9_-]{1,32}$/, "1 to 32 of a-z 0-9 _ -");
 
-/** @throws {TypeError} {RangeError} an unknown option of a gate, or one that cannot be. What needs its surroundings to be judged is checked where it is used. */
+/**
+ * Checks each option by itself; how they fit together is checked where they are used.
+ *
+ * @throws {TypeError} {RangeError} an unknown or invalid option
+ */
 export function assertGateOptions(options: GateOptions): void {
   const turnstile: Rules<GateTurnstileOptions> = {
-    // Of an environment that lacks it: what that means depends on the mode.
+    // An environment may lack the secret, so undefined and "" pass here. Mode `enforce` refuses them later.
     secret: (path, value) =>
       listOf(SECRET)(
         path,
         [value].flat().filter((one) => one !== ""),
       ),
-    // It is handed out to everybody: a secret in its place would be, too.
+    // The sitekey is public: a secret in its place would be published. A secret has 35 characters.
     sitekey: /^(?!\dx[\w-]{33}$)[\w-]{3,100}$/,
     allowedHostnames: listOf(HOSTNAME),
     maxAge: integer(1, 86_400),
@@ -49,7 +53,7 @@ export function assertGateOptions(options: GateOptions): void {
   const rules: Rules<GateOptions> = {
     secrets: any,
     turnstile: bag(turnstile),
-    // What counts rates alone would let every token be used again and again.
+    // A store without `refund` and `block` only counts rates. With it every token could be used again and again.
     store: methods("spend", "refund", "block"),
     rateStore: methods("spend"),
     session: bag(session),
@@ -75,7 +79,7 @@ export function assertGateOptions(options: GateOptions): void {
   assertOptions("createGate", options, rules);
 }
 
-/** What `protect` and `guard` take. */
+/** Options of `protect` and `guard`. */
 export const PROTECT_RULES: Rules<ProtectOptions> = {
   scope: "string",
   action: "string",
@@ -83,7 +87,7 @@ export const PROTECT_RULES: Rules<ProtectOptions> = {
   subject: "string",
   limits: listOf("string"),
 };
-/** What a route's `admit` takes. */
+/** Options of a route's `admit`. */
 export const ADMIT_RULES: Rules<AdmitOptions> = {
   ...PROTECT_RULES,
   quotas: listOf(any),
@@ -94,7 +98,7 @@ export const ADMIT_RULES: Rules<AdmitOptions> = {
   open: "boolean",
 };
 const ROUTE: Rules<Route> = { method: any, path: "string", base: "boolean", maxBody: integer(0), handle: "function" };
-/** What a feature may bring. */
+/** Members of a feature. */
 export const FEATURE_RULES: Rules<Feature> = {
   name: "string",
   routes: listOf(bag(ROUTE, "method path handle")),
@@ -109,9 +113,9 @@ export const FEATURE_RULES: Rules<Feature> = {
   on: "function",
   check: "function",
 };
-/** What every gate takes as a report. */
+/** Signals that every gate's `report` takes. */
 export const SIGNALS: readonly ReportSignal[] = ["login_failed", "login_succeeded", "otp_requested", "honeypot_tripped"];
-/** What `report` is told besides the signal. Who it is about is a visitor's text, which harms nobody whatever it is. */
+/** Details of a report. Account and user may be a visitor's text of any kind: they are only ever hashed or counted. */
 export const REPORT_RULES: Rules<ReportDetails> = { account: any, user: any, weight: integer(1, 10_000) };
-/** Where an exchange comes from. */
+/** The context of an exchange. */
 export const EXCHANGE_RULES: Rules<ExchangeContext> = { request: any, remoteip: "string", playerToken: "string", route: "string" };

@@ -6,10 +6,10 @@ import { uuidFromBytes } from "../util/random.ts";
 import type { Settings } from "./options.ts";
 import type { ResolvedOptions } from "./types.ts";
 
-/** Everything that a ring of secrets can do for a gate. */
+/** What is made from the ring of signing secrets. */
 export interface Keys {
   tokens: Tokens;
-  /** An instance of its own: players live 400 days, and no other kind of token may. */
+  /** An instance of its own: player tokens live 400 days, and no other kind may live that long. */
   playerTokens: Tokens;
   subkeys: Subkeys;
 }
@@ -29,20 +29,23 @@ export function createKeys({ secrets, resolved, given, clock, random }: Settings
   };
 }
 
-/** The first 16 bytes of a MAC over `parts`, each behind its length, as 22 characters. */
+/** The first 16 bytes of a MAC over `parts`, each preceded by its length, as 22 characters of base64url. */
 export async function shortMac(subkeys: Subkeys, purpose: SubkeyPurpose, parts: readonly string[], key?: number): Promise<string> {
   return short(await subkeys.mac(purpose, concatBytes(...parts.map(lp)), key));
 }
 
-/** The first 16 bytes as 22 characters. */
+/** The first 16 bytes of a MAC as 22 characters of base64url. */
 export function short(mac: Uint8Array): string {
   return encodeBase64url(mac.subarray(0, 16));
 }
 
 /**
- * The key under which Cloudflare accepts a token again, and under no other. Of one secret, another issuer or audience is another gate, which may count
- * in another store: under one key both would be told that the token is good, and one solve would be two sessions. What the client is bound to is in it, so
- * that a stolen token cannot be redeemed by another client; and the purpose, so that a form's token opens no game.
+ * The idempotency key of siteverify: Cloudflare accepts a used token again only with the same key. The key is a MAC
+ * over:
+ * - issuer and audience: two gates of one secret may count in different stores. With one key both would accept the
+ *   token: two sessions for one solve;
+ * - the purpose: a token that was solved for a form cannot be used again for a session;
+ * - what the client is bound to: a stolen token cannot be redeemed by another client.
  */
 export async function idempotencyKey(
   subkeys: Subkeys,

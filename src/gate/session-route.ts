@@ -7,7 +7,7 @@ interface SessionBody {
   playerToken: string;
 }
 
-/** Both optional: a missing token has a code of its own. */
+/** Both members are optional in the body: a missing Turnstile token is refused later, with a code of its own. */
 const BODY: BodySchema<SessionBody> = {
   safeParse(value) {
     if (!isJsonObject(value) || Object.keys(value).some((key) => key !== "turnstileToken" && key !== "playerToken")) return BAD;
@@ -18,7 +18,7 @@ const BODY: BodySchema<SessionBody> = {
 };
 const BAD = { success: false, error: undefined } as const;
 
-/** `POST /session`: a Turnstile token for a session. */
+/** `POST /session`: exchanges a Turnstile token for a session. */
 export const sessionRoute: Route = {
   method: "POST",
   path: PATH.session,

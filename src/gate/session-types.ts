@@ -1,7 +1,10 @@
 import type { PublicCode } from "../protocol.ts";
 import type { VerifiedClaims } from "../tokens/types.ts";
 
-/** The outcome of an exchange of a Turnstile token for a session. `headers`: rate headers for the answer, where a limit was charged. */
+/**
+ * The outcome of an exchange of a Turnstile token for a session. `headers`: rate headers for the answer, where a limit
+ * was charged. `expiresIn`: seconds.
+ */
 export type SessionResult = { headers?: Headers | undefined } & (
   | { ok: true; sessionToken: string; expiresIn: number; uses: number; playerToken: string; claims: SessionClaims }
   | {
@@ -16,22 +19,25 @@ export type SessionResult = { headers?: Headers | undefined } & (
 
 /** Claims of a session token. */
 export interface SessionClaims extends VerifiedClaims {
+  /** The player. */
   sub: string;
-  /** `sub` is an account of the application's, which alone can name it. */
+  /** `sub` is an account, from `session.subject`. */
   acc?: boolean | undefined;
   /** Seconds since the epoch: when the challenge was solved. */
   auth_time: number;
+  /** Actions that the session is for. */
   scope: string[];
+  /** Writes that the solve pays for in all. */
   uses: number;
   /** HMAC of what the session is bound to. */
   bnd?: string | undefined;
-  /** HMAC of the ephemeral id. */
+  /** HMAC of Cloudflare's ephemeral id. */
   eid?: string | undefined;
-  /** Issued while the provider was down. */
+  /** Issued while Cloudflare was down, so that the solve could not be checked. */
   deg?: boolean | undefined;
 }
 
-/** Where an exchange comes from. */
+/** The context of an exchange. */
 export interface ExchangeContext {
   request?: Request | undefined;
   /** The client's address, as text. */
@@ -44,15 +50,22 @@ export interface ExchangeContext {
 /** Sessions of a gate. */
 export interface Sessions {
   /**
-   * Verifies a fresh Turnstile token and signs a session. Charges the limit `session`, which refuses with `RATE_LIMITED`: by `remoteip`, or by the address
-   * that the request tells; requests whose address is unknown share one counter. Without both, nothing is limited: limit the caller yourself, or
-   * strangers have Cloudflare asked without end.
+   * Verifies a fresh Turnstile token and signs a session. Charges the limit `session`, which refuses with
+   * `RATE_LIMITED`.
+   *
+   * It counts by `remoteip`, else by the request's address; requests with an unknown address share one counter. Without
+   * a `remoteip` and a request nothing is counted. Then limit the caller yourself: otherwise attackers make you ask
+   * Cloudflare without end.
    *
    * @throws {GatepassError} `ERR_STORE_UNAVAILABLE`, `ERR_STORE_FULL`
    */
   exchange(turnstileToken: string, context?: ExchangeContext): Promise<SessionResult>;
   /** @throws {GatepassError} as `Tokens.verify` */
   verify(token: string): Promise<SessionClaims>;
-  /** Makes every session of this solve useless, at once. */
+  /**
+   * Revokes every session of the solve `jti`, at once.
+   *
+   * @throws {TypeError} {RangeError} not a text of 1 to 128 characters
+   */
   revoke(jti: string): Promise<void>;
 }

@@ -14,15 +14,15 @@ import { sha256 } from "../util/hmac.ts";
 import { randomId } from "../util/random.ts";
 import type { Settings } from "./options.ts";
 import type { Players } from "./players.ts";
+import { deviceOf, type RequestScope, whoIs } from "./request-scope.ts";
 import { idempotencyKey, type Keys, PLAYER_TTL, shortMac } from "./secrets.ts";
 import type { SessionClaims, SessionResult } from "./types.ts";
-import { deviceOf, type Visit, whoIs } from "./visit.ts";
 
-/** Verified tokens that are remembered. */
+/** How many verified tokens are cached. */
 const KNOWN = 1000;
-/** Seconds that a session lives at most. */
+/** Seconds of the longest session. */
 const MAX_TTL = 900;
-/** Seconds and uses of a session whose solve nobody could check. */
+/** Seconds and uses of a session whose solve could not be checked. */
 const DEGRADED_TTL = 120;
 const DEGRADED_USES = 2;
 
@@ -30,18 +30,21 @@ const DEGRADED_USES = 2;
 export interface Solve {
   ok: true;
   jti: string;
-  /** Seconds since the epoch: when the challenge was solved, by the provider's clock (of a degraded solve, which has none, by ours). */
+  /**
+   * Seconds since the epoch: when the challenge was solved, by Cloudflare's clock. For a degraded solve: now, by our
+   * clock.
+   */
   auth_time: number;
   /** Seconds since the epoch, by our clock: now. */
   iat: number;
   scope: string[];
   eid: string | undefined;
   degraded: boolean;
-  /** What a player may be derived from; undefined where the token is a constant. */
+  /** The token, which a new player's id is derived from. Undefined for a test key's token, which is always the same. */
   seed: string | undefined;
 }
 
-/** What a refused token is answered with. */
+/** The refusal of a token. */
 export interface Unsolved {
   ok: false;
   code: PublicCode;
@@ -50,18 +53,26 @@ export interface Unsolved {
   retryable?: boolean;
 }
 
-/** Solves become sessions. */
-export interface SessionDesk {
-  solve(visit: Visit, token: string, action?: string): Promise<Solve | Unsolved>;
-  exchange(visit: Visit, token: string, playerToken: string | undefined): Promise<SessionResult>;
+/** Checks solves, and issues, reads and revokes sessions. */
+export interface SessionService {
+  solve(requestScope: RequestScope, token: string, action?: string): Promise<Solve | Unsolved>;
+  exchange(requestScope: RequestScope, token: string, playerToken: string | undefined): Promise<SessionResult>;
   verify(token: string): Promise<SessionClaims>;
-  /** HMAC of what sessions are bound to, as this client has it; undefined where they are bound to nothing. `key`: of which secret. */
-  binding(visit: Visit, key?: number): Promise<string | undefined>;
-  /** The one counter of a solve, whichever token of it is presented. The first quota says whether it is revoked or over. */
+  /**
+   * HMAC of this client's value of what sessions are bound to. Undefined where `bind` is `none`. `key`: position of the
+   * secret in the ring.
+   */
+  binding(requestScope: RequestScope, key?: number): Promise<string | undefined>;
+  /**
+   * The counter of a solve: the same one for every token of it. The first quota tells whether the solve is revoked or
+   * expired.
+   */
   uses(solve: Pick<SessionClaims, "jti" | "auth_time" | "iat">, limit: number, cost: number, degraded?: boolean): readonly Quota[];
-  /** Milliseconds: what ends so long after a request was admitted ends after the counter of its solve. */
+  /** Milliseconds. What is kept for so long after a request was admitted outlives the counter of its solve. */
   life: number;
-  /** Whether such a session can be spent: neither used up, revoked, over nor degraded. False where the store is down. */
+  /**
+   * Whether the session can be spent: it is not used up, revoked, expired or degraded. False while the store is down.
+   */
   isLive(claims: SessionClaims): Promise<boolean>;
   revoke(jti: string): Promise<void>;
 }
@@ -71,49 +82,53 @@ export function createSessions(
   keys: Keys | undefined,
   players: Players,
   turnstile: Turnstile | undefined,
-): SessionDesk {
+): SessionService {
   const { given, resolved, store, clock, random, actions } = settings;
   const { mode, bind, sessionTtl, sessionUses } = resolved;
-  // Every token of a solve is dead by then, whatever `exp` it has: signed at the last moment, with the longest life, by the fastest clock.
+  // Seconds after the solve at which every token of it has expired: signed as late as allowed, with the longest life,
+  // by the fastest clock.
   const counted = settings.maxAge + MAX_TTL + 2 * resolved.clockTolerance;
   const dry_run = mode !== "enforce" || undefined;
 
-  /** What a client is bound to; the kind is in it, so that after a change of `bind` no address passes as a device. */
-  const boundTo = async (visit: Visit): Promise<string> => {
+  /**
+   * The text that a session is bound to. It names the kind, so that after a change of `bind` an address cannot pass as
+   * a device.
+   */
+  const boundTo = async (requestScope: RequestScope): Promise<string> => {
     if (bind === "none") return "";
-    await whoIs(visit, given.identify);
-    return `${bind}:${(bind === "device" ? deviceOf(visit) : visit.info.ipPrefix) ?? ""}`;
+    await whoIs(requestScope, given.identify);
+    return `${bind}:${(bind === "device" ? deviceOf(requestScope) : requestScope.info.ipPrefix) ?? ""}`;
   };
-  const binding: SessionDesk["binding"] = async (visit, key) =>
-    keys && bind !== "none" ? shortMac(keys.subkeys, "bind/1", ["session", await boundTo(visit)], key) : undefined;
+  const binding: SessionService["binding"] = async (requestScope, key) =>
+    keys && bind !== "none" ? shortMac(keys.subkeys, "bind/1", ["session", await boundTo(requestScope)], key) : undefined;
 
   /**
-   * The same id for the same token, so that exchanging it again (by a retry, or by a thief) is no second session.
-   * Without a ring its digest, which is no secret but cannot be turned back into the token.
+   * The id of a solve: the same for the same token, so that a second exchange (a retry, or a thief's) shares the uses
+   * of the first session. Without a signing secret it is the token's digest, which does not disclose the token.
    */
   const idOf = async (token: string): Promise<string> =>
     keys ? shortMac(keys.subkeys, "jti/1", [resolved.issuer ?? "", resolved.audience, token]) : encodeBase64url(await sha256(utf8(token)));
 
-  const solve: SessionDesk["solve"] = async (visit, token, action) => {
+  const solve: SessionService["solve"] = async (requestScope, token, action) => {
     if (typeof token !== "string" || token === "") return { ok: false, code: "TURNSTILE_TOKEN_MISSING", reason: "missing" };
     if (!turnstile || mode === "off")
       return { ok: false, code: "VERIFICATION_FAILED", reason: mode === "off" ? "mode_off" : "misconfigured" };
-    visit.emit("turnstile_token_received", { outcome: "info", action });
+    requestScope.emit("turnstile_token_received", { outcome: "info", action });
     const result = await turnstile.verify(token, {
       action: action ?? actions,
       cdata: "",
-      remoteip: visit.info.address,
-      // Nothing is hashed before its length is known.
+      remoteip: requestScope.info.address,
+      // Do not hash a text of unbounded length.
       idempotencyKey:
         keys && token.length <= MAX_TURNSTILE_TOKEN
-          ? await idempotencyKey(keys.subkeys, resolved, ["session", "", await boundTo(visit), token])
+          ? await idempotencyKey(keys.subkeys, resolved, ["session", "", await boundTo(requestScope), token])
           : undefined,
     });
     const latency_ms = result.latencyMs;
     let eid: string | undefined;
     if (result.ok) {
       eid = result.ephemeralId && keys && (await shortMac(keys.subkeys, "bind/1", ["eid", result.ephemeralId]));
-      visit.emit("turnstile_siteverify_success", { outcome: "allow", latency_ms, action: result.action, ephemeral_id: eid });
+      requestScope.emit("turnstile_siteverify_success", { outcome: "allow", latency_ms, action: result.action, ephemeral_id: eid });
     } else {
       const { reason, errorCodes: error_codes } = result;
       const down = reason === "timeout" || reason === "unavailable";
@@ -122,11 +137,11 @@ export function createSessions(
       const code = ours ? "UNAVAILABLE" : "VERIFICATION_FAILED";
       const type = down ? "turnstile_siteverify_timeout" : "turnstile_siteverify_failed";
       const about = { outcome: ours ? "error" : "deny", code, reason, error_codes, latency_ms, degraded, dry_run } as const;
-      // What is wrong with the configuration is told once, not by each request that meets it.
-      if (!result.repeated) visit.emit(type, about);
+      // Report a wrong configuration once, not with each request.
+      if (!result.repeated) requestScope.emit(type, about);
       if (!degraded) return { ok: false, code, reason, retryable: down };
     }
-    // The token of a test key is a constant, and says nothing of the page.
+    // A test key's token is always the same text, and its answer names neither page nor action.
     const constant = result.ok && result.testKey;
     return {
       ok: true,
@@ -140,9 +155,10 @@ export function createSessions(
     };
   };
 
-  // One token is spent many times: its MAC and claims are the same each time, only the clock is not. Values, never promises, and few of them.
+  // One token is spent many times: its MAC and claims are the same each time, only the clock is not. Values, never
+  // promises, and few of them.
   const known = new Map<string, SessionClaims>();
-  const verify: SessionDesk["verify"] = async (token) => {
+  const verify: SessionService["verify"] = async (token) => {
     if (!keys) throw new GatepassError("ERR_CONFIG_INVALID", "Cannot verify the session: there is no signing secret");
     const now = clock() / 1000;
     let claims = known.get(token);
@@ -158,22 +174,23 @@ export function createSessions(
     return { ...claims, scope: [...claims.scope] };
   };
 
-  const uses: SessionDesk["uses"] = ({ jti, auth_time, iat }, limit, cost, degraded = false) => {
+  const uses: SessionService["uses"] = ({ jti, auth_time, iat }, limit, cost, degraded = false) => {
     const counter = {
       key: usesKey("jti", jti),
       limit,
       cost: degraded ? 0 : cost,
-      // By the provider's clock alone: every process gives the counter of a solve the same end, however wrong its own clock is.
-      // By its own clock, a process that is behind would end the counter too early. Another process would still accept sessions
-      // of this solve, and count them from zero.
+      // By the provider's clock alone: every process gives the counter of a solve the same end, however wrong its own
+      // clock is. By its own clock, a process that is behind would end the counter too early. Another process would
+      // still accept sessions of this solve, and count them from zero.
       expiresAt: (auth_time + counted) * 1000,
-      // Never ahead of our clock: otherwise a store that began after the solve would believe that it knows all of its uses.
-      // The claims count whole seconds. A store that began within this second has forgotten nothing of the solve.
+      // Never ahead of our clock: otherwise a store that began after the solve would believe that it knows all of its
+      // uses. The claims count whole seconds. A store that began within this second has forgotten nothing of the solve.
       issuedAt: Math.min(auth_time, iat) * 1000 + 999,
     };
     if (!degraded && resolved.onUnavailable !== "degraded") return [counter];
-    // While nobody can check solves, any text is one. If they were counted as uses, strangers would fill the store with keys that
-    // it must not remove. So they are counted as a rate, which also counts the checked session of the same solve.
+    // While nobody can check solves, any text is one. If they were counted as uses, strangers would fill the store with
+    // keys that it must not remove. So they are counted as a rate, which also counts the checked session of the same
+    // solve.
     return [counter, { key: rateKey({ name: "degraded", window: counted }, [jti]), limit, cost, window: counted }];
   };
 
@@ -195,30 +212,30 @@ export function createSessions(
         return false;
       }
     },
-    async exchange(visit, token, playerToken) {
+    async exchange(requestScope, token, playerToken) {
       if (!keys) return { ok: false, code: "NOT_FOUND" };
-      const solved = await solve(visit, token);
+      const solved = await solve(requestScope, token);
       if (!solved.ok) {
         const { code, reason, retryable } = solved;
-        if (reason !== "misconfigured") visit.emit("session_rejected", { outcome: "deny", code, reason, dry_run });
+        if (reason !== "misconfigured") requestScope.emit("session_rejected", { outcome: "deny", code, reason, dry_run });
         return { ok: false, code, retryable };
       }
       const { jti, auth_time, scope, eid, degraded } = solved;
-      const sub = await players.of(visit, playerToken, solved.seed);
-      const acc = sub === (await players.account(visit)) || undefined;
+      const sub = await players.of(requestScope, playerToken, solved.seed);
+      const acc = sub === (await players.account(requestScope)) || undefined;
       const uses = degraded ? Math.min(DEGRADED_USES, sessionUses) : sessionUses;
       const ttl = degraded ? DEGRADED_TTL : sessionTtl;
-      const claims = { jti, sub, acc, auth_time, scope, uses, bnd: await binding(visit), eid, deg: degraded || undefined };
+      const claims = { jti, sub, acc, auth_time, scope, uses, bnd: await binding(requestScope), eid, deg: degraded || undefined };
       const sessionToken = await keys.tokens.sign(TYP.session, claims, { ttl });
       const renewed = await keys.playerTokens.sign(TYP.player, { sub, acc }, { ttl: PLAYER_TTL });
       const action = scope.length === 1 ? scope[0] : undefined;
-      visit.emit("session_issued", { outcome: "allow", session: jti, player: sub, action, ephemeral_id: eid, degraded: claims.deg });
+      requestScope.emit("session_issued", { outcome: "allow", session: jti, player: sub, action, ephemeral_id: eid, degraded: claims.deg });
       return { ok: true, sessionToken, expiresIn: ttl, uses, playerToken: renewed, claims: await verify(sessionToken) };
     },
     async revoke(jti) {
-      // Of a claim that is not there, or of a whole token, nothing would be revoked.
+      // Refuse undefined (a missing claim) and a whole token: the call would revoke nothing.
       assertString("jti", jti, 1, 128);
-      // The solve was before now. Our clock may be behind: this must outlive every token of it all the same.
+      // The block must outlive every token of the solve, also where our clock is behind. The solve was before now.
       await store.block(usesKey("jti", jti), clock() + (counted + resolved.clockTolerance) * 1000 + MAX_OFFSET);
     },
   };

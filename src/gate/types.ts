@@ -11,71 +11,99 @@ import type { Screened } from "./screened.ts";
 import type { SessionClaims, Sessions } from "./session-types.ts";
 
 /**
- * What a check's failure does: refuse, report only, or not even look.
+ * What a failed check does. `enforce`: the request is refused. `monitor`: it passes, and an event is raised. `off`: the
+ * check is not made.
  *
- * A mode changes the outcome of these checks alone: siteverify's answer, whether a session or clearance is required, limits, risk and policy.
- * It never changes: the authentication of moderators and its limits, MACs, one-use ids, origins, the rules of bodies, fields and boards. Nor does `monitor`
- * let an ambiguous path pass; `off` does not look at paths.
- * A check that failed never yields a signed token.
+ * A mode only applies to these checks: siteverify's answer, whether a session or clearance is required, limits, risk
+ * and policy.
+ *
+ * In every mode these stay enforced: the authentication of moderators and its limits, MACs, one-use ids, origins, the
+ * rules of bodies, fields and boards. An ambiguous path is refused in `monitor` too; `off` does not look at paths. A
+ * failed check never yields a signed token.
  */
 export type Mode = "enforce" | "monitor" | "off";
 
 /** Options of `createGate`. */
 export interface GateOptions {
-  /** One secret or a ring: the first signs, all verify. Without: no session, fresh Turnstile tokens only. */
+  /**
+   * One signing secret, or several (a ring): the first signs, all verify. Without one there are no sessions, and each
+   * write needs a Turnstile token.
+   */
   secrets?: Secret | readonly Secret[] | undefined;
-  /** `createTurnstile` takes what is left when `clock`, `fetch` and `random` are not given here. May be left out unless mode is `enforce`. */
+  /** Options of `createTurnstile`; `clock`, `fetch` and `random` default to the gate's. Required in mode `enforce`. */
   turnstile?: GateTurnstileOptions | undefined;
-  /** Default `memoryStore()`, and an event says so. */
+  /** Where uses and rates are counted. Default `memoryStore()`, which the event `config_warning` reports. */
   store?: Store | undefined;
   /**
-   * A looser (and nearer, or cheaper) store for the limits' rates: asked before `store`, and nothing is given back there. Limits that count failures, uses
-   * and one-use ids stay on `store`. Admissions say its `accuracy`.
+   * A nearer, cheaper or less exact store for the rates of limits. It is asked before `store`, and nothing is given
+   * back there. Limits that count failures, uses and one-use ids stay on `store`. An admission reports the lower
+   * `accuracy` of the two. Default: none.
    */
   rateStore?: RateStore;
   session?: SessionOptions;
-  /** What limits and risk may key on, from the application's own authentication. */
+  /**
+   * The application's own authentication, for limits and risk. Asked at most once a request. Default: nobody is
+   * identified.
+   */
   identify?(request: Request): Identity | Promise<Identity>;
+  /** `iss` of every token, signed and required. Default: none. */
   issuer?: string | undefined;
   /** `aud` of every token. Default: the first allowed hostname. */
   audience?: string | undefined;
-  /** Seconds, default 5. */
+  /** Seconds by which clocks may differ, 0..60, default 5. */
   clockTolerance?: number;
-  /** Exact origins that may call besides our own. */
+  /** Exact origins that may call besides the gate's own. Default none. */
   allowedOrigins?: readonly string[] | undefined;
-  /** The origin under which browsers reach us, where the request's host does not tell. */
+  /**
+   * The origin under which browsers reach the gate. Needed where a proxy changes the request's host. Default: the
+   * request's own origin.
+   */
   publicUrl?: string | undefined;
+  /** Where a client's address comes from. Default: the connection's peer. */
   clientIp?: ClientIpOption;
-  /** Rules by limit name; replaces that limit's defaults. An unknown name is a TypeError. */
+  /** Rules by limit name; they replace that limit's defaults. An unknown name is a TypeError. */
   limits?: Record<string, readonly LimitRule[]>;
   /**
-   * When the store is down, for rules that do not say: `allow` lets rate rules pass (never a batch with a uses quota). Default `deny`. A rule's own
+   * What happens while the store is down, for rules without an `onStoreError` of their own. `allow` lets a request pass
+   * that only charges rates; a request that spends a use is refused all the same. Default `deny`. A rule's own
    * `onStoreError` may be a limiter that counts meanwhile.
    */
   onStoreError?: "deny" | "allow";
-  /** `requireCloudflare()`: what came past Cloudflare is refused before every route and in `protect`, under every mode. Default: everything may come. */
+  /**
+   * `requireCloudflare()`: requests that bypassed Cloudflare are refused, before every route and in `protect`, in every
+   * mode. Default: they are accepted.
+   */
   origin?: OriginGuard;
+  /** What the gate does besides sessions: `clearance(...)`, score boards and others. Default none. */
   features?: readonly FeatureFactory[];
   /** Default `enforce`. */
   mode?: Mode | undefined;
-  /** Default `/api`. */
+  /** Path before the gate's routes. Default `/api`. */
   basePath?: string;
+  /** Gets every security event. Default: events only go to the features. */
   onEvent?(event: SecurityEvent): void;
-  /** Unexpected errors. Default `console.error`. */
+  /** Gets unexpected errors. Default `console.error` of the error, without the request. */
   onError?(error: unknown, request: Request): void;
-  /** Milliseconds since the epoch. */
+  /** Milliseconds since the epoch. Default `Date.now`. */
   clock?: () => number;
+  /** Random bytes. Default `crypto.getRandomValues`. */
   random?: (bytes: number) => Uint8Array;
+  /** For siteverify. Default the global `fetch`. */
   fetch?: typeof fetch;
 }
 
-/** As `TurnstileOptions`; the secret may come from an environment that lacks it, which mode `enforce` refuses when the gate is created. */
+/**
+ * As `TurnstileOptions`. The secret may be undefined or empty, as an environment variable may be; mode `enforce` then
+ * refuses at creation.
+ */
 export interface GateTurnstileOptions extends Omit<TurnstileOptions, "secret" | "sitekey" | "clockTolerance"> {
   /** One secret, or several while a rotation lasts. */
   secret: string | readonly string[] | undefined;
-  /** The public sitekey. */
+  /** The public sitekey, for challenges and the WebView page. */
   sitekey?: string | undefined;
-  /** While Cloudflare is down: `degraded` gives short sessions of two uses. Default `deny`. */
+  /**
+   * While Cloudflare is down: `degraded` accepts any token, for sessions of two uses and 120 seconds. Default `deny`.
+   */
   onUnavailable?: "deny" | "degraded";
 }
 
@@ -83,20 +111,23 @@ export interface GateTurnstileOptions extends Omit<TurnstileOptions, "secret" | 
 export interface SessionOptions {
   /** Seconds, 120..900, default 300. */
   ttl?: number;
-  /** Protected writes per solve, 1..1000, default 20. */
+  /** Protected writes for one solved challenge, 1..1000, default 20. */
   uses?: number;
-  /** Actions for which a session may be had, default `["score_submit"]`. */
+  /** Turnstile actions for which sessions are issued, default `["score_submit"]`. Features add theirs. */
   actions?: readonly string[];
   /** What a session is bound to. Default `none`. */
   bind?: "none" | "ip-prefix" | "device";
   /**
-   * The application's own player id (1 to 128 characters), where it has accounts. Asked at the exchange, and again at each write:
-   * where it then names somebody else than the session does, or nobody any more, the session is refused and the client makes a new one.
+   * The account's id as player (1 to 128 characters), undefined where nobody is logged in. Asked at the exchange and at
+   * each write. If the answer at a write differs from the session's, the session is refused, and the client makes a new
+   * one. Default: players are anonymous.
    */
   subject?(request: Request): string | undefined | Promise<string | undefined>;
 }
 
-/** Who the application says it is. */
+/**
+ * What the application knows about the client of a request. Each member is text; see `Subjects` for how it is counted.
+ */
 export interface Identity {
   user?: string | undefined;
   session?: string | undefined;
@@ -106,42 +137,54 @@ export interface Identity {
   device?: string | undefined;
 }
 
-/** What `protect` asks. */
+/** What a request needs, for `protect` and `guard`. */
 export interface ProtectOptions {
-  /** The clearance's scope. */
+  /**
+   * Always requires a clearance of this scope, whatever the policy says about the path. Default: the policy decides.
+   */
   scope?: string;
-  /** The session's scope: always needs a session (or fresh token) of this action. */
+  /**
+   * Always requires a session, or a fresh Turnstile token, of this action. Default: any session, and none where a
+   * feature admits the request.
+   */
   action?: string;
-  /** Uses of the session that the request costs, default 1. */
+  /** Uses of the session that the request costs, 0 up to `session.uses`, default 1. */
   cost?: number;
   /**
-   * A subject of the route's own, e.g. the run's id, for rules that count by `route`. Default: method and pattern of a route of the gate; elsewhere none,
-   * and such a rule does not apply.
+   * What rules by `route` count by, e.g. a run's id. Default: method and pattern of a route of the gate. Elsewhere
+   * there is none, and such a rule does not apply.
    */
   subject?: string;
-  /** Names of limits charged in the same spend: with the session's use and what a feature adds, 16 quotas at most (a rule by `ip` has 3). */
+  /**
+   * Names of limits that are charged in the same spend. Together with the session's use and the features' quotas at
+   * most 16 quotas; a rule by `ip` has 3. Default none.
+   */
   limits?: readonly string[];
 }
 
-/** As `protect`, for features: further quotas of the same spend, each with the code of its refusal. */
+/** Options of a route's `admit`: those of `protect`, and what features need besides. */
 export interface AdmitOptions extends ProtectOptions {
-  /** A uses quota's `expiresAt` is when what it counts is surely over: `options.clockTolerance` is in it. */
+  /**
+   * Further quotas of the same spend, each with the code of its refusal. The feature adds `options.clockTolerance` to
+   * each `expiresAt`.
+   */
   quotas?: readonly OneUse[];
-  /** The call that the request repeats, where the client named it. */
+  /** The call that the request belongs to, where the client named one. */
   call?: Call | undefined;
   /**
-   * The limits count failures, all or those named: they stay on the exact store, also beside a looser one, so that `undo` gives a success back; and while
-   * the store is down they deny, unless a rule's own `onStoreError` says otherwise. Default false.
+   * Which limits count failures: all (true), or those named. They are charged on `store`, never on `rateStore`, so that
+   * `undo` can give a success back. While the store is down they deny, unless a rule's own `onStoreError` says
+   * otherwise. Default false.
    */
   failures?: boolean | readonly string[];
   /**
-   * The limits hold under every mode: those of an authentication, and those before a token is signed. Default false: `monitor` and `off` let pass what is
-   * over a limit.
+   * Whether the limits hold in every mode: for an authentication, and before a token is signed. Default false:
+   * `monitor` and `off` let a request over a limit pass.
    */
   strict?: boolean;
-  /** Who asks, where the request says so in its body; wins over what its headers say. */
+  /** Subjects from the request's body. They replace those of its headers. */
   subjects?: Subjects;
-  /** Charged and reported even though nothing is required (public reads): no session is asked for. */
+  /** Whether no session or clearance is required (public reads): only limits and quotas are charged. Default false. */
   open?: boolean;
 }
 
@@ -151,46 +194,57 @@ export type Admission = Admitted | Refused;
 /** The request may go on. */
 export interface Admitted {
   ok: true;
+  /**
+   * What admitted the request: a session, a clearance or a fresh Turnstile token. `none`: nothing was required, or a
+   * mode let it pass.
+   */
   level: "session" | "clearance" | "turnstile" | "none";
+  /** Claims of the session or clearance. */
   claims?: VerifiedClaims | undefined;
-  /** Who plays: of the session, of the fresh token, or (`level: "none"`) of this one request. */
+  /** The player: of the session, of the fresh token, or (`level: "none"`) of this one request. */
   player?: string | undefined;
   /** Rate headers for the answer. */
   headers: Headers;
-  /** A check was skipped since a backend is down. */
+  /** A check was skipped because a backend is down. */
   degraded: boolean;
-  /** A check failed and `mode` let it pass. */
+  /** A check failed, and the mode let the request pass. */
   dryRun: boolean;
+  /** The lowest accuracy of the stores that were charged. */
   accuracy: Consistency;
   /**
-   * Gives back the uses and one-use ids that were charged, for when our own work failed afterwards. Once, never throws. What limits counted stays counted
-   * (but for limits that count failures): a client whose requests make our work fail can repeat it only as often as the limits say.
+   * Gives back the charged uses and one-use ids, for when the application's own work failed afterwards. Works once;
+   * never throws. Limits stay charged, except those that count failures. Otherwise a client whose requests make the
+   * work fail could repeat it without a limit.
    *
-   * @param rates also what limits counted, default false: for a failure that limits itself, such as a provider behind a breaker
+   * @param rates whether limits are given back too, default false. Only for a failure that is limited otherwise, such
+   * as a provider behind a breaker
    */
   undo(rates?: boolean): Promise<void>;
 }
 
-/** A guard's word that the request may go on. */
+/** A guard's answer that the request may go on, without a session unless `action` requires one. */
 export interface Vouched extends Admitted {
-  /** Names of further limits that are charged with the request, in its one spend. */
+  /** Names of further limits that are charged with the request, in the same spend. */
   limits?: readonly string[];
 }
 
-/** The request may not go on; `response` is the whole answer. */
+/** The request may not go on; `response` is the complete answer. */
 export interface Refused {
   ok: false;
   code: PublicCode;
   response: Response;
   /** Seconds. */
   retryAfter?: number | undefined;
-  /** Whose credential was refused, where one told. */
+  /** The player of the refused credential, where it named one. */
   player?: string | undefined;
 }
 
 /** The gate: a fetch handler and what the application calls. Every method is a closure. */
 export interface Gate<Env = unknown> {
-  /** Answers requests; 404 for foreign paths. `second` and `third`: (env, ctx) of Workers, the server of Bun, the info of Deno. */
+  /**
+   * Answers requests; 404 for foreign paths. `second` and `third`: (env, ctx) of Workers, the server of Bun, the info
+   * of Deno.
+   */
   fetch(request: Request, second?: unknown, third?: unknown): Promise<Response>;
   /** As `fetch`, but null where the path is not ours. */
   handle(request: Request, second?: unknown, third?: unknown): Promise<Response | null>;
@@ -206,10 +260,12 @@ export interface Gate<Env = unknown> {
     options?: ProtectOptions,
   ): (request: Request, second?: unknown, third?: unknown) => Promise<Response>;
   /**
-   * Tells the features what the application saw of a request; after `protect` of the same Request the platform's arguments may be left out.
+   * Tells the features what the application saw of a request; after `protect` of the same Request the platform's
+   * arguments may be left out.
    *
-   * @throws {TypeError} a signal that is neither a {@link ReportSignal} nor declared by a feature: misspelt, it would count nothing; an unknown member of
-   * `about` @throws {RangeError} `weight`
+   * @throws {TypeError} a signal that is neither a {@link ReportSignal} nor declared by a feature: misspelt, it would
+   * count nothing; an unknown member of `about`
+   * @throws {RangeError} `weight`
    */
   report(request: Request, signal: ReportSignal | (string & {}), about?: ReportDetails, second?: unknown, third?: unknown): Promise<void>;
   readonly sessions: Sessions;
@@ -218,7 +274,10 @@ export interface Gate<Env = unknown> {
   check(): Promise<ConfigProblem[]>;
 }
 
-/** What every gate takes as a report, whether or not one of its features counts it. A feature may declare more, see {@link Feature.reports}. */
+/**
+ * What every gate takes as a report, whether or not one of its features counts it. A feature may declare more, see
+ * {@link Feature.reports}.
+ */
 export type ReportSignal = "login_failed" | "login_succeeded" | "otp_requested" | "honeypot_tripped";
 
 /** Whom a report is about. */
@@ -249,23 +308,27 @@ export interface Kernel {
 }
 
 /**
- * The gate's named limits, for what `ctx.admit` does not do: to count in a report or after the work, to read a counter, to put a limit into a spend of
- * one's own. Modes do not relax it, and it raises no event but `store_unavailable`: the caller decides what a refusal means.
+ * The gate's named limits, for uses that `ctx.admit` does not cover: to count in a report or after the work, to read a
+ * counter, to put a limit into a spend of the feature's own. Modes do not relax these limits. The only event is
+ * `store_unavailable`: the caller decides what a refusal means.
  */
 export interface KernelLimits {
   /**
-   * The quotas that the limit charges whoever asks, at most 16. Known from the first request on, not yet while features are made.
+   * The quotas that the limit charges for these subjects, at most 16. May be called from the first request on, not
+   * while features are created.
    *
-   * @param who in any spelling
+   * @param who the subjects, in any spelling
    * @param request for rules that count by a function
    * @throws {TypeError} there is no such limit
    */
   plan(name: string, who: Subjects, request?: Request): readonly LimitLayer[];
   /**
-   * Charges limits in one spend, all or nothing: on the looser store where there is one, by `onStoreError` where it is down.
+   * Charges limits in one spend, all or nothing: on `rateStore` where there is one. While that store is down,
+   * `onStoreError` decides.
    *
    * @throws {TypeError} there is no such limit @throws {RangeError} more than 16 quotas, a `cost` above a limit
-   * @throws {GatepassError} `ERR_STORE_UNAVAILABLE`, `ERR_STORE_FULL`, where a rule denies then (a route may let it out: it is answered with a 503)
+   * @throws {GatepassError} `ERR_STORE_UNAVAILABLE`, `ERR_STORE_FULL`, where a rule then denies. A route need not catch
+   * it: the answer is a 503
    */
   charge(names: readonly string[], who: Subjects, options?: ChargeOptions): Promise<LimitCharge>;
 }
@@ -280,7 +343,7 @@ export interface ChargeOptions {
   failures?: boolean;
 }
 
-/** What charging limits came to. */
+/** The outcome of charging limits. */
 export interface LimitCharge {
   ok: boolean;
   /** Seconds, 0 when `ok`, and at cost 0. */
@@ -315,12 +378,12 @@ export interface ResolvedOptions {
   sitekey: string | undefined;
 }
 
-/** What risk may weigh; features add to it. */
+/** Signals for the risk, by name. Features and the application add theirs. */
 export interface Signals {
   [name: string]: number | boolean | string | undefined;
 }
 
-/** A product's part: routes, limits, guards, checks and jobs. */
+/** One part of a gate: routes, limits, guards, checks and jobs. Every member but `name` is optional. */
 export interface Feature {
   name: string;
   routes?: readonly Route[];
@@ -330,32 +393,40 @@ export interface Feature {
   limits?: Record<string, readonly LimitRule[]>;
   jobs?: Record<string, Job>;
   /**
-   * Refuses a request by what it looks like, in `protect` and at every route, preflights excepted: before anything of it is read, asked or spent, and
-   * whatever the mode is, so that it has to look at the mode itself.
+   * Refuses a request by its URL, method and headers, in `protect` and at every route, but not a preflight. It runs
+   * before a body is read or a counter is charged. It runs in every mode: the feature has to look at the mode itself.
    */
   screen?(request: Request): Screened | undefined;
-  /** Refuses, vouches, or has no opinion. */
+  /** Refuses the request, admits it, or leaves it to the others (undefined). */
   guard?(request: Request, context: GuardContext): Promise<Vouched | Refused | undefined>;
-  /** Signals of its own that `report` takes, besides every {@link ReportSignal}. */
+  /** Names that `gate.report` takes besides every {@link ReportSignal}. */
   reports?: readonly string[];
+  /** Gets each `gate.report`. An error is reported, and does not reach the application's call. */
   report?(request: Request, signal: string, about: ReportDetails, context: GuardContext): Promise<void>;
+  /** Signals of a request, for the risk. */
   signals?(request: Request, context: GuardContext): Promise<Partial<Signals>>;
+  /** Gets every event. */
   on?(event: SecurityEvent): void;
+  /** Problems for `gate.check()`. */
   check?(): ConfigProblem[] | Promise<ConfigProblem[]>;
 }
 
-/** What a guard sees. */
+/** What a guard gets besides the request. */
 export interface GuardContext {
   info: RequestInfo;
   options: ProtectOptions;
-  /** As the application names them (`session` too: the gate's own is `session()`). */
+  /**
+   * The subjects as the application names them. `session` too is the application's; the gate's own session is
+   * `session()`.
+   */
   subjects: Subjects;
+  /** The signals of all features. */
   signals(): Promise<Signals>;
-  /** The claims of the request's session, if it has a valid one; nothing is spent, and the session may be used up or revoked. */
+  /** The claims of the request's session, if it is valid. Nothing is spent; the session may be used up or revoked. */
   session(): Promise<SessionClaims | undefined>;
   /**
-   * Whether the request has a session that can be spent, for which a solve was checked: what the session may be trusted for. Reads its counter at each
-   * call; false where the store is down.
+   * Whether the request has a session that can be spent and whose solve was checked. Reads the session's counter at
+   * each call; false while the store is down.
    */
   hasLiveSession(): Promise<boolean>;
   /** Raises an event with the request's address prefix and route filled in. */
@@ -364,14 +435,15 @@ export interface GuardContext {
 
 /** One route of a feature. */
 export interface Route {
+  /** One or more methods in upper case. A GET route also answers HEAD. */
   method: string | readonly string[];
   /** Below `basePath`, with `:id` parameters. */
   path: string;
   /** False: outside `basePath`. */
   base?: false;
-  /** Bytes, default 8192. */
+  /** Bytes of the longest body that `body()` reads, default 8192. */
   maxBody?: number;
-  /** Extra methods' CORS etc. come from `method`. */
+  /** Answers a request. Preflights, HEAD and other methods (405) are answered without it. */
   handle(context: RouteContext): Promise<Response>;
 }
 

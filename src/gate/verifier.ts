@@ -2,7 +2,7 @@ import { createTurnstile, withBreaker } from "../turnstile/index.ts";
 import type { Settings } from "./options.ts";
 import type { Kernel } from "./types.ts";
 
-/** The gate's Turnstile; undefined without a secret. */
+/** The gate's verifier of Turnstile tokens, behind a breaker; undefined without a secret. */
 export function verifier({ given, resolved, verifierSecrets, clock, random, maxAge }: Settings): Kernel["turnstile"] {
   if (!given.turnstile || verifierSecrets.length === 0) return undefined;
   const { onUnavailable: _ours, ...theirs } = given.turnstile;

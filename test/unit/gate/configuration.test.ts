@@ -33,7 +33,14 @@ describe("findings of the options", () => {
     ["GP101", { mode: "monitor" }, "mode_monitor", "mode", "warning", 'Mode "monitor" refuses nobody'],
     ["GP102", { mode: "off" }, "mode_off", "mode", "error", 'Mode "off" checks nobody'],
     ["GP103", { turnstile: emulated }, "test_keys_allowed", "turnstile.allowTestKeys", "error", "Test keys let everybody pass"],
-    ["GP104", { store: memoryStore() }, "memory_store", "store", "warning", "The store is of one process, and forgets with it"],
+    [
+      "GP104",
+      { store: memoryStore() },
+      "memory_store",
+      "store",
+      "warning",
+      "The store lives in this process only. Other processes do not share it, and a restart clears it",
+    ],
     [
       "GP105",
       { store: { ...memoryStore(), consistency: "approximate" } },
@@ -74,7 +81,7 @@ describe("findings of the options", () => {
       "config",
       "allowedOrigins",
       "warning",
-      "A page without https is anybody's on the line",
+      "An origin without https: anybody on the network can change its pages",
     ],
     [
       "GP112",
