@@ -1,24 +1,25 @@
 import { concatBytes } from "../util/bytes.ts";
 import { Refusal } from "./refusal.ts";
 
-/** Nesting that JSON may have: our bodies have two levels; a bomb of brackets must not reach anything recursive. */
+/** The deepest nesting of JSON. Our bodies have two levels. Deep nesting is an attack on recursive code. */
 const MAX_DEPTH = 32;
-/** Characters of the longest content type that is looked at. */
+/** Characters of the longest content type that is read. */
 const MAX_TYPE = 100;
 
 const decoder = /* @__PURE__ */ new TextDecoder("utf-8", { fatal: true });
 
 /**
- * The whole body, counted on the stream, which is stopped at the cap.
+ * The whole body. Its bytes are counted while they are read, and reading stops at `maxBytes`.
  *
- * @param timeoutMs milliseconds for the whole body, default 10000: a body that drips in holds a connection and a handler
+ * @param timeoutMs milliseconds for the whole body, default 10000: an attacker may send a body slowly to occupy a
+ * connection and a handler
  * @throws {Refusal} `BODY_TOO_LARGE`; `BODY_INVALID` when it stalls or breaks off
  * @throws {TypeError} the body was read before
  */
 export async function readBody(request: Request, maxBytes: number, timeoutMs = 10_000): Promise<Uint8Array> {
   if (request.bodyUsed) throw new TypeError("Cannot read the body: it was read before");
   const { body } = request;
-  // The declared length only saves work: it may lie, so the stream is counted as well.
+  // The declared length only saves work. It may be false, so the stream is counted as well.
   if (Number(request.headers.get("content-length")) > maxBytes) {
     body?.cancel().catch(ignore);
     throw new Refusal("BODY_TOO_LARGE");
@@ -40,13 +41,14 @@ export async function readBody(request: Request, maxBytes: number, timeoutMs = 1
 }
 
 /**
- * The body as JSON, of content type `application/json` (in UTF-8). Duplicate members: the last wins, as `JSON.parse` has it.
+ * The body as JSON. The content type must be `application/json`, in UTF-8. Of duplicate members the last one counts, as
+ * in `JSON.parse`.
  *
  * @throws {Refusal} `UNSUPPORTED_MEDIA_TYPE`, `BODY_TOO_LARGE`, `BODY_INVALID`
  */
 export async function readJson(request: Request, maxBytes: number, timeoutMs?: number): Promise<unknown> {
   const type = request.headers.get("content-type");
-  // Length before pattern: a header of spaces would take the square of its length.
+  // Check the length first: the regular expression takes quadratic time on a header of spaces.
   if (type !== null && (type.length > MAX_TYPE || !/^application\/json\s*(;\s*charset\s*=\s*("utf-8"|utf-8)\s*)?;?\s*$/i.test(type))) {
     request.body?.cancel().catch(ignore);
     throw new Refusal("UNSUPPORTED_MEDIA_TYPE");
@@ -75,7 +77,12 @@ async function drain(reader: ReadableStreamDefaultReader<Uint8Array>, maxBytes: 
 
 function ignore(): void {}
 
-/** In one pass: a pattern that looks for whole texts looks again from every quote of one that does not end, which takes the square of its length. */
+/**
+ * Checks the nesting in one pass over brackets and quotes. A regular expression for whole strings would take quadratic
+ * time on a string that does not end.
+ *
+ * @throws {RangeError} nested deeper than `MAX_DEPTH`
+ */
 function assertFlat(text: string): void {
   let depth = 0;
   let quoted = false;

@@ -3,36 +3,44 @@ import { CLOUDFLARE_RANGES, canonicalIp, type Ip, ipKey, ipPrefix, ipPrefixText,
 import { type Trusts, trustedPeers } from "./trusted-peers.ts";
 import type { ClientIpOption, Platform, RequestInfo } from "./types.ts";
 
-/** Where a request comes from, every part undefined when unknown. */
+/** The address of a client, in the forms that are needed; each is undefined when unknown. */
 export type ClientAddress = Pick<RequestInfo, "address" | "ip" | "ipPrefix" | "ipPrefixText">;
 
-/** Every request from a Worker to another zone carries this address: it tells nobody from anybody. */
+/**
+ * Cloudflare gives this address to every request from a Worker to another zone. It counts as unknown, since all Workers
+ * share it.
+ */
 const WORKER_TO_WORKER = "2a06:98c0:3600::103";
 
 /**
- * Makes the function that tells a client's address.
+ * Creates the function that finds a client's address.
  *
- * @throws {TypeError} an option that is none, a proxy that is no CIDR, or one that trusts everybody
+ * @throws {TypeError} an invalid option, a proxy that is not a CIDR, or a range that covers every address
  */
 export function clientAddress(option: ClientIpOption | undefined): (request: Request, platform: Platform) => ClientAddress {
   const find = finder(option);
   return (request, platform) => {
     const found = find(request, platform) ?? "";
     const address = canonicalIp(found) ?? WORKER_TO_WORKER;
-    // No text is an address of nobody: every part is undefined.
+    // "" is not an address: every part becomes undefined.
     const from = address === WORKER_TO_WORKER ? "" : found;
     return { address: from ? address : undefined, ip: ipKey(from), ipPrefix: ipPrefix(from), ipPrefixText: ipPrefixText(from) };
   };
 }
 
+/** Milliseconds. */
 const HOUR = 3_600_000;
 
 /**
- * Watches for a deployment in which every client has one address (a proxy that was not configured: one bucket for all). The function returns true, once
- * an hour at most, when in an hour nobody came from a second address, and either 10 clients were forwarded for or 50 players came: more than a
- * household, an office or somebody at work on the page. Players at a page on this very machine do not count, unless it is `published`.
+ * Detects a deployment in which every client has the same address: a proxy is not configured, and all clients share one
+ * counter.
  *
- * @param clock milliseconds
+ * The function returns true, at most once an hour, when all requests of an hour had one address, and they named 10
+ * different clients in forwarding headers or got 50 players. A household or an office does not reach these numbers.
+ * Players on a page of localhost do not count, unless `published`.
+ *
+ * @param clock milliseconds since the epoch
+ * @param published whether the gate has a public URL, so that localhost is only the proxy's view
  */
 export function watchSingleAddress(
   clock: () => number,
@@ -40,7 +48,7 @@ export function watchSingleAddress(
 ): (request: Request, address: string | undefined, player?: string) => boolean {
   const forwarded = new Set<string>();
   const players = new Set<string>();
-  /** Empty: there is nothing to find out in this hour. */
+  /** The only address of this hour; empty once there was a second one, or it was reported. */
   let only = "";
   let until = 0;
   return ({ headers, url }, address, player) => {
@@ -82,13 +90,13 @@ function finder(option: ClientIpOption | undefined): Finder {
   throw invalid('expected "socket", "cloudflare", { trustedProxies }, { header } or a function');
 }
 
-/** A single entry; a list means that somebody else's text is in there too. */
+/** The address in a header with a single entry. A list is refused: the client may have written a part of it. */
 function one(text: string | null): Ip | null {
   const found = parseHostPort(text?.trim() ?? "");
   return found && parseIp(found.host);
 }
 
-/** The peer, unless it is trusted: whoever reaches us directly may write any header, so that only the word of a trusted peer counts. */
+/** The client that a trusted peer names; else the peer itself. A client that connects directly may write any header. */
 function behind(proxies: readonly string[], told: (request: Request, peer: Ip | null, trusts: Trusts) => Ip | null): Finder {
   const trusts = trustedPeers("clientIp.trustedProxies", proxies);
   return (request, platform) => {
@@ -103,12 +111,14 @@ function proxied(proxies: readonly string[], source: string = "x-forwarded-for")
   return behind(proxies, (request, peer, trusts) => {
     const header = request.headers.get(source);
     let client: Ip | null = peer;
-    // From the right: what our own proxies appended comes last, what the client made up comes first. A malformed entry was
-    // appended by a trusted hop that does not know its client either: unknown, never the next (forgeable) entry.
+    // Read from the right: our own proxies append their entries last, and the client may have written the first ones. A
+    // malformed entry comes from a trusted proxy that does not know its client. Then the client is unknown; the next
+    // entry might be forged.
     for (const entry of header === null ? [] : splitFromRight(header)) {
       const hop = source === "forwarded" ? forwardedFor(entry) : entry;
       client = one(hop);
-      // A proxy whose own peer is a Unix socket (nginx behind nginx) appends "unix:". It is trusted like a peer of ours that is one.
+      // A proxy whose peer is a Unix socket (nginx behind nginx) appends "unix:". It counts as a peer through a Unix
+      // socket.
       if (!trusts(client ?? hop?.trim())) break;
     }
     return client;
@@ -119,7 +129,10 @@ function invalid(why: string): TypeError {
   return new TypeError(`Invalid "clientIp": ${why}`);
 }
 
-/** Elements of a list, last first. Quotes are matched from the right too, so that an open quote of the client swallows no element after it. */
+/**
+ * The elements of a list, last first. Quotes are matched from the right too: an unclosed quote of the client cannot
+ * hide the elements after it.
+ */
 function* splitFromRight(list: string): Generator<string> {
   let end = list.length;
   let quoted = false;

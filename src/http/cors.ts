@@ -3,34 +3,48 @@ import { jsonResponse, refusalResponse, withHeaders } from "./refusal.ts";
 
 /** Options of {@link createCors}. */
 export interface CorsOptions {
-  /** Exact origins, e.g. `https://game.example`. Default none besides our own. */
+  /** Exact origins besides the gate's own, e.g. `https://game.example`. Default none. */
   allowedOrigins?: readonly string[] | undefined;
-  /** The origin under which browsers reach us, where the request's host does not tell. */
+  /**
+   * The origin under which browsers reach the gate. Needed where a proxy changes the request's host. Default: the
+   * request's own origin.
+   */
   publicUrl?: string | undefined;
 }
 
-/** What a request's Origin means. */
+/** The outcome of checking a request's `Origin`. */
 export interface OriginCheck {
   /** The header as sent; null when there was none. */
   origin: string | null;
-  /** No Origin, our own, or on the list. A write that is not allowed is 403 ORIGIN_NOT_ALLOWED. */
+  /**
+   * There is no Origin, or it is the gate's own or on the list. A write that is not allowed is answered 403
+   * `ORIGIN_NOT_ALLOWED`.
+   */
   allowed: boolean;
 }
 
-/** Cross-origin rules of a gate. Credentials are headers that a page sets itself, so `Allow-Credentials` is never sent, nor a wildcard. */
+/**
+ * Cross-origin rules of a gate. Pages send credentials in headers of their own, so neither `Allow-Credentials` nor a
+ * wildcard is ever sent.
+ */
 export interface Cors {
   check(request: Request): OriginCheck;
   /** The answer to a preflight (204, or 403 to a foreign origin); null when the request is none. */
   preflight(request: Request, methods: readonly string[]): Response | null;
-  /** Adds `Vary: Origin` and, for an allowed origin, the CORS headers. The same response, or a copy where its headers cannot change. */
+  /**
+   * Adds `Vary: Origin` and, for an allowed origin, the CORS headers. The same response, or a copy where its headers
+   * cannot change.
+   */
   apply(response: Response, request: Request): Response;
 }
 
 const REQUEST_HEADERS = ["authorization", "content-type", ...Object.values(HEADER), "x-app-clearance"];
-/** Characters of `Access-Control-Request-Headers` that are read at most. A longer list is ignored: no page needs it. */
+/**
+ * Characters of the longest `Access-Control-Request-Headers` that is read. A longer list is ignored: no page needs it.
+ */
 const MAX_ASKED = 2048;
 
-/** @throws {TypeError} an origin that is none (a path, a wildcard, `null`), a bad `publicUrl` */
+/** @throws {TypeError} an entry that is not an origin (a path, a wildcard, `null`), a bad `publicUrl` */
 export function createCors(options: CorsOptions = {}): Cors {
   const list = new Set((options.allowedOrigins ?? []).map(exactOrigin));
   const publicHost = options.publicUrl === undefined ? undefined : parse(options.publicUrl);
@@ -42,7 +56,8 @@ export function createCors(options: CorsOptions = {}): Cors {
   };
 
   const isOwn = (origin: string, here: string): boolean => {
-    // What nearly every page sends, without parsing two URLs a request: the request's own scheme, host and port, to the letter.
+    // The fast path for nearly every page: the request's own scheme, host and port to the letter, without parsing two
+    // URLs.
     if (here.startsWith(`${origin}/`) && /^https?:\/\/[a-z\d.-]+(:\d+)?$/.test(origin)) return true;
     const url = exact(origin);
     return url !== null && (sameHost(url, parse(here)) || sameHost(url, publicHost));
@@ -77,8 +92,9 @@ export function createCors(options: CorsOptions = {}): Cors {
 }
 
 /**
- * Our own header names, and those that an allowed page asks for: a tracing SDK adds `traceparent`, a guarded route has a header of its own.
- * A header's name gives a page no authority. The text is a stranger's: only names of RFC 9110 come back, and never the wildcard.
+ * Our own header names, and those that an allowed page asks for: a tracing SDK adds `traceparent`, a guarded route may
+ * have a header of its own. A header's name gives a page no rights. The list is text of the client's: only valid names
+ * (RFC 9110) are sent back, and never the wildcard.
  */
 function headerNames(asked: string): string[] {
   const names = asked.length > MAX_ASKED ? [] : asked.toLowerCase().split(",");
@@ -86,7 +102,10 @@ function headerNames(asked: string): string[] {
   return [...new Set([...REQUEST_HEADERS, ...valid])];
 }
 
-/** Host and port agree. TLS may end before us, so that https outside is http here; the other way round would be a page that anybody on the line wrote. */
+/**
+ * Whether host and port agree. An https origin matches an http request, since a proxy may end TLS. An http origin does
+ * not match an https request: anybody on the network can change an http page.
+ */
 function sameHost(origin: URL, us: URL | null | undefined): boolean {
   return us?.host === origin.host && (us.protocol === "http:" || origin.protocol === "https:");
 }
@@ -96,14 +115,14 @@ function parse(text: string): URL | null {
   return url && /^https?:$/.test(url.protocol) ? url : null;
 }
 
-/** An origin in the one spelling that browsers send, and nothing else: no `null`, no path, no list. */
+/** Parses an origin in the exact spelling that browsers send; null for anything else (`null`, a path, a list). */
 function exact(origin: string): URL | null {
   const url = parse(origin);
   return url?.origin === origin && !origin.includes("*") ? url : null;
 }
 
 function exactOrigin(origin: string): string {
-  // Web views have schemes of their own, e.g. capacitor://localhost.
+  // WebViews have schemes of their own, e.g. capacitor://localhost.
   if (typeof origin !== "string" || !(exact(origin) || /^(?!https?:)[a-z][a-z\d+.-]*:\/\/[a-z\d.-]+(:\d+)?$/.test(origin))) {
     throw new TypeError(`Invalid "allowedOrigins": write "${origin}" as browsers send it, e.g. "https://game.example"`);
   }

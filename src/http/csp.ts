@@ -7,8 +7,9 @@ export type CspDirectives = Record<string, string | readonly string[]>;
 const TURNSTILE = "https://challenges.cloudflare.com";
 
 /**
- * A Content-Security-Policy in which Turnstile runs: its script, frame and connect sources merged into yours. What you do not name takes its
- * sources from your fallback (`child-src`, `default-src`), or else is `'self'`.
+ * A Content-Security-Policy that allows Turnstile: its script, frame and connect sources are added to yours. One of
+ * these directives that you do not give starts with the sources of its fallback (`child-src`, `default-src`), else with
+ * `'self'`.
  *
  * @throws {TypeError} a directive's name or source that would change the header's structure
  *
@@ -28,14 +29,14 @@ export function contentSecurityPolicy(directives: CspDirectives = {}): string {
     policy.set(name, [...new Set([...base.filter((source) => source.toLowerCase() !== "'none'"), TURNSTILE])]);
   };
   allow("script-src");
-  // Where it is given it alone decides about script elements.
+  // If it is given, browsers ignore script-src for script elements.
   if (policy.has("script-src-elem")) allow("script-src-elem");
   allow("frame-src", "child-src");
   allow("connect-src");
   return [...policy].map(([name, list]) => [name, ...list].join(" ")).join("; ");
 }
 
-/** Every directive that browsers know: one that is misspelt would protect nothing. */
+/** All directives that browsers know. A misspelt one would be ignored and protect nothing. */
 const DIRECTIVES =
   /^((child|connect|default|fenced-frame|font|frame|img|manifest|media|object|prefetch|script|style|worker)-src|(script|style)-src-(elem|attr)|base-uri|sandbox|form-action|frame-ancestors|report-(uri|to)|block-all-mixed-content|upgrade-insecure-requests|(require-)?trusted-types(-for)?)$/;
 

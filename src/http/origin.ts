@@ -4,25 +4,33 @@ import { CLOUDFLARE_RANGES } from "../util/ip.ts";
 import { trustedPeers } from "./trusted-peers.ts";
 import type { OriginGuard } from "./types.ts";
 
-/** Options of {@link requireCloudflare}; with several, one that holds is enough. */
+/** Options of {@link requireCloudflare}. With several options, a request has to meet one of them. */
 export interface RequireCloudflareOptions {
   /**
-   * The peer is in one of these CIDRs. Default, when nothing else is given: Cloudflare's published ranges. They prove that a request came through
-   * Cloudflare, not through your zone: anybody's zone can point at your address. A tunnel, `secret` or `mtls` prove more. `unix:` is the Unix socket
-   * that the server listens on, which only your tunnel may open.
+   * The peer is in one of these CIDRs. Default, when no other option is given: Cloudflare's published ranges. They
+   * prove that a request came through Cloudflare, but not through your zone: any customer's zone can point at your
+   * address. A tunnel, `secret` or `mtls` prove more. `unix:` stands for the Unix socket that the server listens on;
+   * let only your tunnel open it.
    */
   ranges?: readonly string[] | "cloudflare";
-  /** A header that a Transform Rule of your zone sets, and its value, at least 32 characters; several while it is changed. */
+  /**
+   * A header that a Transform Rule of your zone sets, and its value of at least 32 characters; several values while you
+   * change it.
+   */
   secret?: { header: string; value: string | readonly string[] };
-  /** A header in which your own proxy says that Cloudflare's client certificate was verified, believed of peers in `proxies` (CIDRs, `unix:`) alone. */
+  /**
+   * A header by which your own proxy confirms Cloudflare's client certificate. It only counts from peers in `proxies`
+   * (CIDRs, `unix:`).
+   */
   mtls?: { header: string; value: string; proxies: readonly string[] };
 }
 
 /**
- * Guards the way around Cloudflare: for `createGate({ origin })`. What did not come through it is refused before anything else, and only of what did
- * are Cloudflare's headers believed. On Workers nothing can come another way, and everything passes.
+ * Refuses requests that bypassed Cloudflare, for `createGate({ origin })`. Cloudflare's headers then count for the
+ * other requests. On Workers every request comes through Cloudflare, so all of them pass.
  *
- * @throws {TypeError} {RangeError} an option that is none, a list of no CIDRs, a secret of less than 32 characters
+ * @throws {TypeError} {RangeError} an invalid or unknown option, an empty list, an entry that is not a CIDR, a secret
+ * of less than 32 characters
  *
  * @example
  * ```ts
@@ -47,13 +55,13 @@ export function requireCloudflare(options: RequireCloudflareOptions = {}): Origi
   const isProxy = trustedPeers("mtls.proxies", mtls?.proxies ?? []);
   if (mtls && mtls.proxies.length === 0) throw new TypeError('Invalid "mtls.proxies": without them anybody could write the header');
   if (secret && secrets.length === 0) throw new TypeError('Invalid "secret.value": expected one secret or more');
-  // Nobody would get in, which is seen only when it is deployed.
+  // An empty list would refuse everybody, which would only show after deployment.
   if (!secret && !mtls && list.length === 0) throw new TypeError('Invalid "ranges": an empty list lets nobody in');
 
   return ({ headers }, { kind, peer }) => {
     if (kind === "workers") return true;
     if (inRanges(peer)) return true;
-    // Every secret is compared, and in constant time: the time tells neither which nor how much of it was right.
+    // Compare with every secret, in constant time: the time must not tell which secret matched, or how much of it.
     let right = false;
     const told = secret && utf8(headers.get(secret.header) ?? "");
     if (told) for (const value of secrets) right = timingSafeEqual(told, value) || right;

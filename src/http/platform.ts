@@ -2,15 +2,17 @@ import { UNIX_PEER } from "./trusted-peers.ts";
 import type { Platform } from "./types.ts";
 
 /**
- * What the arguments of `fetch` beyond the request say: `(env, ctx)` of Workers, the server of Bun, the info of Deno, `{ peer }` of the node adapter.
+ * Detects the platform by the arguments of `fetch` after the request: `(env, ctx)` on Workers, the server on Bun, the
+ * info on Deno, `{ peer }` from the node adapter.
  *
- * `workers` (where `CF-Connecting-IP` is the platform's own word) needs proof of the runtime, which no request can bring and no look-alike platform
- * with the same arguments has: its user agent, or `request.cf`.
+ * On Workers the platform itself sets `CF-Connecting-IP`, so that header is trusted. Therefore `workers` needs a sign
+ * that neither a request nor another platform with the same arguments can imitate: the runtime's user agent, or
+ * `request.cf`.
  */
 export function detectPlatform(request: Request, second?: unknown, third?: unknown): Platform {
   const waiter = hasMethod(third, "waitUntil") ? third : hasMethod(second, "waitUntil") ? second : undefined;
   const waitUntil = (promise: Promise<unknown>): void => {
-    // A rejection here must not end the process; whoever hands over work reports its failure.
+    // A rejection must not end the process. The caller reports failures itself.
     const settled = promise.catch(() => undefined);
     if (waiter) waiter.waitUntil(settled);
   };
@@ -23,17 +25,20 @@ export function detectPlatform(request: Request, second?: unknown, third?: unkno
   return of("unknown", undefined, second);
 }
 
-/** A Bun server on a Unix socket has its path for an address. `requestIP` alone is null for a connection that is over, too. */
+/**
+ * On a Unix socket, Bun's `requestIP` is null and the server's address is a path. A connection that has ended also
+ * gives null, so both are checked.
+ */
 function bunPeer(server: unknown, remote: unknown): string | undefined {
   return field(remote, "address") ?? (field(server, "address") && UNIX_PEER);
 }
 
-/** Deno says itself that a connection came through a Unix socket, and has no hostname then. */
+/** For a Unix socket Deno gives the transport `unix` and no hostname. */
 function denoPeer(remote: unknown): string | undefined {
   return field(remote, "transport") === "unix" ? UNIX_PEER : field(remote, "hostname");
 }
 
-/** Whether this is Workers, or a request that came through them. */
+/** Whether this runtime is Workers, or the request comes from them (it has `cf`). */
 export function onWorkers(request?: Request): boolean {
   const { cf }: { cf?: unknown } = Object(request);
   return field(Reflect.get(globalThis, "navigator"), "userAgent") === "Cloudflare-Workers" || (cf !== null && typeof cf === "object");

@@ -3,9 +3,9 @@ import type { HeaderFields } from "./types.ts";
 
 /** What a refusal may say besides its code. */
 export interface RefusalExtra {
-  /** Only for 422 of our own fields. */
+  /** Which fields are wrong; only sent with 422. */
   details?: unknown;
-  /** Seconds, whole. */
+  /** Seconds, rounded up; sent with 429 and 503. Default 1 and 5. */
   retryAfter?: number | undefined;
   headers?: HeaderFields | undefined;
   /** Methods of a 405. */
@@ -14,7 +14,10 @@ export interface RefusalExtra {
   body?: Record<string, unknown>;
 }
 
-/** Thrown where a request cannot go on; the router answers {@link refusalResponse}. Not an Error: a stranger's bad body must not cost a stack trace. */
+/**
+ * Thrown to refuse a request; the gate answers with {@link refusalResponse}. Not an Error: a bad body must not cost the
+ * work of a stack trace.
+ */
 export class Refusal {
   readonly code: PublicCode;
   readonly extra: RefusalExtra;
@@ -26,8 +29,9 @@ export class Refusal {
 }
 
 /**
- * The whole answer to a refused request: `{ error: CODE }` and nothing internal. 401 says how to authenticate, 405 what is allowed,
- * 429 and 503 when to come back: never earlier than `retryAfter`, up to 10 % later (so that a refused herd does not return as one).
+ * The complete answer to a refused request: `{ error: CODE }` and nothing internal. 401 names the authentication
+ * scheme, 405 the allowed methods, 429 and 503 the wait. The wait is `retryAfter` or up to 10 % longer, at random:
+ * otherwise all refused clients would come back at the same moment.
  */
 export function refusalResponse(code: PublicCode, extra: RefusalExtra = {}, random: () => number = Math.random): Response {
   const status = STATUS[code];
@@ -46,7 +50,7 @@ export function refusalResponse(code: PublicCode, extra: RefusalExtra = {}, rand
   return jsonResponse(status, body, headers);
 }
 
-/** JSON that no cache keeps, unless `headers` bring a Cache-Control; without a body for 204 or `undefined`. */
+/** A JSON answer. It has `no-store` unless `headers` has a Cache-Control, and no body for 204 or `undefined`. */
 export function jsonResponse(status: number, body: unknown, headers?: HeaderFields): Response {
   const empty = body === undefined || status === 204;
   const response = new Response(empty ? null : JSON.stringify(body), headers ? { status, headers } : { status });
@@ -62,7 +66,7 @@ export function jsonResponse(status: number, body: unknown, headers?: HeaderFiel
   return response;
 }
 
-/** Sets headers on a response, or on its copy where they cannot change (a redirect, a fetched answer). */
+/** Sets headers on a response, or on a copy if its headers are immutable (a redirect, a fetched answer). */
 export function withHeaders(response: Response, headers: Iterable<readonly [string, string]>): Response {
   const set = (to: Response): Response => {
     for (const [name, value] of headers) to.headers.set(name, value);

@@ -1,4 +1,4 @@
-/** What the platform tells of a request, whichever platform it is. */
+/** What the platform tells about a request. */
 export interface RequestInfo {
   /** Canonical client address, undefined when unknown. */
   address: string | undefined;
@@ -6,32 +6,35 @@ export interface RequestInfo {
   ip: string | undefined;
   /** Key for `ip-prefix` limits: /24 or /48. */
   ipPrefix: string | undefined;
-  /** The prefix as events say it, e.g. `203.0.113.0/24`. */
+  /** The prefix as text for events, e.g. `203.0.113.0/24`. */
   ipPrefixText: string | undefined;
-  /** It came through Cloudflare, so that its CF headers and `request.cf` may be believed. */
+  /** The request came through Cloudflare, so its CF headers and `request.cf` can be trusted. */
   edge?: boolean;
-  /** Extends the request's life for work after the answer. */
+  /** Keeps the request alive for work after the answer. */
   waitUntil(promise: Promise<unknown>): void;
 }
 
-/** What headers are made of; not by its usual name, which only the types of browsers know. */
+/** The argument of `new Headers`. (Its usual name, `HeadersInit`, is only in the types of browsers.) */
 export type HeaderFields = ConstructorParameters<typeof Headers>[0];
 
-/** What an address function of the application sees. */
+/** The second argument of a `clientIp` function. */
 export interface PeerInfo {
-  /** The socket's peer, as text, where the platform tells: an address, or `unix:` where the server listens on a Unix socket. */
+  /**
+   * The connection's peer as text: an address, or `unix:` for a Unix socket. Undefined where the platform does not tell
+   * it.
+   */
   peer: string | undefined;
 }
 
 /**
- * Where a client's address comes from. Default: the peer's address; on Workers `cloudflare`.
+ * Where a client's address comes from. Default `"socket"`.
  *
- * - `"socket"`: the peer; no header counts
+ * - `"socket"`: the connection's peer; on Workers the platform's `CF-Connecting-IP`. No other header counts
  * - `"cloudflare"`: `CF-Connecting-IP`, on Workers, or where the peer is in Cloudflare's ranges; else the peer
- * - `{ trustedProxies }`: CIDRs, and `unix:` for the Unix socket that the server listens on; the rightmost untrusted entry of `source` (default
- *   `X-Forwarded-For`), where the peer is trusted; else the peer
+ * - `{ trustedProxies }`: CIDRs, and `unix:` for the Unix socket that the server listens on; the rightmost untrusted
+ *   entry of `source` (default `X-Forwarded-For`), where the peer is trusted; else the peer
  * - `{ header }`: one address in a header that your proxy always overwrites (behind a tunnel: `cf-connecting-ip`)
- * - a function: the address as text; what is not an address is unknown
+ * - a function: returns the address as text; any other text counts as unknown
  */
 export type ClientIpOption =
   | "socket"
@@ -40,7 +43,7 @@ export type ClientIpOption =
   | { header: string }
   | ((request: Request, info: PeerInfo) => string | undefined);
 
-/** What `second` and `third` of `gate.fetch` come down to. */
+/** What the arguments `second` and `third` of `gate.fetch` tell. */
 export interface Platform {
   kind: "workers" | "bun" | "deno" | "node" | "unknown";
   env: unknown;
@@ -48,5 +51,5 @@ export interface Platform {
   waitUntil(promise: Promise<unknown>): void;
 }
 
-/** Whether a request came the way that it has to: see `requireCloudflare`. */
+/** Whether a request came through Cloudflare, see `requireCloudflare`. */
 export type OriginGuard = (request: Request, platform: Platform) => boolean | Promise<boolean>;

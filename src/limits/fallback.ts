@@ -1,20 +1,21 @@
 import type { Limiter, LimitResult, LimitRule } from "./types.ts";
 
-/** What fallback limiters said in place of a store that is down. */
+/** The outcome of the rules' `onStoreError` while the store is down. */
 export interface Fallback {
-  /** Of the refusing limiter, else the tightest; undefined: every rule allows. */
+  /** The result of the refusing limiter, else the tightest one. Undefined: every rule says `allow`. */
   result?: LimitResult | undefined;
-  /** Whose result it is. */
+  /** The limiter of `result`. */
   limiter?: Limiter;
   /** Gives back what was charged. Once, best effort. */
   undo(): Promise<void>;
 }
 
 /**
- * What `onStoreError` of the rules comes to while the store is down: all pass, or none. Each fallback limiter is asked once, however many rules name
- * it, and what one admitted is given back when the next refuses.
+ * Decides by the rules' `onStoreError` while the store is down: all rules pass, or none. Each fallback limiter is asked
+ * once, however many rules name it. When one refuses, the charges of the others are given back.
  *
- * @param rules undefined: something that is no rule (a session's use), which is never taken on trust
+ * @param rules undefined stands for a quota that is no rule (a session's use); it always denies
+ * @param otherwise for rules without an `onStoreError`
  * @returns undefined: denied, and nothing charged
  */
 export async function fallBack(

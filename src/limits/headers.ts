@@ -1,15 +1,18 @@
 import type { QuotaState } from "../store/contract.ts";
 import type { LimitRule } from "./types.ts";
 
-/** One layer of a limit, where it was counted with its state. */
+/** One layer of a limit, with its state if it was counted. */
 interface Counted {
   rule?: Pick<LimitRule, "name" | "limit" | "window"> | undefined;
   state?: QuotaState | undefined;
 }
 
 /**
- * `RateLimit` and `RateLimit-Policy` of draft-ietf-httpapi-ratelimit-headers-10: one line for a rule, whichever network of an IPv6 client is the tightest.
- * `now` is in ms. `retryAfter` (seconds) is the wait of a refusal; it says something of the rules that refused, and of no other.
+ * `RateLimit` and `RateLimit-Policy` of draft-ietf-httpapi-ratelimit-headers-10. One entry for each rule: of an IPv6
+ * client's networks the tightest.
+ *
+ * @param now milliseconds since the epoch, by the clock of the states
+ * @param retryAfter seconds: the wait of a refusal. It only bounds the rules that refused
  */
 export function rateHeaders(counted: Iterable<Counted>, now: number, retryAfter?: number): Headers {
   const headers = new Headers();
@@ -28,8 +31,9 @@ export function rateHeaders(counted: Iterable<Counted>, now: number, retryAfter?
 }
 
 /**
- * The parameter `t`, whole seconds: after them the rule has more to give. Never more than its window: what the store's sub-windows add to the wait (a tenth
- * at most) is in `Retry-After`, which takes precedence. Undefined for a blocked key: a block may outlast the window, and only `Retry-After` knows it.
+ * The parameter `t`: whole seconds until the rule has more units. Never more than its window. The store's sub-windows
+ * may add a tenth to the wait; that is in `Retry-After`, which takes precedence. Undefined for a blocked key: a block
+ * may outlast the window, and only `Retry-After` tells its end.
  */
 function secondsUntilMore({ resetAt, why }: QuotaState, longest: number, now: number, retryAfter?: number): number | undefined {
   if (why === "blocked") return undefined;

@@ -11,23 +11,26 @@ import { validateRules } from "./validate.ts";
 
 /** Options of {@link createLimiter}. */
 export interface LimiterOptions {
-  /** `block` and `refund` need a whole `Store`. */
+  /** Where the rates are counted. `block` and `refund` need a `Store`, not only a `RateStore`. */
   store: RateStore;
   /** At most 16 quotas: a rule by `ip` has 3, any other 1. */
   rules: readonly LimitRule[];
-  /** Who asks, for `limit(request)`. */
+  /** Gives the subjects of a request, for `limit(request)`. Default: only subjects can be passed. */
   subjects?(request: Request): Subjects | Promise<Subjects>;
-  /** Whether a limit passes when the store is down, for rules that do not say. Default `deny`. */
+  /** What happens while the store is down, for rules without an `onStoreError` of their own. Default `deny`. */
   onStoreError?: "deny" | "allow";
   /** Milliseconds since the epoch. Default `Date.now`. */
   clock?: () => number;
 }
 
 /**
- * A layered rate limit: all rules are charged in one atomic spend, or none. On a shared store a refusal is remembered by this process: for the rest of
- * the wait the store is asked at most once a second, so that a refund or a lifted block of another process may be noticed a second late.
+ * A layered rate limit: all rules are charged in one atomic spend, or none.
  *
- * @throws {TypeError} an unknown option; bad rules, see `LimitRule`; a rule on text that the caller chooses (device, email, ...) without one by `ip-prefix`
+ * On a shared store this process remembers a refusal. For the rest of the wait it asks the store at most once a second.
+ * So it may notice a refund by another process a second late.
+ *
+ * @throws {TypeError} an unknown option; bad rules, see `LimitRule`; a rule on text that the client chooses (device,
+ * email, ...) without one by `ip-prefix`
  * @throws {RangeError} `limit` or `window` not an integer from 1; more than 16 quotas
  *
  * @example
@@ -97,7 +100,7 @@ export function createLimiter(options: LimiterOptions): Limiter {
       const since = clock();
       const spent = quotas.length > 0 ? await store.spend(quotas) : nothing;
       memory?.learn(quotas, spent, since);
-      // At cost 0 nothing is refused, but `why` says what would be.
+      // At cost 0 the store refuses nothing, but `why` tells which quotas would refuse.
       const full = spent.states.some((state) => state.why !== undefined);
       const result = limitResult(layers, full ? { ...spent, ok: false } : spent, 0, store.consistency);
       if (spent.ok && cost === 1) charged.set(result, () => giveBack(quotas, spent.at));
@@ -142,7 +145,7 @@ export function createLimiter(options: LimiterOptions): Limiter {
       if (!rules.some(({ name }) => name === rule)) throw new TypeError(`Cannot block: no rule is named "${rule}"`);
       const layers = plan(who, await subjectsOf(who)).filter((layer) => layer.rule.name === rule);
       const layer = layers.find((one) => one.prefix === prefix) ?? layers[0];
-      // The bucket of unknown addresses is everybody's: one offender must not close it.
+      // Everybody without a known address shares this counter: blocking it would block them all.
       if (!layer || layer.shared) return false;
       await whole(store).block(layer.quota.key, expiresAt);
       memory?.forget([layer.quota.key]);
@@ -151,19 +154,19 @@ export function createLimiter(options: LimiterOptions): Limiter {
   };
 }
 
-/** What the store said of these layers within the last second. */
+/** The result of a refusal that is known from memory. */
 function refusedAgain(layers: readonly LimitLayer[], known: KnownRefusal, now: number, accuracy: Consistency): LimitResult {
   const { index, state, retryAfter } = known;
   const spent = { ok: false, at: now, refused: 0, retryAfter, states: [state] };
   return limitResult(layers.slice(index, index + 1), spent, 0, accuracy);
 }
 
-/** Only a backend that fails is a reason to degrade; anything else is a mistake that must show. */
+/** Whether the backend failed. Any other error is a mistake of the program, and is thrown. */
 function isStoreError(error: unknown): boolean {
   return isGatepassError(error, "ERR_STORE_UNAVAILABLE") || isGatepassError(error, "ERR_STORE_FULL");
 }
 
-/** @throws {TypeError} a store that counts rates alone */
+/** @throws {TypeError} the store only counts rates */
 function whole(store: RateStore): Store {
   if (isStore(store)) return store;
   throw new TypeError("Cannot refund or block: this store counts rates alone");

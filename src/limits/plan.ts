@@ -6,12 +6,15 @@ import type { LimitLayer, LimitResult, LimitRule, SubjectName, Subjects } from "
 import { isLimit, MAX_LIMIT, subjectsOf } from "./validate.ts";
 
 /**
- * What the rules charge whoever asks, in the order of the rules. A rule by `ip` or `ip-prefix` of an unknown address, and one by `email` or `phone` of what
- * is no plain address or number: one shared bucket with a tenth of the limit (whatever else it counts by: with other text in the key, each text would be
- * a bucket of its own). A rule of which another subject is unknown does not apply.
+ * The quotas that the rules charge for these subjects, in the order of the rules.
  *
- * @param subjects in their one spelling, see `canonicalSubjects`
- * @param limitName keeps counters of equally named rules of two limits apart
+ * An unknown address, or an email or phone that is not a plain one, is counted in one shared bucket of the rule with a
+ * tenth of the limit. The rule's other subjects are not in that key: otherwise an attacker could get a new bucket by
+ * varying them. If another subject is unknown, the rule does not apply.
+ *
+ * @param subjects in canonical spelling, see `canonicalSubjects`
+ * @param limitName part of the key, so that rules of one name in two limits have counters of their own
+ * @throws {RangeError} a rule's function gives no valid limit
  */
 export function planLimits(rules: readonly LimitRule[], subjects: Subjects, request: Request, limitName = ""): LimitLayer[] {
   return rules.flatMap((given): LimitLayer[] => {
@@ -30,14 +33,19 @@ export function planLimits(rules: readonly LimitRule[], subjects: Subjects, requ
     if (known.some((value) => !value)) return [];
     const { ip = "" } = subjects;
     if (!by.includes("ip") || ip.includes(".")) return [layer(1, known)];
-    // Whoever owns a network has as many /64 as it likes: the networks around count too. All in the partition of the /48, for one round trip.
+    // The owner of an IPv6 network has thousands of /64, so the networks around are counted too. All three keys are in
+    // the /48's partition: one round trip.
     const around = known.map((value, i) => (by[i] === "ip" ? ip.slice(0, 12) : value));
     const network = (digits: number, times: number): LimitLayer => layer(times, around, `.${ip.slice(12, digits)}`);
     return [network(16, 1), { ...network(14, 4), prefix: 56 }, { ...network(12, 16), prefix: 48 }];
   });
 }
 
-/** The limit in force. @throws {RangeError} a function that gives no limit: "as many as you like" is never meant */
+/**
+ * The limit of a rule for these subjects.
+ *
+ * @throws {RangeError} the function's answer is not an integer from 1. No answer means "unlimited"
+ */
 export function limitOf({ name, limit }: LimitRule, subjects: Subjects): number {
   if (typeof limit === "number") return limit;
   const own: unknown = limit(subjects);
@@ -54,12 +62,18 @@ function isFixed(rule: LimitRule): rule is LimitRule & { limit: number } {
   return typeof rule.limit === "number";
 }
 
-/** Whether a subject names nobody, though everybody has one. */
+/**
+ * Whether a subject is unusable although every client has one: an unknown address, or text that is no plain email or
+ * phone.
+ */
 function isNobody(subject: SubjectName, value: string | undefined): boolean {
   return subject === "ip" || subject === "ip-prefix" ? !value : (subject === "email" || subject === "phone") && value === NOT_PLAIN;
 }
 
-/** The outcome of layers that were charged from index `offset` on of a spend: of the refusing, else the tightest one. */
+/**
+ * The result of the layers whose quotas begin at index `offset` of a spend: of the refusing layer, else of the
+ * tightest.
+ */
 export function limitResult(layers: readonly LimitLayer[], spend: SpendResult, offset: number, accuracy: Consistency): LimitResult {
   const seen = layers.flatMap((layer, i) => {
     const state = spend.states[offset + i];
@@ -69,7 +83,7 @@ export function limitResult(layers: readonly LimitLayer[], spend: SpendResult, o
     (a, b) => Number(b.chosen) - Number(a.chosen) || Number(b.refused) - Number(a.refused) || a.state.remaining - b.state.remaining,
   );
   const success = !tightest?.refused;
-  // A refused read knows no wait: until all is back, then.
+  // A read has no `retryAfter`. Give the time until all units are back.
   const wait = Math.max(1, ...seen.map(({ refused, state }) => (refused ? Math.ceil((state.resetAt - spend.at) / 1000) : 0)));
   const retryAfter = success ? 0 : spend.retryAfter || wait;
   const headers = rateHeaders(seen, spend.at, retryAfter);

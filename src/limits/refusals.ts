@@ -1,6 +1,6 @@
 import { isUsesQuota, type Quota, type QuotaState, type SpendResult } from "../store/contract.ts";
 
-/** A refusal that is still known. */
+/** A refusal that is known from memory. */
 export interface KnownRefusal {
   /** Position of the quota that refuses. */
   index: number;
@@ -9,12 +9,12 @@ export interface KnownRefusal {
   retryAfter: number;
 }
 
-/** What one process remembers of full rate limits. */
+/** The full rate limits that this process remembers. */
 export interface Refusals {
   /** The refusal of these quotas, if one of their rates is known to be full. Undefined: the store must be asked. */
   find(quotas: readonly Quota[]): KnownRefusal | undefined;
   /**
-   * Takes note of what the store said.
+   * Remembers the store's answer.
    *
    * @param since milliseconds, by the clock of this process: when the store was asked
    */
@@ -30,21 +30,23 @@ interface Entry {
   cost: number;
   /** Milliseconds: when the store was asked. */
   since: number;
-  /** Milliseconds: until then the store said that it refuses. */
+  /** Milliseconds since the epoch: the store refuses until then. */
   until: number;
-  /** Milliseconds: the store is asked again from then on, in case something was given back. */
+  /** Milliseconds since the epoch: from then on the store is asked again, since units may have been given back. */
   askAt: number;
 }
 
-/** Milliseconds for which a refusal is not looked up again: for so long a refund, or a lifted block, may be overlooked. */
+/** Milliseconds for which the store is not asked again. A refund or a lifted block may be overlooked for so long. */
 const FRESH = 1000;
-/** Rate limits that are remembered at most. */
+/** The most rate limits that are remembered. */
 const MOST = 10_000;
 
 /**
- * Refuses again what a shared store has just refused, without a round trip. An attacker who keeps sending would otherwise cost one store call for each
- * request that is refused. The store is asked again once a second and key at the most, by one request, and never refuses from memory past the wait
- * that the store told: a client that waited for `retryAfter` reaches the store.
+ * Refuses from memory what a shared store has just refused. Without it, an attacker who keeps sending would cost one
+ * store call for each refused request.
+ *
+ * One request a second and key still asks the store. Memory never refuses beyond the store's `retryAfter`: a client
+ * that waited reaches the store.
  *
  * @param clock milliseconds, of this process
  */
@@ -56,7 +58,7 @@ export function createRefusals(clock: () => number): Refusals {
     const entry = known.get(quota.key);
     if (entry === undefined) return undefined;
     const { cost, since, until } = entry;
-    // A clock that was set back would keep the entry for longer than the store said.
+    // If the clock was set back, the entry would last longer than the store said.
     if (now >= until || now < since) {
       known.delete(quota.key);
       return undefined;
@@ -73,7 +75,7 @@ export function createRefusals(clock: () => number): Refusals {
         const entry = refuses(quota, now);
         if (entry === undefined) continue;
         if (now >= entry.askAt) {
-          // This request asks; the others of this second are refused from memory.
+          // This request asks the store; the others of this second are refused from memory.
           entry.askAt = now + FRESH;
           return undefined;
         }
@@ -89,9 +91,9 @@ export function createRefusals(clock: () => number): Refusals {
 
     learn(quotas, result, since) {
       const refusing = result.refused === null ? undefined : quotas[result.refused];
-      // What did not refuse now is not full any more.
+      // A quota that does not refuse now is not full any more.
       for (const [i, quota] of quotas.entries()) if (result.states[i]?.why === undefined) known.delete(quota.key);
-      // `retryAfter` is the wait of this quota only where it is a rate: then it is the one with the longest wait.
+      // If the refusing quota is a rate, it is the one with the longest wait, and `retryAfter` is its wait.
       if (refusing === undefined || isUsesQuota(refusing) || result.retryAfter <= 0) return;
       if (known.size >= MOST && !known.has(refusing.key)) known.clear();
       const { key, limit, cost = 1 } = refusing;

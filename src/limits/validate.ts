@@ -3,11 +3,11 @@ import { assertInteger, assertOneOf, invalid } from "../util/assertions.ts";
 import { assertOptions, integer, methods, type Rules } from "../util/options.ts";
 import type { LimitRule, Subject, SubjectName } from "./types.ts";
 
-/** What the caller writes itself: a stranger has as many of these as it likes. */
+/** Subjects that the client chooses itself: an attacker can have any number of them. */
 const CHOSEN: readonly Subject[] = ["device", "user", "email", "phone", "account"];
 const SUBJECTS: readonly SubjectName[] = ["device", "user", "email", "phone", "account", "ip", "ip-prefix", "session", "player", "route"];
 
-/** Units of a window that a rule may have. */
+/** The largest limit of a rule. */
 export const MAX_LIMIT: number = 2 ** 48;
 
 export function isLimit(value: unknown): value is number {
@@ -19,7 +19,7 @@ export function subjectsOf(rule: LimitRule): readonly Subject[] {
   return typeof rule.by === "object" ? rule.by : [rule.by];
 }
 
-/** Whether the rule counts all who share an address or a network, whatever they send. */
+/** Whether the rule only counts by address or network, whatever the client sends. */
 export function isByAddress(rule: LimitRule): boolean {
   return subjectsOf(rule).every((subject) => subject === "ip" || subject === "ip-prefix");
 }
@@ -29,7 +29,7 @@ export function quotasOf(rules: readonly LimitRule[]): number {
   return rules.reduce((sum, rule) => sum + (subjectsOf(rule).includes("ip") ? 3 : 1), 0);
 }
 
-/** What a rule may have. */
+/** Members of a rule. */
 const RULE: Rules<LimitRule> = {
   name: /^[\w.-]{1,40}$/,
   limit: (path, value) => (typeof value === "function" ? undefined : assertInteger(path, value, 1, MAX_LIMIT)),
@@ -44,11 +44,12 @@ const RULE: Rules<LimitRule> = {
 /**
  * Checks the rules of the limit `name` at creation.
  *
- * @param room quotas that they may charge
- * @throws {TypeError} a bad or repeated name, an unknown member or subject, a rule on text that the caller chooses without one by address beside it
- * @throws {RangeError} `limit` or `window` not an integer from 1; more quotas than `room`
+ * @param most quotas that the rules may charge together
+ * @throws {TypeError} a bad or repeated name, an unknown member or subject, a rule on text that the caller chooses
+ * without one by address beside it
+ * @throws {RangeError} `limit` or `window` not an integer from 1; more quotas than `most`
  */
-export function validateRules(name: string, rules: readonly LimitRule[], room: number = MAX_QUOTAS): void {
+export function validateRules(name: string, rules: readonly LimitRule[], most: number = MAX_QUOTAS): void {
   const label = `limits.${name}`;
   const check = (ok: boolean, why: string): void => {
     if (!ok) throw new TypeError(`Invalid "${label}": ${why}`);
@@ -60,11 +61,11 @@ export function validateRules(name: string, rules: readonly LimitRule[], room: n
     check(!seen.has(rule.name), `two rules are named "${rule.name}"`);
     seen.add(rule.name);
     const by = subjectsOf(rule);
-    // A stranger that only varies its own text would never be refused, and fill the store with a key for each text.
+    // An attacker who varies only this text would never be refused, and would fill the store with a key for each text.
     const among = (allowed: readonly Subject[], of: readonly Subject[]): boolean => of.every((subject) => allowed.includes(subject));
     const beside = (...allowed: Subject[]): boolean => rules.some((other) => among(allowed, subjectsOf(other)));
     const ok = among(CHOSEN, by) ? beside("ip-prefix") : !by.some((one) => CHOSEN.includes(one)) || beside("ip", "ip-prefix");
     check(ok, `the rule "${rule.name}" counts what the caller chooses; add a rule by "ip-prefix" alone`);
   }
-  if (quotasOf(rules) > room) throw new RangeError(`Invalid "${label}": more than ${room} quotas (a rule by "ip" has 3, another 1)`);
+  if (quotasOf(rules) > most) throw new RangeError(`Invalid "${label}": more than ${most} quotas (a rule by "ip" has 3, another 1)`);
 }

@@ -2,7 +2,7 @@ import { type ErrorCode, GatepassError } from "../errors.ts";
 import { isText, isTextList } from "./shapes.ts";
 import type { Claims, VerifiedClaims } from "./types.ts";
 
-/** What a token's claims are held against. */
+/** What a token's claims must be. */
 export interface Expected {
   issuer: string | undefined;
   audience: string | undefined;
@@ -12,11 +12,14 @@ export interface Expected {
   maxTtl: number;
 }
 
-/** Characters that a `jti` may have. */
+/** Characters of the longest `jti`. */
 export const MAX_JTI = 128;
 
 /**
- * Checks the claims of a token whose MAC is right, `now` in seconds since the epoch. `key`, the position of the secret that verified, is ours.
+ * Checks the claims of a token whose MAC is right.
+ *
+ * @param claims with `key`, the position of the secret that verified, which is not part of the token
+ * @param now seconds since the epoch
  *
  * @throws {GatepassError} `ERR_TOKEN_CLAIM`, `ERR_TOKEN_NOT_YET`, `ERR_TOKEN_EXPIRED`
  */
@@ -32,14 +35,14 @@ export function checkClaims(claims: Claims & { key: number }, expected: Expected
   if (!isOptionalText(iss) || (issuer !== undefined && iss !== issuer)) throw refused("iss");
   if (!isAudience(aud) || (audience !== undefined && aud !== audience && !(Array.isArray(aud) && aud.includes(audience))))
     throw refused("aud");
-  // Asked so that a clock that gives NaN lets nothing through.
+  // Negated comparisons: if the clock gives NaN, every token is refused.
   const latest = now + clockTolerance;
   if (!(iat <= latest && (nbf ?? iat) <= latest)) throw failed("ERR_TOKEN_NOT_YET", "it is not valid yet");
-  // With that no token is older than maxTtl either, since exp is at most iat + maxTtl.
+  // This also bounds the age by maxTtl, since exp is at most iat + maxTtl.
   if (!(now - clockTolerance < exp)) throw failed("ERR_TOKEN_EXPIRED", "it has expired");
 }
 
-/** A NumericDate (RFC 7519): `1e999` is JSON too, and Infinity would never expire. */
+/** A NumericDate (RFC 7519) that is finite: JSON may hold `1e999`, which parses as Infinity and would never expire. */
 function isDate(value: unknown): value is number {
   return Number.isFinite(value);
 }

@@ -3,24 +3,30 @@ import { decodeBase64url, isCanonical } from "../util/base64url.ts";
 import { decodeUtf8 } from "../util/bytes.ts";
 import { parseJsonObject } from "../util/json.ts";
 
-/** Characters of the longest token that is signed or looked at. */
+/** Characters of the longest token that is signed or read. */
 export const MAX_TOKEN = 4096;
-/** The one algorithm: what a token's header says is compared with it, never obeyed. */
+/** The only algorithm. A token's header must name it; the header never chooses the algorithm. */
 export const ALG = "HS256";
 
-/** The MAC's 32 bytes are 43 characters, the last of which has two unused bits. `$` without the m flag matches at the very end only. */
+/**
+ * Three segments, the last one a MAC of 32 bytes: 43 characters, of which the last has two unused bits that must be
+ * zero. `$` without the flag m only matches at the very end.
+ */
 const SHAPE = /^[\w-]+\.[\w-]+\.[\w-]{42}[AEIMQUYcgkosw048]$/;
 
-/** What a header may tell us before the MAC is checked. */
+/** The members of a token's header. */
 export interface Header {
   typ: string;
   kid: string | undefined;
 }
 
 /**
- * The first segment and what it says, of a token whose outside is right: one spelling per token, no member that could ask for special treatment.
- * Nothing of it is to be trusted yet. `known`: segments that need no second reading.
+ * Reads the header of a token before its MAC is checked. It refuses a second spelling of the same bytes, and header
+ * members that could ask for special treatment (`crit`, `jwk`). The header must not be trusted before the MAC is
+ * checked.
  *
+ * @param known headers that were read before, by their segment
+ * @returns the header's segment and its members
  * @throws {GatepassError} `ERR_TOKEN_MALFORMED`, `ERR_TOKEN_HEADER`
  */
 export function openEnvelope(token: unknown, known: ReadonlyMap<string, Header>): [segment: string, header: Header] {
@@ -32,21 +38,28 @@ export function openEnvelope(token: unknown, known: ReadonlyMap<string, Header>)
 }
 
 function openHeader(segment: string): Header {
-  const { alg, typ, kid, ...others } = openJson(decodeBase64url(segment)); // canonical or null
+  const { alg, typ, kid, ...others } = openJson(decodeBase64url(segment)); // null: not canonical base64url
   if (alg !== ALG || typeof typ !== "string" || (kid !== undefined && typeof kid !== "string") || Object.keys(others).length > 0) {
     throw new GatepassError("ERR_TOKEN_HEADER", "Cannot verify the token: its header is not one of ours");
   }
   return { typ, kid };
 }
 
-/** The members of a header, the claims of a verified payload. @throws {GatepassError} `ERR_TOKEN_MALFORMED` */
+/**
+ * The members of a JSON object: of a header, or of a verified payload.
+ *
+ * @throws {GatepassError} `ERR_TOKEN_MALFORMED`
+ */
 export function openJson(bytes: Uint8Array | null): Record<string, unknown> {
   const members = parseJsonObject(bytes && decodeUtf8(bytes));
   if (members === null) throw malformed();
   return members;
 }
 
-/** Media types compare without case, and without the `application/` that a header may leave out (RFC 7515, section 4.1.9). */
+/**
+ * Whether two media types are equal: case does not count, and a header may leave out `application/` (RFC 7515, section
+ * 4.1.9).
+ */
 export function sameType(a: string, b: string): boolean {
   return mediaType(a) === mediaType(b);
 }

@@ -1,12 +1,17 @@
 /**
- * Short-lived HS256 tokens: a key ring with rotation, a strict envelope in front of the MAC, and claims that are all checked.
+ * Short-lived HS256 tokens: a key ring with rotation, a strict envelope in front of the MAC, and claims that are all
+ * checked.
  *
- * Other libraries can verify them. Only the header's `typ` tells one kind of token from another, so each must check it. Tested are
+ * Other libraries can verify them. Only the header's `typ` tells one kind of token from another, so each must check it.
+ * Tested are
  *
  * - jose: `jwtVerify(token, new TextEncoder().encode(secret), { algorithms: ["HS256"], typ, audience, issuer })`
- * - fast-jwt: `createVerifier({ key: secret, algorithms: ["HS256"], checkTyp: typ, allowedAud: audience, allowedIss: issuer })(token)`
- * - hono/jwt: `verify(token, secret, { alg: "HS256", typ, aud: audience, iss: issuer })`. Without `typ`, and in versions that lack the option, it refuses them
- * - jsonwebtoken: `verify(token, secret, { algorithms: ["HS256"], audience, issuer, complete: true })`, then compare `header.typ` yourself
+ * - fast-jwt: `createVerifier({ key: secret, algorithms: ["HS256"], checkTyp: typ, allowedAud: audience, allowedIss:
+ *   issuer })(token)`
+ * - hono/jwt: `verify(token, secret, { alg: "HS256", typ, aud: audience, iss: issuer })`. Without `typ`, and in
+ *   versions that lack the option, it refuses them
+ * - jsonwebtoken: `verify(token, secret, { algorithms: ["HS256"], audience, issuer, complete: true })`, then compare
+ *   `header.typ` yourself
  *
  * @example
  * ```ts

@@ -4,7 +4,10 @@ import { decodeUtf8, utf8 } from "../util/bytes.ts";
 import { type HmacKey, importHmacKey } from "../util/hmac.ts";
 import type { Secret } from "./types.ts";
 
-/** One secret of a ring, and its key once somebody has needed it: a value, never a promise, which would belong to one request of a Worker. */
+/**
+ * One secret of a ring, and its HMAC key once it was imported. The key is a value, not a promise: on Workers a promise
+ * belongs to one request.
+ */
 export interface RingKey {
   kid: string | undefined;
   secret: Uint8Array<ArrayBuffer>;
@@ -15,14 +18,15 @@ export interface RingKey {
 export type Ring = [RingKey, ...RingKey[]];
 
 const MIN_BYTES = 32;
-/** Characters that a `kid` may have, so that a longer one is nobody's. */
+/** Characters of the longest `kid`. */
 const MAX_KID = 128;
 
 /**
  * Checks secrets and copies them. The first signs, all verify.
  *
  * @throws {TypeError} no secret, or not text or bytes
- * @throws {RangeError} under 32 bytes, white space at an end, text that is no Unicode, a `kid` twice or not of 1..128 characters
+ * @throws {RangeError} under 32 bytes, white space at an end, text that is no Unicode, a `kid` twice or not of 1..128
+ * characters
  */
 export function parseRing(secrets: Secret | readonly Secret[]): Ring {
   const [first, ...others] = listOf(secrets).map(parseSecret);
@@ -40,7 +44,8 @@ export async function hmacKey(entry: RingKey): Promise<HmacKey> {
 }
 
 /**
- * A warning for each secret that looks as if a person had made it up. It finds what is obvious, no more: a secret that it passes is not thereby good.
+ * A warning for each secret that looks as if a person had made it up. It only finds obvious cases: a secret without a
+ * warning may still be weak.
  *
  * @throws {TypeError | RangeError} as `createTokens`
  *
@@ -85,14 +90,17 @@ function bytesOf(secret: string | Uint8Array): Uint8Array<ArrayBuffer> {
 }
 
 function bytesOfText(secret: string): Uint8Array<ArrayBuffer> {
-  // A newline that a shell or a file left at the end makes a different key in one of two places.
+  // A shell or a file may leave a newline at the end. Two servers would then have different keys.
   if (secret !== secret.trim()) throw new RangeError('Invalid "secrets": white space at an end');
-  // Half a surrogate pair becomes U+FFFD: two such secrets would be one key.
+  // UTF-8 turns half a surrogate pair into U+FFFD: two different secrets would be one key.
   if (/\p{Cs}/u.test(secret)) throw new RangeError('Invalid "secrets": not well-formed text');
   return utf8(secret);
 }
 
-/** What random bytes, base64, base32 and hexadecimal do not look like: text that keeps to one kind of character for the length of words. */
+/**
+ * Whether a secret looks guessable: few different bytes, a telling word, or runs of one kind of character as long as
+ * words. Random bytes, base64, base32 and hexadecimal do not look like that.
+ */
 function looksGuessable(bytes: Uint8Array): boolean {
   if (new Set(bytes).size < 9) return true;
   const text = decodeUtf8(bytes);
@@ -101,7 +109,8 @@ function looksGuessable(bytes: Uint8Array): boolean {
   const plain = text.replace(/[^\p{L}\p{N}]/gu, "");
   const words = [...plain.matchAll(/\p{Lu}?\p{Ll}+|\p{Lu}+|\p{N}+/gu)];
   const steps = [...plain].filter((char, i, all) => Math.abs(char.charCodeAt(0) - (all[i - 1] ?? "").charCodeAt(0)) < 2);
-  // Keyboards invite runs like "1234" and "aaaa". Base32 and hexadecimal have long runs of letters by chance, but some digits too.
+  // People type runs like "1234" and "aaaa". Base32 and hexadecimal have long runs of letters by chance, but also some
+  // digits.
   const encoded = /^(?:[A-Z2-7]+|[0-9a-f]+)$/.test(plain) && plain.replace(/\D/g, "").length > 2;
   return steps.length > plain.length * 0.4 || (!encoded && words.length < plain.length * 0.18);
 }

@@ -1,4 +1,5 @@
-// Checks of claims. Whoever has the secret may sign, but what it signs must still have the shape of what it is called.
+// Checks of claims. Another program may sign with the same secret, so a token with a valid MAC may still have claims of
+// another shape.
 
 /** Some text. */
 export function isText(value: unknown): value is string {
@@ -15,10 +16,13 @@ export function isFlag(value: unknown): boolean {
   return typeof value === "boolean";
 }
 
-/** The last second since the epoch that a Date can tell. A store could not count until later. */
+/** The last second since the epoch that a Date can hold. */
 const LAST = 8_640_000_000_000;
 
-/** A whole number from 1 to `max`, by default a whole second since the epoch: a fraction is a NumericDate too, but no instant of a counter. */
+/**
+ * A whole number from 1 to `max`. Default: a whole second since the epoch. A NumericDate may be a fraction, but a
+ * counter's instant may not.
+ */
 export function isCount(value: unknown, max: number = LAST): boolean {
   return Number.isInteger(value) && Number(value) > 0 && Number(value) <= max;
 }

@@ -4,11 +4,11 @@ import { parseRing } from "./keyring.ts";
 import type { Secret, Subkeys } from "./types.ts";
 
 /**
- * MACs under keys that HKDF-SHA-256 derives from the ring (salt `gatepass`, info the purpose): the raw secrets sign tokens and nothing else,
- * so that no MAC that is handed out can be passed off as a token's signature, or as that of another purpose.
+ * MACs under keys that HKDF-SHA-256 derives from the ring (salt `gatepass`, info the purpose). The secrets themselves
+ * only sign tokens. So a public MAC can never be used as a token's signature, nor for another purpose.
  *
  * @param secrets the ring of `createTokens`
- * @throws {TypeError | RangeError} as `createTokens`; `mac` a RangeError for a key that the ring has not
+ * @throws {TypeError | RangeError} as `createTokens`. `mac` throws a RangeError for a position outside the ring
  *
  * @example
  * ```ts

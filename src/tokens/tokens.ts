@@ -9,7 +9,7 @@ import { ALG, type Header, MAX_TOKEN, openEnvelope, openJson, sameType } from ".
 import { hmacKey, parseRing } from "./keyring.ts";
 import type { Claims, Tokens, TokensOptions } from "./types.ts";
 
-/** How many headers are remembered. */
+/** The most headers that are remembered. */
 const MAX_KNOWN = 64;
 /** Claims that only `sign` sets. */
 const OURS = ["v", "iat", "exp", "iss", "aud", "key"];
@@ -44,7 +44,7 @@ export function createTokens(options: TokensOptions): Tokens {
   const { issuer, audience, clockTolerance = 5, maxTtl = 86_400, clock = Date.now, random } = options;
   const ring = parseRing(options.secrets);
   const [first] = ring;
-  // Headers of tokens that verified, by their text: strangers cannot fill it, and few are in use.
+  // Headers by their segment, only of tokens with a valid MAC: attackers cannot fill the map.
   const known = new Map<string, Header>();
   const expected = { issuer, audience, clockTolerance, maxTtl };
 
@@ -72,7 +72,8 @@ export function createTokens(options: TokensOptions): Tokens {
       assertType(typ);
       const [segment, header] = openEnvelope(token, known);
       if (!sameType(header.typ, typ)) throw notOurs("it is of another kind");
-      // A token without a name may be of before the ring had names. One with a name is of that key or of nobody's.
+      // A token without `kid` may be older than the ring's names, so every secret is tried. A token with `kid` must be
+      // signed by that secret.
       const named = header.kid !== undefined;
       if (named && !ring.some(({ kid }) => kid === header.kid)) throw notOurs("its key is unknown");
       for (const [key, entry] of ring.entries()) {
@@ -99,7 +100,7 @@ function assertType(typ: string): void {
   if (!/^[\w.+/-]+$/.test(typ)) throw new RangeError(`Invalid "typ": expected a media type, got ${JSON.stringify(typ)}`);
 }
 
-/** JSON that gives the same claims back: what JSON would drop or turn into null in silence is the caller's mistake. */
+/** The claims as JSON. @throws {TypeError} a value that JSON would silently drop or turn into null */
 function toJson(claims: Claims): string {
   const json = JSON.stringify(claims);
   if (!survives(claims)) throw new TypeError("Cannot sign: a claim does not survive JSON");

@@ -1,10 +1,16 @@
-/** A signing secret: text (taken as UTF-8) or bytes, at least 32 of them; with a `kid`, the name that goes into the header. */
+/**
+ * A signing secret: text (encoded as UTF-8) or bytes, at least 32 bytes. `kid` is the name in the token's header, 1 to
+ * 128 characters.
+ */
 export type Secret = string | Uint8Array | { kid: string; secret: string | Uint8Array };
 
 /** Claims as the caller gives them; every value must survive JSON. */
 export type Claims = Record<string, unknown>;
 
-/** Claims of a token whose MAC, envelope and times were checked. Instants are in seconds since the epoch, as in RFC 7519. */
+/**
+ * Claims of a token whose MAC, envelope and times were checked. Instants are in seconds since the epoch, as in RFC
+ * 7519.
+ */
 export interface VerifiedClaims extends Claims {
   jti: string;
   iat: number;
@@ -24,9 +30,9 @@ export interface TokensOptions {
   issuer?: string;
   /** `aud` of what is signed and required of what is verified. Default: none. */
   audience?: string;
-  /** Seconds, default 5. */
+  /** Seconds by which clocks may differ, 0..600, default 5. */
   clockTolerance?: number;
-  /** Seconds, default 86400: a token that lives longer, or is older, rejects. */
+  /** Seconds, from 1, default 86400: the longest life of a token, when it is signed and when it is verified. */
   maxTtl?: number;
   /** Milliseconds since the epoch. Default `Date.now`. */
   clock?: () => number;
@@ -36,7 +42,13 @@ export interface TokensOptions {
 
 /** Signs and verifies compact HS256 tokens. */
 export interface Tokens {
-  /** Signs `claims` as a token of kind `typ`; fills `v`, `iat`, `exp`, `iss`, `aud`, and `jti` unless given. `ttl` in seconds. */
+  /**
+   * Signs `claims` as a token of kind `typ`. Adds `v`, `iat`, `exp`, `iss`, `aud`, and a random `jti` unless given.
+   * `ttl` in seconds.
+   *
+   * @throws {TypeError} a claim that only `sign` sets, or that does not survive JSON
+   * @throws {RangeError} `ttl` outside 1..`maxTtl`, a `typ` that is no media type, a token of more than 4096 characters
+   */
   sign(typ: string, claims: Claims, options: { ttl: number }): Promise<string>;
   /**
    * The claims of a valid token of kind `typ`.
@@ -49,10 +61,13 @@ export interface Tokens {
 /** What a sub-key is for: the `info` of HKDF-SHA-256. */
 export type SubkeyPurpose = "idem/1" | "jti/1" | "receipt/1" | "beacon/1" | "bind/1" | "form/1" | "admin/1";
 
-/** MACs under keys derived from the ring: everything that is not a JWT. */
+/** MACs under keys derived from the ring, for everything that is not a JWT. */
 export interface Subkeys {
   /** How many secrets the ring has. */
   readonly size: number;
-  /** HMAC-SHA-256 (32 bytes) of `data` under the sub-key of `purpose`, of the secret at `key` (default 0: the first). */
+  /**
+   * HMAC-SHA-256 (32 bytes) of `data` under the sub-key of `purpose`. `key`: position of the secret in the ring,
+   * default 0, the first.
+   */
   mac(purpose: SubkeyPurpose, data: Uint8Array, key?: number): Promise<Uint8Array>;
 }

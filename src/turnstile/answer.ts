@@ -1,6 +1,6 @@
 import type { TurnstileExpectation, TurnstileReason } from "./types.ts";
 
-/** What an answer must be: what is expected of it, and the options. */
+/** What siteverify's answer is checked against. */
 export interface Checks extends Pick<TurnstileExpectation, "action" | "cdata"> {
   allowedHostnames: readonly string[];
   allowTestKeys: boolean;
@@ -12,7 +12,7 @@ export interface Checks extends Pick<TurnstileExpectation, "action" | "cdata"> {
   clockTolerance: number;
 }
 
-/** What an accepted answer tells. */
+/** The members of an accepted answer. */
 export interface Accepted {
   ok: true;
   hostname: string;
@@ -24,10 +24,10 @@ export interface Accepted {
   testKey: boolean;
 }
 
-/** Our configuration's or our code's fault; all others are the token's. */
+/** Error codes that our configuration or code causes; all others are about the token. */
 const OURS = /secret|bad-request|idempotency|widget-id/;
 
-/** The reason that an answer without success gives; of several codes the one that we must mend comes first. */
+/** The reason for an answer without success. Of several codes, one that our configuration causes comes first. */
 export function reasonOf(codes: readonly string[]): TurnstileReason {
   const all = codes.join();
   if (OURS.test(all)) return "misconfigured";
@@ -35,7 +35,7 @@ export function reasonOf(codes: readonly string[]): TurnstileReason {
   return all.includes("missing-input-response") ? "missing" : "invalid";
 }
 
-/** Looks at all that `success: true` does not say; the reason of a refusal, else what was found. */
+/** Checks what `success: true` does not cover. Gives the reason of a refusal, or the accepted answer. */
 export function judge(answer: Record<string, unknown>, checks: Checks): Accepted | TurnstileReason {
   const metadata = Object(answer["metadata"]);
   const testKey = metadata["result_with_testing_key"] === true;
@@ -43,18 +43,19 @@ export function judge(answer: Record<string, unknown>, checks: Checks): Accepted
 
   const challengeAt = Date.parse(text(answer["challenge_ts"]));
   const age = (checks.now - challengeAt) / 1000;
-  // An answer that does not say when cannot be checked: the provider is not what we know.
+  // Without a valid time the age cannot be checked, and this is not an answer of siteverify as documented.
   if (Number.isNaN(age)) return "unavailable";
   if (age > checks.maxAge) return "too_old";
-  // Else it would be young for as long as it is ahead.
+  // A time in the future would stay below `maxAge` for longer than allowed.
   if (age < -checks.clockTolerance) return "too_early";
 
   const hostname = text(answer["hostname"]).toLowerCase();
   const cdata = text(answer["cdata"]);
   let action = text(answer["action"]);
-  // The answer of a test key says nothing about the page: the same hostname always, neither action nor cdata.
+  // A test key's answer does not describe the page: it always has the same hostname, and neither action nor cdata.
   if (!testKey) {
-    // A token of another site's page, or of another purpose, is a valid token: relaying and re-using them are the attacks here.
+    // A token from another site's page, or for another action, is valid too. The attack is to relay or reuse such a
+    // token here.
     if (checks.allowedHostnames.length > 0 && !checks.allowedHostnames.includes(hostname)) return "hostname_mismatch";
     if (checks.action !== undefined) {
       const found = [checks.action].flat().find((one) => one.toLowerCase() === action.toLowerCase());

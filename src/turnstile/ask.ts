@@ -1,21 +1,21 @@
 import { parseJsonObject } from "../util/json.ts";
 
-/** Bytes of an answer that are read at most; a real one has some hundred. */
+/** The most bytes of an answer that are read; a real one has a few hundred. */
 const MAX_ANSWER = 65_536;
 
-/** One attempt: an answer that can be judged, or how it failed and whether the same question may be asked again. */
+/** One attempt: an answer to check, or how it failed. `retry`: whether the same request may be sent again. */
 export type Attempt =
   | { answer: Record<string, unknown>; codes: string[] }
   | { failed: "timeout" | "unavailable"; retry: boolean; codes?: string[] };
 
-/** Nothing to be had, now or by asking again. */
+/** A failure that sending the request again would not change. */
 export const NOTHING: Attempt = { failed: "unavailable", retry: false };
 
-/** Asks siteverify once. The time covers the body too: a server that sends a header and then stalls must not hold us. */
+/** Asks siteverify once. `timeoutMs` covers the body too: a server may send headers and then stall. */
 export async function ask(send: typeof fetch, url: string, body: string, timeoutMs: number): Promise<Attempt> {
   const abort = new AbortController();
   let timer: ReturnType<typeof setTimeout> | undefined;
-  // Raced as well, since an injected fetch may not look at the signal.
+  // The signal alone is not enough: an injected fetch may ignore it.
   const timeout = new Promise<Attempt>((resolve) => {
     timer = setTimeout(resolve, timeoutMs, { failed: "timeout", retry: true });
   });
@@ -23,18 +23,19 @@ export async function ask(send: typeof fetch, url: string, body: string, timeout
     return await Promise.race([timeout, exchange(send, url, body, abort.signal)]);
   } finally {
     clearTimeout(timer);
-    // Whatever was not read (late, too long, a redirect's) is dropped. Not by cancelling the body: on one that was cloned, that waits for the clone.
+    // Drop an answer that was not read (late, too long, a redirect). Abort instead of cancelling the body: cancelling a
+    // cloned body waits for the clone.
     abort.abort();
   }
 }
 
 async function exchange(send: typeof fetch, url: string, body: string, signal: AbortSignal): Promise<Attempt> {
   try {
-    // "manual", for Workers know no "error": a redirect is never followed, or whoever makes one would learn the secret.
+    // Never follow a redirect: its target would get the secret. "manual", because Workers lack "error".
     const headers = { "content-type": "application/json" };
     const response = await send(url, { method: "POST", headers, body, redirect: "manual", signal });
     const { status } = response;
-    // Browsers hide the status of a redirect: 0.
+    // Browsers hide a redirect's status behind 0.
     if (response.redirected || status < 200 || (status > 299 && status < 400)) return NOTHING;
     const text = await read(response);
     if (text === null) return NOTHING;
@@ -45,12 +46,12 @@ async function exchange(send: typeof fetch, url: string, body: string, signal: A
     }
     return { answer, codes };
   } catch {
-    // The reason may quote the request: it is not passed on.
+    // Drop the error: its message may quote the request, and with it the secret.
     return { failed: "unavailable", retry: true };
   }
 }
 
-/** The text of a body, null when it is too long to be an answer. */
+/** The text of a body; null when it is longer than `MAX_ANSWER`. */
 async function read(response: Response): Promise<string | null> {
   const decoder = new TextDecoder();
   let text = "";
@@ -65,7 +66,7 @@ async function read(response: Response): Promise<string | null> {
   }
 }
 
-/** Only what looks like a code: whatever else an answer holds, a token say, is not repeated. */
+/** The error codes of an answer, at most 8. Other texts are dropped: they might quote a token. */
 function codesOf(value: unknown): string[] {
   return Array.isArray(value) ? value.filter((code) => typeof code === "string" && /^[a-z-]{1,40}$/.test(code)).slice(0, 8) : [];
 }

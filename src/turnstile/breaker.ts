@@ -3,24 +3,25 @@ import type { Turnstile } from "./types.ts";
 
 /** Options of `withBreaker`. */
 export interface BreakerOptions {
-  /** Failures of the provider in a row that open it, default 5. */
+  /** Failures in a row that open the breaker, 1..1000000, default 5. */
   failures?: number;
-  /** Seconds it stays open before one request may try again, default 30. */
+  /** Seconds for which it stays open before one request may try again, 1..86400, default 30. */
   openFor?: number;
   /** Milliseconds since the epoch. Default `Date.now`. */
   clock?: () => number;
 }
 
 /**
- * A Turnstile that stops asking a provider which is down, or which says that our configuration is wrong. After `failures` such
- * answers in a row, every call is answered at once, without waiting for a time-out. Every `openFor` seconds one request tries
- * again. Until then, strangers cannot make us ask, whatever tokens they send.
+ * A Turnstile that stops asking a provider which is down, or which says that our configuration is wrong. After
+ * `failures` such answers in a row, every call is answered at once, without waiting for a time-out. Every `openFor`
+ * seconds one request tries again. Until then, strangers cannot make us ask, whatever tokens they send.
  *
- * The answer is `unavailable`, or `misconfigured` where the provider said so since its last good answer; `repeated` marks all of these but the first.
+ * The answer is `unavailable`, or `misconfigured` where the provider said so since its last good answer; `repeated`
+ * marks all of these but the first.
  *
- * Per instance and in memory: on a platform with many instances each opens for itself.
+ * Its state is in memory: on a platform with many instances each has its own.
  *
- * @throws {TypeError} an unknown option, no Turnstile @throws {RangeError} `failures` or `openFor` is not a positive integer
+ * @throws {TypeError} an unknown option, no Turnstile @throws {RangeError} `failures` or `openFor` outside its range
  *
  * @example
  * ```ts
@@ -45,7 +46,8 @@ export function withBreaker(turnstile: Turnstile, options: BreakerOptions = {}):
       if (failed >= failures) {
         const reason = wrong ? "misconfigured" : "unavailable";
         if (clock() < until) return { ok: false, reason, errorCodes: [], retryable: !wrong, ...(wrong && REPEATED), latencyMs: 0 };
-        // An instant, not a flag: a probe that never ends (its request was cancelled) must not keep it open for ever.
+        // This request is the probe. Keep an instant, not a flag: a probe that never ends (its request was cancelled)
+        // must not block all later ones.
         until = clock() + openFor * 1000;
       }
       const result = await turnstile.verify(token, expected);
@@ -59,7 +61,8 @@ export function withBreaker(turnstile: Turnstile, options: BreakerOptions = {}):
         wrong ||= ours;
         until = clock() + openFor * 1000;
       } else if (failed >= failures) {
-        // Nobody was asked: junk from a stranger neither closes the breaker nor uses up its probe.
+        // The token was refused without asking the provider. A junk token neither closes the breaker nor counts as the
+        // probe.
         until = before;
       }
       return repeated ? { ...result, ...REPEATED } : result;

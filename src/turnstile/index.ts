@@ -1,6 +1,6 @@
 /**
- * Verification of Cloudflare Turnstile tokens: `siteverify` with a timeout, one safe retry, and the checks of the answer that
- * `success: true` leaves to the caller (action, hostname, cdata, age, test keys).
+ * Verification of Cloudflare Turnstile tokens: `siteverify` with a timeout, one safe retry, and the checks of the
+ * answer that `success: true` leaves to the caller (action, hostname, cdata, age, test keys).
  *
  * @example
  * ```ts
@@ -24,19 +24,23 @@ export { type BreakerOptions, withBreaker } from "./breaker.ts";
 export { SITEVERIFY_URL } from "./options.ts";
 export type * from "./types.ts";
 
-/** What real tokens are made of, with room to spare; white space, quotes and controls have no business in a request to the provider. */
+/**
+ * The characters of real tokens, and some more. White space, quotes and control characters are not sent to the
+ * provider.
+ */
 const TOKEN = /^[\w.~+/=-]+$/;
-/** Refused before the token was looked at: another secret may still be tried on it. */
+/** Cloudflare did not know the secret, and did not read the token: another secret may be tried with it. */
 const WRONG_SECRET = /^invalid-(input|parsed)-secret$/;
 
 /**
- * A verifier of Turnstile tokens. `verify` never throws at a token, nor tells it; a retry carries the same idempotency key, so that a token
- * which was spent by an attempt whose answer got lost is accepted all the same, once.
+ * A verifier of Turnstile tokens. `verify` never throws because of a token, and no result contains the token.
  *
- * Of several secrets the next one is tried only when Cloudflare does not know the last one, which it says before it looks at the token.
+ * A retry has the same idempotency key. So a token is accepted, once, although an attempt whose answer was lost has
+ * spent it. With several secrets, the next one is tried only when Cloudflare does not know the one before.
  *
- * @throws {TypeError} an unknown option or one of the wrong type, no secret, a sitekey in its place, no `allowedHostnames`, a hostname that is not a
- * bare lower-case name; without `allowTestKeys` also a test secret or a `siteverifyUrl` that is not Cloudflare's
+ * @throws {TypeError} an unknown option or one of the wrong type, no secret, a sitekey in its place, no
+ * `allowedHostnames`, a hostname that is not a bare lower-case name; without `allowTestKeys` also a test secret or a
+ * `siteverifyUrl` that is not Cloudflare's
  * @throws {RangeError} `maxAge`, `clockTolerance`, `timeoutMs` or `retries` outside its range
  * @see https://developers.cloudflare.com/turnstile/get-started/server-side-validation/
  */
@@ -56,7 +60,7 @@ export function createTurnstile(options: TurnstileOptions): Turnstile {
         latencyMs: clock() - start,
       });
       if (typeof token !== "string" || token === "") return refuse("missing");
-      // Length before pattern: nobody makes us scan or send a megabyte.
+      // Check the length first: do not scan or send a megabyte.
       if (token.length > MAX_TURNSTILE_TOKEN || !TOKEN.test(token)) return refuse("malformed");
 
       const idempotency_key = idempotencyKey ?? uuidFromBytes(random(16));

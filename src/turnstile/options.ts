@@ -4,11 +4,14 @@ import type { TurnstileOptions } from "./types.ts";
 /** Cloudflare's own endpoint. */
 export const SITEVERIFY_URL = "https://challenges.cloudflare.com/turnstile/v0/siteverify";
 
-/** Cloudflare's secrets have 35 characters, its sitekeys 24: one as the secret would refuse everybody. A placeholder that says "secret" is none. */
+/**
+ * A secret: not a sitekey, which has 24 characters instead of 35 and would refuse everybody. A placeholder with
+ * "secret" in it is accepted.
+ */
 export const SECRET: RegExp = /^(?!\dx(?!.*secret)[\w-]{22}$)[!-~]+$/;
-/** Cloudflare's test secrets are known to everyone, and the first accepts everything. */
+/** Not one of Cloudflare's test secrets: they are public, and the first one accepts every token. */
 const NO_TEST_SECRET = /^(?![1-3]x0+AA$)/;
-/** A hostname as a page's is told: bare, and lower case. */
+/** A hostname as siteverify gives it: without scheme and port, in lower case. */
 export const HOSTNAME: RegExp = /^[a-z0-9._-]{2,}$/;
 
 /** The options with their defaults. */
@@ -17,7 +20,9 @@ export type ResolvedOptions = Required<Omit<TurnstileOptions, "secret" | "siteke
   fetch: typeof fetch | undefined;
 };
 
-/** @throws {TypeError} {RangeError} see `createTurnstile`. Without `assertOptions` of util: this entry has to be small. */
+/**
+ * @throws {TypeError} {RangeError} see `createTurnstile`. Without `assertOptions` of util: this entry has to be small.
+ */
 export function resolveOptions(options: TurnstileOptions): ResolvedOptions {
   const { secret = [], sitekey = "", allowedHostnames = [], siteverifyUrl = SITEVERIFY_URL, allowTestKeys = false, ...others } = options;
   const { maxAge = 305, clockTolerance = 5, timeoutMs = 3000, retries = 1, ...hooks } = others;
@@ -33,7 +38,7 @@ export function resolveOptions(options: TurnstileOptions): ResolvedOptions {
   must("allowedHostnames", some && every(allowedHostnames, HOSTNAME), "expected one or more, bare and lower case");
   must("allowTestKeys", typeof allowTestKeys === "boolean", "expected true or false");
   must("secret", allowTestKeys || every(secrets, NO_TEST_SECRET), "for tests only, needs allowTestKeys");
-  // Whoever answers decides who is human: no one but Cloudflare is asked by accident.
+  // The server at this URL decides which tokens are good. A URL of another server must be allowed explicitly.
   must("siteverifyUrl", allowTestKeys || siteverifyUrl === SITEVERIFY_URL, "for tests only, needs allowTestKeys");
   for (const [name, hook] of Object.entries({ fetch: send ?? fetch, clock, random }))
     must(name, typeof hook === "function", "expected a function");
@@ -56,7 +61,7 @@ export function resolveOptions(options: TurnstileOptions): ResolvedOptions {
   };
 }
 
-/** @throws {TypeError} there is one: a misspelt expectation would accept every token */
+/** @throws {TypeError} there is a member: a misspelt expectation would accept every token */
 export function refuseUnknown(members: object): void {
   for (const name in members) must(name, false, "unknown");
 }
