@@ -1,28 +1,31 @@
 import type { ConfigProblem } from "../errors.ts";
 
 /**
- * How sure a store's answers are.
+ * How exactly a store counts.
  *
  * - `exact`: linearizable for all processes that share the store
  * - `local`: exact inside one process
- * - `approximate`: may admit too much
+ * - `approximate`: may admit more than the limit
  */
 export type Consistency = "exact" | "local" | "approximate";
 
-/** Counted until `expiresAt`: a token with `limit` uses. */
+/** A quota that is counted until `expiresAt`: a token with `limit` uses. */
 export interface UsesQuota {
   key: string;
   /** Uses in all, an integer from 1. */
   limit: number;
   /** Integer 0..limit, default 1; 0 reads: never refuses, never writes. */
   cost?: number;
-  /** Milliseconds since the epoch; the later of two for one key is kept. */
+  /** Milliseconds since the epoch. If two spends of one key differ, the later instant is kept. */
   expiresAt: number;
-  /** Milliseconds since the epoch: when what is spent was issued. A local store refuses what is older than itself. */
+  /**
+   * Milliseconds since the epoch: when the token was issued. A local store refuses a token that is older than the
+   * store. Default: not checked.
+   */
   issuedAt?: number;
 }
 
-/** A sliding window: at most `limit` units in any closed interval of `window` seconds. */
+/** A quota with a sliding window: at most `limit` units in any closed interval of `window` seconds. */
 export interface RateQuota {
   key: string;
   /** Units in a window, an integer from 1. */
@@ -43,7 +46,7 @@ export type RefusalWhy = "full" | "blocked" | "expired" | "forgotten";
 export interface QuotaState {
   /** Units left. */
   remaining: number;
-  /** Milliseconds since the epoch: when units come back (rate: when the key is empty again; uses: `expiresAt`). */
+  /** Milliseconds since the epoch. A rate: when all its units are back. Uses: when they expire. */
   resetAt: number;
   /** Set for every quota that would refuse, also at cost 0. */
   why?: RefusalWhy;
@@ -52,7 +55,7 @@ export interface QuotaState {
 /** The answer to a spend. */
 export interface SpendResult {
   ok: boolean;
-  /** The store's clock, milliseconds since the epoch; what `refund` needs. */
+  /** The time by the store's clock, milliseconds since the epoch. `refund` needs it. */
   at: number;
   /** Index of the first refusing uses quota, else of the refusing rate quota with the longest wait; null when ok. */
   refused: number | null;
@@ -62,7 +65,7 @@ export interface SpendResult {
   states: QuotaState[];
 }
 
-/** Counts rates and nothing else. */
+/** A store that only counts rates. */
 export interface RateStore {
   readonly consistency: Consistency;
   /**
@@ -74,7 +77,7 @@ export interface RateStore {
   spend(quotas: readonly RateQuota[]): Promise<SpendResult>;
 }
 
-/** Counts everything: the one stateful contract of gatepass. */
+/** A store that counts uses and rates: all state of gatepass except boards. */
 export interface Store extends RateStore {
   /**
    * Charges every quota, or none. One round trip on a single-node backend.
@@ -83,23 +86,31 @@ export interface Store extends RateStore {
    * @throws {GatepassError} `ERR_STORE_UNAVAILABLE` within the store's timeout, `ERR_STORE_FULL`
    */
   spend(quotas: readonly Quota[]): Promise<SpendResult>;
-  /** Gives back what one admitted spend charged at its `at`. At most once, best effort, never retried. */
+  /**
+   * Gives back the charges of one admitted spend. Call it at most once for a spend. Best effort: it is not retried.
+   *
+   * @param at the `at` of that spend's result
+   */
   refund(quotas: readonly Quota[], at: number): Promise<void>;
-  /** Makes every later spend of `key` fail until `expiresAt` (ms); the later of two wins; `expiresAt <= now` lifts it. */
+  /**
+   * Refuses every spend of `key` until `expiresAt` (milliseconds since the epoch). Of two blocks the later end counts;
+   * an instant in the past lifts it.
+   */
   block(key: string, expiresAt: number): Promise<void>;
   /**
-   * Removes at most `max` dead entries and tells how many; for backends without native expiry.
+   * Removes at most `max` expired entries and returns how many; for backends that do not expire entries themselves.
    *
-   * @param deadFor milliseconds that an entry must have been dead, where each process goes by its own clock. Default the store's own; others ignore it
+   * @param deadFor milliseconds for which an entry must have been expired. Only for stores where each process uses its
+   * own clock. Default: four hours
    */
   sweep?(max?: number, deadFor?: number): Promise<number>;
-  /** What is wrong with the backend's configuration. */
+  /** Problems of the backend's configuration. */
   check?(): Promise<ConfigProblem[]>;
-  /** Ends what the adapter itself opened. */
+  /** Closes what the adapter itself opened. */
   close?(): Promise<void>;
 }
 
-/** Whether a quota is counted until an instant, rather than per window. */
+/** Whether a quota counts uses until an instant, not a rate. */
 export function isUsesQuota(quota: Quota): quota is UsesQuota {
   return "expiresAt" in quota;
 }

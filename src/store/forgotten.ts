@@ -1,16 +1,22 @@
 import { randomId } from "../util/random.ts";
 import { hashOf } from "./window.ts";
 
-/** Keys that are remembered at least, each by itself: a small store under a flood forgets many times what it holds. */
+/**
+ * At least so many removed keys are remembered individually: a small store under a flood removes many times what it
+ * holds.
+ */
 const LEAST = 2 ** 16;
-/** Counts that the others share. */
+/** How many counts the further keys share. */
 const SHARED = 65_521;
 
-/** What a full store still knows of the rate counters that it removed. */
+/** What a full store remembers about the rate counters that it removed. */
 export interface Forgotten {
-  /** Adds the units of a counter that is removed at `now`. */
+  /** Adds the units of a counter that is removed at `now` (milliseconds). `seconds`: its window. */
   add(key: string, seconds: number, units: number, now: number): void;
-  /** Units that may have been forgotten of `key` in the last window, and the instant (ms) at which none of them counts any more. */
+  /**
+   * At least the units that were removed of `key` in the last window. `until`: the instant (milliseconds) from which
+   * none of them counts.
+   */
   find(key: string, seconds: number, now: number): { units: number; until: number };
 }
 
@@ -26,24 +32,25 @@ interface Counts {
 }
 
 /**
- * Remembers the counters that a full store removed. For each key that was added, `find` returns at least as many units as its
- * counter held. So nothing is admitted because a counter was removed.
+ * Remembers the counters that a full store removed. For each key that was added, `find` returns at least as many units
+ * as its counter held. So nothing is admitted because a counter was removed.
  *
- * A key is remembered by a hash, which takes a sixth of a counter's memory. A random text is hashed with the key: otherwise an
- * attacker could choose keys with the same hash as a victim's. After `keys` hashes, further keys share their counts. For these,
- * `find` may return too much, and too much is refused.
+ * A key is remembered by a hash, which takes a sixth of a counter's memory. A random text is hashed with the key:
+ * otherwise an attacker could choose keys with the same hash as a victim's. After `keys` hashes, further keys share
+ * their counts. For these, `find` may return too much, and too much is refused.
  *
  * A generation lasts at least one window. So the units of a window are in the current generation and the one before.
  *
- * @param keys how many the store holds @param random makes that text when the first counter is removed
+ * @param keys how many keys the store holds at most @param random bytes for the random text, asked for when the first
+ * counter is removed
  */
 export function createForgotten(keys: number, random: (bytes: number) => Uint8Array): Forgotten {
   const all = new Map<number, Counts>();
   let seed: string | undefined;
 
-  /** The counts of a window, at `now`. A clock that went back keeps those of the later time. */
+  /** The counts for a window at `now`. If the clock went back, the counts of the later time stay. */
   const countsOf = (seconds: number, now: number): Counts => {
-    // Up to the next power of two, so that there are few of them whatever windows are asked for.
+    // Round the window up to a power of two, so that there are few counts however many windows are in use.
     const span = 1000 * 2 ** Math.ceil(Math.log2(seconds));
     const generation = Math.floor(now / span);
     const last = all.get(span);
@@ -73,7 +80,7 @@ export function createForgotten(keys: number, random: (bytes: number) => Uint8Ar
   };
 }
 
-/** Of a key of which nothing was forgotten. */
+/** For a key of which nothing was removed. */
 export const NOTHING: { units: number; until: number } = { units: 0, until: 0 };
 
 /** The place that a key shares with others: a negative number, which is no hash. */

@@ -1,17 +1,18 @@
 import { encodeBase64url } from "../util/base64url.ts";
 import { sha256Sync } from "../util/sha256.ts";
 
-/** Bytes (and characters: keys are ASCII) that a key has at most. */
+/** Bytes of the longest key. Keys are ASCII, so this is also its characters. */
 export const MAX_KEY = 80;
 
 const LITERAL = /^[A-Za-z0-9._-]{1,48}$/;
 const NAME = /^[A-Za-z0-9._-]{1,16}$/;
 
 /**
- * The key of a uses quota: `id` under `kind`, e.g. `usesKey("jti", claims.jti)`. With `value`, a further key in the partition of `usesKey(kind, id)`.
- * Injective: two different lists of arguments never make one key. At most 80 bytes of `[A-Za-z0-9._|:-]`, whatever the texts are.
+ * The key of a uses quota: `id` under `kind`, e.g. `usesKey("jti", claims.jti)`. With `value`, a further key in the
+ * partition of `usesKey(kind, id)`. Injective: two different lists of arguments never make one key. At most 80 bytes of
+ * `[A-Za-z0-9._|:-]`, whatever the texts are.
  *
- * @param kind 1..16 of `[A-Za-z0-9._-]`: a constant of the caller's, never a stranger's text
+ * @param kind 1..16 of `[A-Za-z0-9._-]`: a constant of the program, never text from a request
  * @throws {TypeError} another `kind`
  *
  * @example
@@ -24,8 +25,9 @@ const NAME = /^[A-Za-z0-9._-]{1,16}$/;
 export function usesKey(kind: string, id: string, value?: string): string {
   if (!NAME.test(kind)) throw new TypeError('Invalid "kind": expected 1 to 16 of A-Z a-z 0-9 . _ -');
   const named = part(id);
-  // The partition must leave room for a whole hash behind it, and be the same with and without `value`: a long id is only routed by a few
-  // characters of its hash. Whoever makes two ids share a partition gains nothing: the id (or a whole hash) is still in the key.
+  // The partition must be the same with and without `value`, and leave room for a whole hash after it. So a long id is
+  // routed by a few characters of its hash. An attacker gains nothing from two ids in one partition: the id, or a whole
+  // hash of it, is still in the key.
   const short = kind.length + named.length <= 33;
   const partition = `u${kind}:${short ? named : `p${digest(id).slice(0, 11)}`}`;
   if (value === undefined) return short ? partition : `${partition}|${named}`;
@@ -34,8 +36,8 @@ export function usesKey(kind: string, id: string, value?: string): string {
 }
 
 /**
- * The key of a rate quota: the rule's name and window, and who is counted. The keys of all rules of the same subjects share a partition.
- * Injective and at most 80 bytes, whatever the texts are.
+ * The key of a rate quota: the rule's name and window, and the subjects. All rules of the same subjects share a
+ * partition. Injective and at most 80 bytes, whatever the texts are.
  *
  * @param rule `window` in seconds
  *
@@ -53,23 +55,29 @@ export function rateKey(rule: { name: string; window: number }, subjects: readon
   return key.length <= MAX_KEY ? key : `w${digest(frame([...subjects, rule.name, String(rule.window)]))}|r`;
 }
 
-/** The part of a key that a partitioned backend routes by: everything before the first `|`. */
+/** The partition of a key, by which a partitioned backend routes: everything before the first `|`. */
 export function partitionOf(key: string): string {
   const end = key.indexOf("|");
   return end < 0 ? key : key.slice(0, end);
 }
 
-/** Harmless text as it is behind an `s`; anything else as a hash behind an `h`, so that no text can pass for the hash of another. */
+/**
+ * Short plain text after an `s`, any other text as a hash after an `h`. The letters keep a text from passing for
+ * another text's hash.
+ */
 function part(text: string): string {
   return LITERAL.test(text) ? `s${text}` : `h${digest(text)}`;
 }
 
-/** A list of texts as one, no two lists alike. */
+/** A list of texts as one text; different lists give different texts. */
 function frame(texts: readonly string[]): string {
   return texts.map((text) => `${text.length}:${text}`).join("");
 }
 
-/** SHA-256 over UTF-16 units: in UTF-8 all lone surrogates become one replacement character, and strangers who write them would share a key. */
+/**
+ * SHA-256 over UTF-16 units. UTF-8 would turn all lone surrogates into one replacement character, and different texts
+ * would share a key.
+ */
 function digest(text: string): string {
   const bytes = new Uint8Array(text.length * 2);
   for (let i = 0; i < text.length; i++) {

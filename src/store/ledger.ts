@@ -2,26 +2,32 @@ import { isUsesQuota, type Quota, type QuotaState, type RateQuota, type RefusalW
 import { MAX_QUOTAS } from "./validate.ts";
 import { chargeRing, freeAt, RING, refundRing, unitsAt } from "./window.ts";
 
-/** Numbers in the record of a uses quota: when it dies (ms), and units used. A rate quota's record is a ring. */
+/**
+ * Numbers in the record of a uses quota: when it expires (milliseconds since the epoch), and the units used. A rate
+ * quota's record is a ring.
+ */
 export const USES = 2;
 
-/** Where a record would start, of which there is none that lives. */
+/** Start of a record that does not exist or has expired. */
 export const NONE = -1;
 
-/** What a backend knows of the quotas of one call, by position: where each record lies, and until when its key is blocked. Reused from call to call. */
+/**
+ * The records of the quotas of one call, by position, and the blocks of their keys. The arrays are reused from call to
+ * call.
+ */
 export interface Records {
   cells: Float64Array[];
   /** Where the record starts in its cells, or NONE. */
   base: Int32Array;
   /** Milliseconds since the epoch; 0: not blocked. */
   blocked: Float64Array;
-  /** Units of a rate quota that a bounded store may have forgotten: they count as if they were in its record. Default: none. */
+  /** Units of a rate quota that a full store removed. They count as if they were in its record. Default: none. */
   lost?: Float64Array;
   /** Milliseconds since the epoch: when none of them counts any more. */
   lostUntil?: Float64Array;
 }
 
-/** Room for the records of one call. With `own`, each has cells of its own to be loaded into, at base 0. */
+/** Arrays for the records of one call. `own`: each record gets cells of its own, to load it into at base 0. */
 export function createRecords(own: boolean): Records {
   const none = new Float64Array(0);
   return {
@@ -32,9 +38,10 @@ export function createRecords(own: boolean): Records {
 }
 
 /**
- * Decides a spend; writes nothing. The states are those before it.
+ * Decides a spend, and writes nothing. The states are those before the spend.
  *
- * @param since milliseconds: when a local store began to remember
+ * @param since milliseconds since the epoch: when a local store began to count. Default: it never refuses a token as
+ * too old
  */
 export function decide(quotas: readonly Quota[], records: Records, now: number, since: number = Number.NEGATIVE_INFINITY): SpendResult {
   const result: SpendResult = { ok: true, at: now, refused: null, retryAfter: 0, states: [] };
@@ -66,7 +73,9 @@ export function decide(quotas: readonly Quota[], records: Records, now: number, 
   return result;
 }
 
-/** Charges one quota of an admitted spend; its record is zeros when new. Makes `state` the one after the spend. */
+/**
+ * Charges one quota of an admitted spend. A new record consists of zeros. Changes `state` to the state after the spend.
+ */
 export function charge(quota: Quota, cells: Float64Array, base: number, now: number, state: QuotaState): void {
   const cost = quota.cost ?? 1;
   if (isUsesQuota(quota)) {
@@ -79,7 +88,10 @@ export function charge(quota: Quota, cells: Float64Array, base: number, now: num
   state.resetAt = cells[base] ?? now;
 }
 
-/** Gives back one charge, if it is still there. What is left: `none` (the record may go), `some`, or `same` when nothing was given back. */
+/**
+ * Gives back one charge, if it is still recorded. Returns what is left: `none` (remove the record), `some`, or `same`
+ * if nothing was given back.
+ */
 export function giveBack(quota: Quota, cells: Float64Array, base: number, now: number, at: number): "none" | "some" | "same" {
   const cost = quota.cost ?? 1;
   if (cost === 0) return "same";
@@ -87,7 +99,8 @@ export function giveBack(quota: Quota, cells: Float64Array, base: number, now: n
     if (!refundRing(cells, base, quota.window, now, at, cost)) return "same";
     return unitsAt(cells, base, quota.window, now) === 0 ? "none" : "some";
   }
-  // Fenced: a lease that ran out and was taken anew has another expiry, and is not the caller's to release.
+  // A lease that expired and was taken by another caller has another expiry. It must not be released by the first
+  // caller.
   const used = cells[base + 1] ?? 0;
   if (cells[base] !== quota.expiresAt || used < cost) return "same";
   cells[base + 1] = used - cost;
@@ -122,7 +135,10 @@ function rateState(quota: RateQuota, records: Records, i: number, now: number): 
   return state;
 }
 
-/** When the quota has room for its cost: as soon as enough of what is recorded leaves, or what was forgotten is over and the rest suffices. */
+/**
+ * When the quota admits its cost: when enough recorded units have left the window, or when removed units no longer
+ * count and the rest suffices.
+ */
 function rateReady(quota: RateQuota, records: Records, i: number, now: number): number {
   const units = rateUnits(quota, records, i, now);
   const free = (over: number): number => {

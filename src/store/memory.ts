@@ -9,7 +9,10 @@ import { Table } from "./table.ts";
 import { assertInstant, assertQuotas, MAX_QUOTAS } from "./validate.ts";
 import { RING, unitsAt } from "./window.ts";
 
-/** Records of each of the three kinds that a call to a full store looks at, besides 32 of each at most: 256 together. */
+/**
+ * Records of each of the three kinds that a call to a full store looks at, besides at most 32 of each: at most 255 in
+ * all.
+ */
 const FULL_LOOK = 53;
 
 /** Numbers in the record of a rate quota: its ring, and its window in seconds. */
@@ -18,8 +21,8 @@ const RATE = RING + 1;
 /** Options of {@link memoryStore}. */
 export interface MemoryStoreOptions {
   /**
-   * Keys that it holds at most, 1..16000000, default 200000: about 50 MB when full, and while it forgets rate quotas some 15 MB more for each length of
-   * window.
+   * The most keys that it holds, 1..16000000, default 200000: about 50 MB when full. While a full store removes rate
+   * quotas, it needs some 15 MB more for each length of window.
    */
   maxKeys?: number;
   /** Milliseconds since the epoch. Default `Date.now`. */
@@ -28,23 +31,27 @@ export interface MemoryStoreOptions {
   random?: (bytes: number) => Uint8Array;
 }
 
-/** A store in memory; what it holds may be looked at. */
+/** A store in memory, with a view of its keys. */
 export interface MemoryStore extends Store {
   readonly consistency: "local";
-  /** Keys held, dead ones that no sweep has met yet included. */
+  /** The number of keys held, including expired ones that were not removed yet. */
   readonly size: number;
   /** The keys held. */
   keys(): string[];
 }
 
 /**
- * Counts in the memory of one process, exactly. For one process alone: each of several would admit everything once.
+ * Counts exactly, in the memory of one process. Use it for a single process: each of several processes would admit
+ * every token once more.
  *
- * It is bounded. A quarter of its keys is kept for rate quotas: when uses quotas and blocks fill the rest, it refuses further ones
- * (`ERR_STORE_FULL`), and rates are counted on. It never forgets a uses quota before its time. When it is full, it removes the rate quotas that were
- * charged longest ago, and keeps for each of them an upper bound of what was counted: under a flood it may refuse too much, but it admits nothing
- * more. What was issued before the store was made is refused (`why: "forgotten"`), since it may have been spent under an earlier process.
- * No timer runs: each call looks at a few records, at most 256, and removes the dead ones.
+ * It is bounded:
+ * - A quarter of its keys is reserved for rate quotas. When uses quotas and blocks fill the rest, it refuses new ones
+ *   (`ERR_STORE_FULL`); rates still count. It never removes a uses quota before it expires.
+ * - A full store removes the rate quotas that were charged longest ago. For each it remembers an upper bound of its
+ *   units. Under a flood it may refuse too much, but never admits too much.
+ *
+ * A token that was issued before the store was created is refused (`why: "forgotten"`), since an earlier process may
+ * have spent it. No timer runs: each call looks at a few records, fewer than 256, and removes the expired ones.
  *
  * @throws {TypeError} an unknown option @throws {RangeError} `maxKeys` outside its range
  *
@@ -61,7 +68,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
   const rules: Rules<MemoryStoreOptions> = { maxKeys: integer(1, 16_000_000), clock: "function", random: "function" };
   assertOptions("memoryStore", options, rules);
   const { maxKeys = 200_000, clock = Date.now, random = pooledBytes } = options;
-  /** Uses quotas and blocks that it holds at most: what cannot be removed must leave room for rates. */
+  /** The most uses quotas and blocks. They cannot be removed early, so they must leave room for rates. */
   const maxLasting = maxKeys - Math.floor(maxKeys / 4);
   const uses = new Table(USES);
   const rates = new Table(RATE, true);
@@ -71,7 +78,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
   const [lost, lostUntil] = [new Float64Array(MAX_QUOTAS), new Float64Array(MAX_QUOTAS)];
   const records: Records = { ...createRecords(false), lost, lostUntil };
   const found = new Int32Array(MAX_QUOTAS);
-  // Workers' clock stands at 0 while a module is evaluated: there the store begins with its first call.
+  // On Workers the clock is 0 while a module is evaluated. There the store counts from its first call on.
   let since = clock();
 
   const size = (): number => uses.size + rates.size + blocks.size;
@@ -90,7 +97,12 @@ export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
     if (index >= 0) records.cells[i] = table.cells(index);
   }
 
-  /** Makes room for keys that last and for rate quotas. The `kept` youngest rate quotas stay: they are charged in the same call. */
+  /**
+   * Makes room for new records: `lasting` uses quotas and blocks, and `rate` rate quotas. The `kept` youngest rate
+   * quotas stay: the same call charges them.
+   *
+   * @throws {GatepassError} `ERR_STORE_FULL`
+   */
   function makeRoom(lasting: number, rate: number, kept: number, now: number): void {
     const excess = (): number => size() + lasting + rate - maxKeys;
     const crowded = (): boolean => lasting > 0 && uses.size + blocks.size + lasting > maxLasting;

@@ -1,47 +1,58 @@
 import { isUsesQuota, type Quota, type QuotaState, type SpendResult, type Store } from "./contract.ts";
 import { partitionOf } from "./keys.ts";
 
-/** One place that decides by itself, in one step and by its own clock: a slot of a cluster, a shard. It knows its own quotas only. */
+/**
+ * One part of a partitioned store: a slot of a cluster, a shard. It decides atomically, by its own clock, and only
+ * knows its own quotas.
+ */
 export type Place = Pick<Store, "spend" | "refund" | "block">;
 
-/** What {@link partitioned} needs to know. */
+/** Options of {@link partitioned}. */
 export interface PartitionedOptions<P extends string | number> {
-  /** Where the keys of a partition (see `partitionOf`) live. The same in every process; "" where there are no keys at all. */
+  /**
+   * The id of the place of a partition (see `partitionOf`). It must be the same in every process. A spend without
+   * quotas asks for "".
+   */
   placeOf(partition: string): P;
-  /** That place. */
+  /** The place of an id. */
   at(place: P): Place;
-  /** Milliseconds after which a spend begins no further step: who asked has been told that it failed. */
+  /** Milliseconds after which a spend begins no further step: its caller has got a timeout by then. */
   timeoutMs: number;
 }
 
-/** Some of a spend's quotas: those of one place. */
+/** The quotas of a spend that belong to one place. */
 interface Group<P> {
   place: P;
-  /** Where they stand in the spend. */
+  /** Their positions in the spend. */
   indexes: number[];
   quotas: [Quota, ...Quota[]];
 }
 
-/** What became of a group. */
+/** The outcome of a group. */
 interface Outcome<P> {
   group: Group<P>;
   result: SpendResult;
-  /** Whether it was charged, and then given back. */
+  /** It was charged and then given back. */
   returned: boolean;
 }
 
 /**
- * One store out of places that cannot decide together. Quotas of one place are one step there. Of several, the groups that only hold rates (or only
- * read) are spent first, side by side; those with uses after them, one by one and in the same order by everybody; when one refuses or rejects,
- * what the others admitted is given back. Never is too much admitted: nothing is `ok` before every group was charged. Too little may be, as long as a
- * batch that is going to be refused holds what it gives back; and a process that dies in between costs a use, and never grants one.
+ * One store made of places that cannot decide together. The quotas of one place are charged there in one atomic step.
+ * If a spend has several places:
  *
- * `at` of an admitted spend is the earliest of the places' clocks. So a later refund names, in each place, an instant that is not after its charge:
- * it takes units that were charged no later than its own (of its own sub-window, as long as the clocks agree), or none at all. Units that stay then
- * leave no earlier than the charges that they stand for, and guarantee 3 holds however far the clocks are apart; one that named a later instant
- * could take units that others charged after it. (What a refused batch gives back, each place is told by its own clock.)
+ * 1. The groups that only have rates, or only read, are spent first, in parallel.
+ * 2. The groups with uses follow, one by one. Every process takes them in the same order.
+ * 3. When one refuses or fails, the charges of the others are given back.
  *
- * Checks no quotas and sets no timer: the adapter does both, around it.
+ * It never admits too much: a spend is `ok` only after every group was charged. For a moment it may admit too little,
+ * while a spend that will be refused holds charges. A process that dies in between costs a use, and never grants one.
+ *
+ * The `at` of an admitted spend is the earliest of the places' clocks. So a later refund names, at every place, an
+ * instant that is not after its charge. It takes back units that were charged no later than its own, or none. If the
+ * instant were later, it could take back units that others charged afterwards, and their charges would leave the window
+ * too early. (When a refused spend is given back, each place gets its own `at`.)
+ *
+ * It does not check quotas and sets no timer: the adapter does both.
  */
 export function partitioned<P extends string | number>({ placeOf, at, timeoutMs }: PartitionedOptions<P>): Place {
   const place = (key: string): P => placeOf(partitionOf(key));
@@ -60,7 +71,10 @@ export function partitioned<P extends string | number>({ placeOf, at, timeoutMs 
     return [...groups.values()];
   }
 
-  /** Spends groups side by side and adds what they said; gives back everything so far when one rejects. */
+  /**
+   * Spends groups in parallel and adds their outcomes. When one fails, gives back all outcomes so far and throws its
+   * error.
+   */
   async function spendAll(groups: readonly Group<P>[], outcomes: Outcome<P>[]): Promise<void> {
     const settled = await Promise.allSettled(
       groups.map(async (group) => ({ group, result: await at(group.place).spend(group.quotas), returned: false })),
@@ -73,7 +87,7 @@ export function partitioned<P extends string | number>({ placeOf, at, timeoutMs 
     }
   }
 
-  /** Best effort: what cannot be given back has cost a use. */
+  /** Best effort: a charge that cannot be given back costs a use. */
   async function giveBack(outcomes: readonly Outcome<P>[]): Promise<void> {
     const charged = outcomes.filter(({ group, result }) => result.ok && group.quotas.some(({ cost }) => cost !== 0));
     for (const outcome of charged) outcome.returned = true;
@@ -83,7 +97,7 @@ export function partitioned<P extends string | number>({ placeOf, at, timeoutMs 
   async function spendGroups(groups: readonly Group<P>[]): Promise<SpendResult> {
     const start = performance.now();
     const isLast = ({ quotas }: Group<P>): boolean => quotas.some((quota) => isUsesQuota(quota) && quota.cost !== 0);
-    // In one order for all: two batches that each hold what the other one needs would both be refused.
+    // One order for all processes: otherwise two spends that each hold what the other needs would both be refused.
     const last = groups.filter(isLast).sort((a, b) => (a.place < b.place ? -1 : 1));
     const steps = [groups.filter((group) => !isLast(group)), ...last.map((group) => [group])];
     const outcomes: Outcome<P>[] = [];
@@ -102,7 +116,10 @@ export function partitioned<P extends string | number>({ placeOf, at, timeoutMs 
     return { ok: true, at: earliest(outcomes), refused: null, retryAfter: 0, states };
   }
 
-  /** What a group would have said to its very costs: charged together with what nobody admits, it is told and not charged. */
+  /**
+   * Asks a group for its states without charging it: the spend includes a quota that has expired, so the place must
+   * refuse it.
+   */
   async function ask(group: Group<P>): Promise<Outcome<P>> {
     const { quotas } = group;
     let key = `${partitionOf(quotas[0].key)}|`;
@@ -129,7 +146,7 @@ export function partitioned<P extends string | number>({ placeOf, at, timeoutMs 
   };
 }
 
-/** The answer of several groups, of which one refused, as one store would give it. */
+/** The answer of a refused spend over several groups, as a single store would give it. */
 function refusal<P>(outcomes: readonly Outcome<P>[]): SpendResult {
   let uses = Number.POSITIVE_INFINITY;
   let rate: number | null = null;
@@ -138,7 +155,7 @@ function refusal<P>(outcomes: readonly Outcome<P>[]): SpendResult {
     const refusing = [...group.quotas.keys()].filter((i) => result.states[i]?.why !== undefined && group.quotas[i]?.cost !== 0);
     const [first] = refusing.filter((i) => isUses(group.quotas[i]));
     if (first !== undefined) uses = Math.min(uses, group.indexes[first] ?? uses);
-    // Its own word counts, which knows the waits; where that names a uses quota, the rate that is empty last.
+    // The place knows the waits, so its `refused` counts. If that is a uses quota, take the rate that resets last.
     const resetAt = (i: number): number => result.states[i]?.resetAt ?? 0;
     const [latest] = refusing.filter((i) => !isUses(group.quotas[i])).sort((a, b) => resetAt(b) - resetAt(a));
     const named = result.refused ?? group.quotas.length;
@@ -152,11 +169,11 @@ function refusal<P>(outcomes: readonly Outcome<P>[]): SpendResult {
 }
 
 function isUses(quota: Quota | undefined): boolean {
-  // Beyond the end stands the quota by which a group was asked.
+  // The position after the last quota is the expired quota that `ask` adds.
   return quota === undefined || isUsesQuota(quota);
 }
 
-/** The states in the order of the spend; what was given back as it was before. */
+/** The states in the order of the spend. For a group that was given back, the states before its charge. */
 function statesOf<P>(outcomes: readonly Outcome<P>[]): QuotaState[] {
   const states: QuotaState[] = [];
   for (const { group, result, returned } of outcomes) {

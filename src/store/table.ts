@@ -2,20 +2,27 @@ const CHUNK_BITS = 10;
 const CHUNK = 1 << CHUNK_BITS;
 
 /**
- * Records of a few numbers under text keys. The numbers lie in Float64Arrays of a thousand records each: a record costs its numbers
- * and little more, growing copies nothing, and sweeping reads memory in its order. The first number of a record is when it dies (ms).
+ * Records of a few numbers, by text key. The numbers are in Float64Arrays of 1,024 records each. So a record needs
+ * little more memory than its numbers, growing copies nothing, and sweeping reads memory in order. The first number of
+ * a record is when it expires (milliseconds since the epoch).
  */
 export class Table {
   readonly #width: number;
   readonly #order: Order | undefined;
   readonly #indexes = new Map<string, number>();
   readonly #chunks: Float64Array[] = [];
-  /** Key of each record; of a free one, the next free index: a list that needs no memory of its own. */
+  /**
+   * The key of each record. A free record has the index of the next free one instead, so the free list needs no memory
+   * of its own.
+   */
   readonly #names: (string | number)[] = [];
   #free = -1;
   #cursor = 0;
 
-  /** @param width numbers in a record @param ordered whether `touch` and `oldest` are needed: 8 bytes more a record */
+  /**
+   * @param width numbers in a record
+   * @param ordered whether `touch` and `oldest` are needed; it costs 8 bytes more for each record
+   */
   constructor(width: number, ordered = false) {
     this.#width = width;
     this.#order = ordered ? new Order() : undefined;
@@ -25,7 +32,7 @@ export class Table {
     return this.#indexes.size;
   }
 
-  /** Index of a key's record, -1 when there is none. A record that is dead at `now` is removed. */
+  /** Index of a key's record, -1 when there is none. A record that has expired at `now` is removed. */
   find(key: string, now: number): number {
     const index = this.#indexes.get(key);
     if (index === undefined) return -1;
@@ -34,10 +41,10 @@ export class Table {
     return -1;
   }
 
-  /** Makes a record of zeros, the youngest of all; its index stays until it is removed. */
+  /** Adds a record of zeros as the youngest. Its index stays the same until it is removed. */
   add(key: string): number {
     const index = this.#allocate();
-    // A text put together from parts keeps the parts alive; joined anew it is one piece, 50 bytes less.
+    // V8 keeps the parts of a concatenated string alive. `join` makes one flat string, which saves 50 bytes.
     const name = [key.slice(0, 1), key.slice(1)].join("");
     this.#names[index] = name;
     this.#indexes.set(name, index);
@@ -52,7 +59,7 @@ export class Table {
     this.#names[index] = this.#free;
     this.#free = index;
     this.#order?.take(index);
-    // Zeros: what is made here later begins anew.
+    // The next record at this index must begin with zeros.
     const at = this.base(index);
     this.cells(index).fill(0, at, at + this.#width);
   }
@@ -63,7 +70,7 @@ export class Table {
     this.#order?.append(index);
   }
 
-  /** Index of the record whose touch is longest ago, -1 when there is none. */
+  /** Index of the record that was touched longest ago, -1 when there is none. */
   oldest(): number {
     return this.#order?.first ?? -1;
   }
@@ -73,19 +80,21 @@ export class Table {
     return String(this.#names[index]);
   }
 
-  /** Where a record lies. */
+  /** The array that holds a record. */
   cells(index: number): Float64Array {
     const chunk = this.#chunks[index >> CHUNK_BITS];
     if (chunk === undefined) throw new RangeError("Cannot read a record: no such index");
     return chunk;
   }
 
-  /** Where in its cells a record begins. */
+  /** The position in that array where a record begins. */
   base(index: number): number {
     return (index & (CHUNK - 1)) * this.#width;
   }
 
-  /** Looks at the next `look` records (at most all) and removes at most `max` dead ones; tells how many. */
+  /**
+   * Looks at the next `look` records (at most all) and removes at most `max` expired ones. Returns how many it removed.
+   */
   sweep(now: number, look: number, max: number = look): number {
     const before = this.#indexes.size;
     const slots = this.#names.length;
@@ -118,7 +127,7 @@ export class Table {
   }
 }
 
-/** A list of indexes, oldest first, doubly linked. */
+/** A doubly linked list of indexes, the oldest first. */
 class Order {
   first = -1;
   last = -1;

@@ -1,12 +1,14 @@
 import { isUsesQuota, type Quota } from "./contract.ts";
 
-/** Quotas that one spend may have. */
+/** The most quotas of one spend. */
 export const MAX_QUOTAS = 16;
 
 /**
- * Every store checks its input by this, before anything is sent: a NaN compares as false everywhere, and would be admitted.
+ * Checks the quotas of a spend or refund. Every store calls it first: a NaN makes every comparison false, and would be
+ * admitted.
  *
- * @throws {RangeError} more than 16 quotas, a key twice or empty, a limit, window or instant that is no integer in its range, a cost outside 0..limit
+ * @throws {RangeError} more than 16 quotas, a key twice or empty, a limit, window or instant that is no integer in its
+ * range, a cost outside 0..limit
  */
 export function assertQuotas(quotas: readonly Quota[]): void {
   if (quotas.length > MAX_QUOTAS) throw new RangeError(`Invalid quotas: expected at most ${MAX_QUOTAS}, got ${quotas.length}`);
@@ -31,7 +33,7 @@ export function assertInstant(name: string, value: number): void {
   check(name, value, Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
 }
 
-/** Ten years, in seconds: every number that the window maths makes of it is exact. */
+/** Ten years, in seconds. Up to this all numbers of the window's arithmetic are exact. */
 const MAX_WINDOW = 315_360_000;
 
 function check(name: string, value: number, min: number, max: number): void {

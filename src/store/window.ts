@@ -1,12 +1,16 @@
 /**
- * The sliding window, exact in both directions: at most `limit` units in any closed interval of length `window`, and whoever was refused
- * waits at most 1.1 x `window`. A charge at t goes to sub-window b = floor(t / w), w = window / 10; everything stored from b - 10 on counts.
+ * The sliding window. It guarantees at most `limit` units in any closed interval of length `window`, and a wait of at
+ * most 1.1 x `window` after a refusal.
  *
- * It holds since an admission at t counted all of [t - window, t], for (b - 10) w <= t - window; and since a charge at u leaves
- * at (floor(u / w) + 11) w, which is in (u + window, u + 1.1 window]. The grid is shifted for each key, so that a herd does not wake at once.
+ * A charge at time t is stored in sub-window b = floor(t / w), where w = window / 10. At time t, everything in the
+ * sub-windows from b - 10 on counts.
+ * - The limit holds: an admission at t counts all of [t - window, t], since (b - 10) w <= t - window.
+ * - The wait holds: a charge at u leaves at (floor(u / w) + 11) w, which is in (u + window, u + 1.1 window].
  *
- * A ring is a record of {@link RING} numbers in a Float64Array: when it dies (ms), the newest sub-window, and the counts of that one and
- * the ten before it, each at its number modulo 11.
+ * The sub-windows of each key are shifted by another time, so that clients do not all come back at the same moment.
+ *
+ * A ring is a record of {@link RING} numbers in a Float64Array: when it expires (milliseconds), the number of the
+ * newest sub-window, and the counts of that one and the ten before it, each at its number modulo 11.
  */
 
 /** Numbers in a ring. */
@@ -20,12 +24,12 @@ export function stepOf(seconds: number): number {
   return seconds * 100;
 }
 
-/** How far (ms) the grid of `key` is shifted: the same in every process, different from key to key. */
+/** Milliseconds by which the sub-windows of `key` are shifted: the same in every process, different from key to key. */
 export function shiftOf(key: string, seconds: number): number {
   return hashOf(key) % stepOf(seconds);
 }
 
-/** 32 bits of a text (FNV-1a): for places, never for secrets. */
+/** A hash of 32 bits (FNV-1a) to spread keys; it is not safe for secrets. */
 export function hashOf(text: string): number {
   let hash = 0x811c9dc5;
   for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
@@ -44,7 +48,7 @@ export function unitsAt(cells: Float64Array, base: number, seconds: number, now:
   return units;
 }
 
-/** The instant (ms) at which `units` of those that count now are free again, oldest first. */
+/** The instant (milliseconds) at which `units` of those that count now have left the window, oldest first. */
 export function freeAt(cells: Float64Array, base: number, seconds: number, now: number, units: number): number {
   const newest = get(cells, base + NEWEST);
   let sub = newest - countedSubs(cells, base, seconds, now) + 1;
@@ -55,7 +59,7 @@ export function freeAt(cells: Float64Array, base: number, seconds: number, now: 
   return (sub + SUBS) * stepOf(seconds) + shiftIn(cells, base, seconds);
 }
 
-/** Adds `units` now. A record whose death is 0 is new, and gets the shift of `key`. */
+/** Adds `units` now. A record whose first number is 0 is new, and gets the shift of `key`. */
 export function chargeRing(cells: Float64Array, base: number, key: string, seconds: number, now: number, units: number): void {
   const step = stepOf(seconds);
   const fresh = get(cells, base) === 0;
@@ -64,8 +68,8 @@ export function chargeRing(cells: Float64Array, base: number, key: string, secon
   const before = fresh ? sub - SUBS : get(cells, base + NEWEST);
   for (let gone = Math.max(before + 1, sub - SUBS + 1); gone <= sub; gone++) cells[base + COUNTS + slotOf(gone)] = 0;
   const newest = Math.max(before, sub);
-  // A clock that went back by more than the ring holds: what is charged now counts as if charged in the oldest sub-window that is kept,
-  // which is later than now, so nothing is forgotten too early.
+  // If the clock went back by more than the ring holds, charge the oldest sub-window of the ring. It is later than now,
+  // so the charge does not leave too early.
   const slot = base + COUNTS + slotOf(Math.max(sub, newest - SUBS + 1));
   cells[slot] = get(cells, slot) + units;
   cells[base + NEWEST] = newest;
@@ -73,8 +77,9 @@ export function chargeRing(cells: Float64Array, base: number, key: string, secon
 }
 
 /**
- * Takes `units` out of the sub-window in which they were charged at `at`, while that one still counts; whether it did.
- * Out of any other, an interval could hold more than `limit`: units charged late would leave with those charged early.
+ * Takes `units` out of the sub-window in which they were charged at `at`, if that one still counts and holds them.
+ * Returns whether it did. If units were taken out of another sub-window, an interval could hold more than `limit`: late
+ * charges would leave together with early ones.
  */
 export function refundRing(cells: Float64Array, base: number, seconds: number, now: number, at: number, units: number): boolean {
   const newest = get(cells, base + NEWEST);
@@ -88,8 +93,8 @@ export function refundRing(cells: Float64Array, base: number, seconds: number, n
 }
 
 /**
- * Makes the ring `cells` hold, of each sub-window, the larger count of itself and `other`: two views of one key, neither of which is known to be
- * complete. Both live, and begin at 0.
+ * Merges `other` into `cells`: for each sub-window the larger of the two counts. They are two views of one key, and
+ * neither may be complete. Neither has expired, and both begin at position 0.
  */
 export function mergeRing(cells: Float64Array, other: Float64Array): void {
   const [mine, theirs] = [get(cells, NEWEST), get(other, NEWEST)];
@@ -102,7 +107,10 @@ export function mergeRing(cells: Float64Array, other: Float64Array): void {
   cells[NEWEST] = Math.max(mine, theirs);
 }
 
-/** How many of the ring's sub-windows count: all from floor(now / w) - 10 on, those after now (a clock that went back) too. */
+/**
+ * How many of the ring's sub-windows count: all from floor(now / w) - 10 on. Those after now count too (if the clock
+ * went back).
+ */
 function countedSubs(cells: Float64Array, base: number, seconds: number, now: number): number {
   const sub = Math.floor((now - shiftIn(cells, base, seconds)) / stepOf(seconds));
   return Math.max(0, Math.min(SUBS, SUBS - (sub - get(cells, base + NEWEST))));
@@ -113,7 +121,7 @@ function shiftIn(cells: Float64Array, base: number, seconds: number): number {
 }
 
 function slotOf(sub: number): number {
-  // As `%`, but not below 0, and several times as fast beyond 32 bits.
+  // `sub % SUBS`, but never negative, and several times faster beyond 32 bits.
   return sub - Math.floor(sub / SUBS) * SUBS;
 }
 
