@@ -4,11 +4,11 @@ import { isJsonObject } from "../src/util/json.ts";
 const WHYS: readonly RefusalWhy[] = ["full", "blocked", "expired", "forgotten"];
 
 /**
- * The result of a spend out of what a backend answered. Whoever answers may be another version, another class, a proxy's error page:
- * nothing but a result that is whole and agrees with itself is one, so that no garbage can say `ok: true`.
+ * Reads a backend's answer as the result of a spend. The answer may come from another version, another class, or a
+ * proxy's error page. Only a complete result without contradictions is accepted, so no garbage can mean `ok: true`.
  *
- * @param costs of the quotas, in their order
- * @throws {TypeError} it is no such result
+ * @param costs the costs of the quotas, in their order
+ * @throws {TypeError} the answer is not such a result
  */
 export function readSpendResult(value: unknown, costs: readonly number[]): SpendResult {
   if (!isJsonObject(value)) throw unreadable("no object");
@@ -17,7 +17,7 @@ export function readSpendResult(value: unknown, costs: readonly number[]): Spend
   if (!Array.isArray(states) || states.length !== costs.length) throw unreadable("other quotas");
   const read = states.map(readState);
   const charged = (i: number): boolean => costs[i] !== 0;
-  // After a charge a quota may be used up; else one that has too little left says why it would refuse.
+  // A quota that was charged may be used up. Any other with too little left must give a `why`.
   if (read.some(({ why, remaining }, i) => why === undefined && !(ok && charged(i)) && remaining < Math.max(1, costs[i] ?? 1)))
     throw unreadable("it contradicts itself");
   if (ok) {

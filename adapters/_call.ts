@@ -1,13 +1,15 @@
 import { type ErrorCode, GatepassError, isGatepassError } from "../src/errors.ts";
 import { assertInteger } from "../src/util/assertions.ts";
 
-/** Runs one call to a backend: its answer, or a rejection within the time that was set. */
+/** Runs one call to a backend. It gives the answer, or rejects within `timeoutMs`. */
 export type Call = <T>(work: () => PromiseLike<T>) => Promise<T>;
 
 /**
- * A backend that is down or slow must not hang a request: what takes longer than `timeoutMs`, and whatever a driver throws, rejects with `code`
- * and the driver's error as its cause. A caller's mistake (RangeError, TypeError out of our own checks) belongs before the call.
- * An answer that comes too late is dropped: what it charged stays charged, which costs a use and never grants one.
+ * Bounds the time of calls, so that a backend that is down or slow cannot hang a request. A call that takes longer than
+ * `timeoutMs`, or whose driver throws, rejects with `code`; the cause is the driver's error. Check the caller's
+ * arguments before the call: their errors must not be wrapped.
+ *
+ * A late answer is dropped. Its charge stays, which costs a use and never grants one.
  *
  * @param timeoutMs milliseconds, 1..60000, default 2000
  * @throws {RangeError} an invalid `timeoutMs`

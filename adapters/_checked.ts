@@ -3,7 +3,7 @@ import type { Place } from "../src/store/partitioned.ts";
 import { assertInstant, assertQuotas } from "../src/store/validate.ts";
 import type { Call } from "./_call.ts";
 
-/** An exact store out of what decides: a caller's mistake is told before anything is sent, and every call is over in time. */
+/** An exact store over a backend: arguments are checked before anything is sent, and every call ends in time. */
 export function checkedStore(place: Place, call: Call): Store {
   return {
     consistency: "exact",

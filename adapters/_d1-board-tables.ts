@@ -1,4 +1,4 @@
-/** Names and definitions of a board's tables, and the SQL that more than one statement needs. */
+/** Names and definitions of a board's tables, and SQL that several statements share. */
 export interface D1BoardTables {
   schema: readonly string[];
   /** Order and key range of each board. */
@@ -6,24 +6,29 @@ export interface D1BoardTables {
   /** One board in one period. */
   list: string;
   row: string;
-  /** Rows that are shown, by the bucket of their key: the triggers' alone. */
+  /** Counts of visible rows by the bucket of their key. Only triggers write it. */
   hist: string;
+  /** Submissions that were counted. */
   seen: string;
+  /** Banned players. */
   ban: string;
-  /** Everything that a row says but its log; of `r` and `l`. */
+  /** All columns of a row but its log, from `r` (rows) and `l` (lists). */
   columns: string;
-  /** 1 and the number of shown rows with a better key than `k` in `list`, of `r`: at most 255 rows of the histogram a level. */
+  /**
+   * The rank of the row `r`: 1 plus the visible rows with a better key in its list. It reads at most 255 rows of the
+   * histogram for each depth.
+   */
   rank: string;
-  /** The buckets of all shown rows of a board whose keys are new, by the range in `?1`. */
+  /** The bucket counts of all visible rows of a board, for the new range in `?1`. */
   recount: string;
 }
 
-/** Levels that a histogram can have: 53 bits, 8 a level. */
+/** The depths of a histogram: 53 bits of a key, 8 for each depth. */
 const DEPTHS = "(VALUES (0), (1), (2), (3), (4), (5), (6))";
 
 /**
- * The tables whose names begin with `table`. Without transactions that can be interrupted to think, the histogram is kept by triggers on the rows:
- * whatever statement changes a row, changes its counts in the same step, and none can forget it.
+ * The tables whose names begin with `table`. A D1 transaction cannot pause for decisions of the Worker. So triggers on
+ * the rows keep the histogram: every statement that changes a row changes its counts in the same step.
  *
  * The buckets are those of `bucketsOf` in src/scores/ranking.ts.
  */
@@ -61,7 +66,8 @@ export function d1BoardTables(table: string): D1BoardTables {
       `CREATE TABLE IF NOT EXISTS ${row} (id TEXT PRIMARY KEY, list INTEGER NOT NULL, player TEXT NOT NULL, k INTEGER NOT NULL, score INTEGER NOT NULL,
         at INTEGER NOT NULL, submission TEXT NOT NULL, level INTEGER NOT NULL, flags TEXT NOT NULL, name TEXT NOT NULL, hidden INTEGER NOT NULL,
         shown INTEGER NOT NULL, log TEXT, UNIQUE (player, list))`,
-      // `shown` is the level of a row that is shown, else -1. Index entries count as written rows: a row is in the second one only if a list of a higher level can ask for it.
+      // `shown` is the level of a visible row, else -1. D1 bills index entries as written rows. So only rows of a
+      // higher level are in the second index.
       `CREATE INDEX IF NOT EXISTS ${row}_sorted ON ${row} (list, k, at, id) WHERE shown >= 0`,
       `CREATE INDEX IF NOT EXISTS ${row}_levels ON ${row} (list, shown, k, at, id) WHERE shown >= 1`,
       `CREATE TABLE IF NOT EXISTS ${hist} (list INTEGER, depth INTEGER, bucket INTEGER, n INTEGER NOT NULL, PRIMARY KEY (list, depth, bucket)) WITHOUT ROWID`,

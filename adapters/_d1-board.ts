@@ -18,18 +18,18 @@ export interface D1BoardOptions {
   random?: (bytes: number) => Uint8Array;
 }
 
-/** What the condition of an update is, by the operator: whether the new score replaces the one that is held. */
+/** For each operator, the SQL condition under which the new score replaces the stored one. */
 const REPLACES = { best: "excluded.k < k", last: "excluded.at >= at", sum: "true" } as const;
-/** Times that a submission meets a board whose rules another one has just changed. */
+/** Attempts at a submission while other submissions change the board's rules. */
 const ATTEMPTS = 5;
 
 /**
- * A board in a D1 database. Every method is one `batch`, which D1 runs as a transaction; the histogram of ranks is kept by triggers, so a rank reads
- * at most 256 rows for every 8 bits of the board's range, exactly. A submission writes eight rows a period,
- * index entries included.
- * Tables, indexes and triggers are made when the first call misses them.
+ * A board in a D1 database. Every method is one `batch`, which D1 runs as a transaction. Triggers keep the histogram of
+ * ranks, so ranks are exact, and a rank reads at most 256 rows for every 8 bits of the board's range. A submission
+ * writes eight rows for each period, index entries included. Tables, indexes and triggers are created when a call finds
+ * them missing.
  *
- * @throws {TypeError} an unknown option; `db` is no D1 binding
+ * @throws {TypeError} an unknown option; `db` is not a D1 binding
  * @throws {RangeError} `table` or `timeoutMs`
  *
  * @example
@@ -52,9 +52,9 @@ export function d1Board(db: D1Client, options: D1BoardOptions = {}): ScoreBoard 
   const FROM = `FROM ${LIST} l JOIN ${ROW} r ON r.list = l.list`;
   const IN_LIST = "l.board = ?1 ->> 'board' AND l.period = ?1 ->> 'period'";
   const BANNED = `EXISTS (SELECT 1 FROM ${BAN} WHERE player = ?1 ->> 'player')`;
-  // A batch cannot stop in its middle to look: every statement of a submission asks for itself whether it may go on.
+  // A batch cannot be stopped in the middle. So each statement of a submission checks this condition itself.
   const ALLOWED = `NOT ${BANNED} AND EXISTS (SELECT 1 FROM ${RULES} WHERE board = ?1 ->> 'board' AND ascending = ?1 ->> 'ascending' AND low <= ?1 ->> 'low' AND high >= ?1 ->> 'high')`;
-  // CROSS: in this order. The other way round, every list that the board ever had would be read.
+  // CROSS JOIN fixes the order. In the other order SQLite would read every list that the board ever had.
   const PERIODS = `json_each(?1, '$.periods') p CROSS JOIN ${LIST} l ON l.board = ?1 ->> 'board' AND l.period = p.value ->> 'period'`;
   const IS_SEEN = `EXISTS (SELECT 1 FROM ${SEEN} s WHERE s.list = l.list AND s.submission = ?1 ->> 'submission')`;
   const MAKE_RULES = `INSERT INTO ${RULES} (board, ascending, low, high, levels)
@@ -62,7 +62,7 @@ export function d1Board(db: D1Client, options: D1BoardOptions = {}): ScoreBoard 
   const BEFORE = `SELECT ${BANNED} AS banned, ${ALLOWED} AS allowed, b.ascending, b.low, b.high,
     EXISTS (SELECT 1 FROM ${LIST} l WHERE ${IN_LIST} AND ${IS_SEEN}) AS repeated FROM (SELECT 1) LEFT JOIN ${RULES} b ON b.board = ?1 ->> 'board'`;
   const MAKE_LISTS = `INSERT INTO ${LIST} (board, period) SELECT ?1 ->> 'board', value ->> 'period' FROM json_each(?1, '$.periods') WHERE ${ALLOWED} ON CONFLICT DO NOTHING`;
-  // What is too weak to be shown must not stand in the way of what can be.
+  // A stored score below the minimum level is not shown, so any new score replaces it.
   const WEAK = `${ROW}.level < ?1 ->> 'minLevel'`;
   const SUM = `CASE WHEN ${WEAK} THEN excluded.score ELSE min(?1 ->> 'max', max(?1 ->> 'min', ${ROW}.score + excluded.score)) END`;
   const SAVE = (
@@ -77,12 +77,15 @@ export function d1Board(db: D1Client, options: D1BoardOptions = {}): ScoreBoard 
   const REMEMBER = `INSERT INTO ${SEEN} (list, submission) SELECT l.list, ?1 ->> 'submission' FROM ${PERIODS} WHERE ${ALLOWED} ON CONFLICT DO NOTHING`;
   const OF_PLAYER = `SELECT ${COLUMNS}, ${RANK} AS rank ${FROM} WHERE ${IN_LIST} AND r.player = ?1 ->> 'player'`;
 
-  /** One side of a row `a`, the nearest first. Without the plus signs only `k` is looked up in the index, and of equal scores all are read. */
+  /**
+   * The rows on one side of a row `a`, the nearest first. The plus signs matter: without them SQLite only uses `k` of
+   * the index, and reads all equal scores.
+   */
   const SIDE = (compare: "<" | ">", order: string): string =>
     `SELECT * FROM (SELECT ${COLUMNS} FROM ${ROW} a JOIN ${ROW} r ON r.list = a.list JOIN ${LIST} l ON l.list = r.list
       WHERE a.id = ?1 ->> 'id' AND a.shown >= 0 AND r.shown >= 0 AND (r.k, r.at, r.id) ${compare} (+a.k, +a.at, +a.id)
       ORDER BY ${order} LIMIT ?1 ->> 'n')`;
-  // The ranks of the two best scores on the page: the others follow from them.
+  // Only the ranks of the two best scores on the page are counted; the others follow from them.
   const AROUND = `WITH page AS MATERIALIZED (
       ${SIDE("<", "r.k DESC, r.at DESC, r.id DESC")}
       UNION ALL SELECT ${COLUMNS} ${FROM} WHERE r.id = ?1 ->> 'id' AND r.shown >= 0
@@ -90,7 +93,7 @@ export function d1Board(db: D1Client, options: D1BoardOptions = {}): ScoreBoard 
     ranked AS MATERIALIZED (SELECT k, ${RANK} AS rank FROM (SELECT DISTINCT list, k FROM page ORDER BY k LIMIT 2) r)
     SELECT page.*, ranked.rank FROM page LEFT JOIN ranked ON ranked.k = page.k ORDER BY page.k, page.at, page.id`;
 
-  /** One attempt at a submission; undefined when the board's rules are others, which are then made to fit. */
+  /** One attempt at a submission. Undefined: the board's stored rules differed, and were changed; try again. */
   async function attempt(run: D1Run, entry: ScoreEntry, rules: BoardRules, input: SubmitInput): Promise<SubmitResult | undefined> {
     const [, [before] = [], , saved = [], , [row] = []] = await run(
       [MAKE_RULES, input],
@@ -115,8 +118,8 @@ export function d1Board(db: D1Client, options: D1BoardOptions = {}): ScoreBoard 
   }
 
   /**
-   * Makes a board's keys and histogram anew for an order or a range that was changed, once: only if the rules are still those that were seen.
-   * A range only grows: two deployments with different settings, as during a roll-out, do not take turns in it.
+   * Rebuilds a board's keys and histogram for a changed order or range, but only if the stored rules are still those
+   * that were read. A range only grows: otherwise two deployments with different settings would rebuild it in turn.
    */
   function widen(seen: SqlRow, { board, ascending, low, high }: SubmitInput): D1Query[] {
     const flipped = flagIn(seen, "ascending") !== (ascending === 1);
@@ -133,7 +136,8 @@ export function d1Board(db: D1Client, options: D1BoardOptions = {}): ScoreBoard 
       was: { ascending: seen["ascending"], low: heldLow, high: heldHigh },
     };
     const lists = `list IN (SELECT list FROM ${LIST} WHERE board = ?1 ->> 'board')`;
-    // No level: the triggers count nothing meanwhile, and the statements that follow know that the change is theirs.
+    // `levels = 0` marks a change by this batch: the triggers count nothing meanwhile, and the next statements only run
+    // if this one did.
     const ours = `EXISTS (SELECT 1 FROM ${RULES} WHERE board = ?1 ->> 'board' AND levels = 0)`;
     return [
       [
@@ -231,7 +235,7 @@ export function d1Board(db: D1Client, options: D1BoardOptions = {}): ScoreBoard 
   };
 }
 
-/** A submission as the statements read it. */
+/** A submission in the form that the statements read. */
 interface SubmitInput {
   board: string;
   ascending: number;

@@ -1,36 +1,41 @@
-/** What a record counts. */
+/** Kinds of records. */
 export const KIND = { uses: 0, rate: 1, block: 2 } as const;
 
-/** The statements of a store, each over `?1`, a JSON text. */
+/** The statements of a store. Each reads its input from `?1`, a JSON text. */
 export interface D1StoreSql {
   schema: readonly string[];
-  /** The time. */
+  /** Gives the time. */
   now: string;
-  /** Decides over all quotas and charges them, or none. One row a quota. */
+  /** Charges all quotas or none. One row for each quota. */
   spend: string;
-  /** The same rows; charges nothing. */
+  /** Gives the same rows, and charges nothing. */
   read: string;
-  /** Gives charges back where they are still to be found. */
+  /** Gives charges back that are still recorded. */
   refund: string;
-  /** Removes the records of keys that have nothing charged any more. */
+  /** Removes the records of keys without any charge left. */
   drop: string;
-  /** Removes a block if its new end has passed. */
+  /** Removes a block if its new end is in the past. */
   lift: string;
-  /** Sets a block if its end is to come. */
+  /** Sets a block if its end is in the future. */
   block: string;
-  /** Removes dead records; one row for each. */
+  /** Removes expired records; one row for each. */
   sweep: string;
 }
 
-/** Dead records that go for every one that is charged: more than can come, so that the table does not grow even where nobody calls `sweep`. */
+/**
+ * Expired records that are removed for each one that is charged: more than are added, so that the table does not grow
+ * even if `sweep` is never called.
+ */
 const LAZY_SWEEP = 2;
 
 /**
- * The record of a uses quota or a block is one row; a rate quota has one for each sub-window (src/store/window.ts) that was charged, whose `slot` is
- * when it dies. All of a key that are not dead count: sub-window s dies at (s + 11) w + shift, which is after now exactly when s >= floor(now) - 10.
+ * A uses quota or a block is one row. A rate quota has one row for each charged sub-window (src/store/window.ts); its
+ * `slot` is its expiry. All rows of a key that have not expired count. Sub-window s expires at (s + 11) w + shift. That
+ * is after now exactly if s >= b - 10, where b is the sub-window of now.
  *
- * A spend is one INSERT into a view whose trigger charges the quotas, so deciding and charging are one statement with one `now`. To read the
- * counters first and decide in the Worker would be a race: of two that read "none used" at the same time, both would write "one used" and admit.
+ * A spend is one INSERT into a view whose trigger charges the quotas. So it decides and charges in one statement, with
+ * one `now`. If a Worker read the counters first and then decided, two Workers could both read "none used" and both
+ * admit.
  *
  * @param clocked whether the time comes in `?1`
  */

@@ -9,11 +9,14 @@ import { assertTable, flagIn, numberIn, type SqlRow } from "./_sql.ts";
 
 /** Options of {@link d1Store}. */
 export interface D1StoreOptions {
-  /** Name of the table, an identifier of at most 48 characters, default `gatepass_store`. Stores that must not share counters take different ones. */
+  /**
+   * Name of the table, an identifier of at most 48 characters, default `gatepass_store`. Stores that must not share
+   * counters take different ones.
+   */
   table?: string;
   /** Milliseconds that a call takes at most, 1..60000, default 2000. */
   timeoutMs?: number;
-  /** Milliseconds since the epoch. Default: the clock of D1 itself, the same for all Workers; another one is for tests. */
+  /** Milliseconds since the epoch, for tests. Default: the clock of D1, which is the same for all Workers. */
   clock?: () => number;
 }
 
@@ -22,14 +25,18 @@ const SUBS = 11;
 const WHYS: readonly RefusalWhy[] = ["full", "blocked", "expired"];
 
 /**
- * A store in a D1 database, exact for all Workers that share it. A spend is one statement in one round trip: it decides over all quotas and charges
- * them or none. Tables and triggers are made when the first call misses them. An admitted spend takes a few dead rows away; `sweep` takes all.
+ * A store in a D1 database, exact for all Workers that share it. A spend is one statement in one round trip, which
+ * charges all quotas or none. Tables and triggers are created when a call finds them missing. An admitted spend removes
+ * a few expired rows; `sweep` removes up to `max` of them.
  *
- * D1 runs one query at a time, some hundreds of such spends a second. Where that is too little, shard Durable Objects.
+ * D1 runs one query at a time, some hundreds of such spends a second. If that is too little, use Durable Objects with
+ * several shards.
  *
- * With read replication pass the binding as it is, never a session (`withSession`): its reads may be answered by a replica that lags behind.
+ * With read replication pass the binding itself, never a session (`withSession`): a replica that is behind may answer a
+ * session's reads.
  *
- * @throws {TypeError} an unknown option; `db` is no D1 binding, or a session of one @throws {RangeError} an invalid `table` or `timeoutMs`
+ * @throws {TypeError} an unknown option; `db` is no D1 binding, or a session of one
+ * @throws {RangeError} an invalid `table` or `timeoutMs`
  *
  * @example
  * ```ts
@@ -44,8 +51,8 @@ export function d1Store(db: D1Client, options: D1StoreOptions = {}): Store & { s
   const rules: Rules<D1StoreOptions> = { table: assertTable, timeoutMs: integer(1, 60_000), clock: "function" };
   assertOptions("d1Store", options, rules);
   const { table = "gatepass_store", timeoutMs, clock } = options;
-  // With read replication all but the first query of a session that only read are answered by any replica, which may not have heard of a block or of
-  // what other Workers spent; without a session the primary answers everything.
+  // In a session any replica may answer queries that only read. It may not know a block, or what other Workers spent.
+  // Without a session the primary answers everything.
   if (typeof db === "object" && db !== null && "getBookmark" in db) {
     throw new TypeError('Invalid "db": a session may read from a replica that lags behind; pass the binding itself');
   }
@@ -89,14 +96,14 @@ export function d1Store(db: D1Client, options: D1StoreOptions = {}): Store & { s
   };
 }
 
-/** A quota as the statements read it. */
+/** A quota in the form that the statements read. */
 function asked(quota: Quota): Record<string, unknown> {
   const { key, limit, cost = 1 } = quota;
   if (isUsesQuota(quota)) return { kind: KIND.uses, key, limit, cost, dies: quota.expiresAt };
   return { kind: KIND.rate, key, limit, cost, step: stepOf(quota.window), shift: shiftOf(key, quota.window) };
 }
 
-/** Slot and death of the record that a charge at `at` went into: a refund takes from no other. */
+/** Slot and expiry of the record that a charge at `at` went into. A refund only takes from this one. */
 function recordAt(quota: Quota, at: number): { slot: number; dies: number } {
   if (isUsesQuota(quota)) return { slot: 0, dies: quota.expiresAt };
   const [step, shift] = [stepOf(quota.window), shiftOf(quota.key, quota.window)];
@@ -104,7 +111,7 @@ function recordAt(quota: Quota, at: number): { slot: number; dies: number } {
   return { slot: dies, dies };
 }
 
-/** What the database decided, in the contract's words. @throws {TypeError} its answer is none */
+/** The database's decision as a `SpendResult`. @throws {TypeError} the answer is unreadable or contradicts itself */
 function resultOf(quotas: readonly Quota[], rows: readonly SqlRow[]): SpendResult {
   if (rows.length !== quotas.length) throw new TypeError(`Cannot read the answer: expected ${quotas.length} rows`);
   const byIndex = new Map(rows.map((row) => [numberIn(row, "i"), row]));
@@ -143,7 +150,8 @@ function resultOf(quotas: readonly Quota[], rows: readonly SqlRow[]): SpendResul
 /** The state after an admitted spend, or before a refused one. */
 function stateOf(quota: Quota, row: SqlRow, { ok, at }: SpendResult): QuotaState {
   const why = WHYS.find((one) => one === row["why"]);
-  // Each row says for itself why it refuses, and whether the whole was admitted: what is unknown or contradicts must not pass for "no reason".
+  // Each row has its own `why`, and whether the whole spend was admitted. An unknown or contradictory row must not pass
+  // for "no reason".
   if ((why === undefined && row["why"] !== null) || flagIn(row, "admitted") !== ok || numberIn(row, "at") !== at) {
     throw new TypeError("Cannot read the answer: it contradicts itself");
   }

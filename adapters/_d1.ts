@@ -3,12 +3,12 @@ import { isJsonObject } from "../src/util/json.ts";
 import { createCall } from "./_call.ts";
 import { rowsIn, type SqlRow } from "./_sql.ts";
 
-/** What we need of a prepared statement of D1. */
+/** The part of a prepared statement of D1 that is used. */
 export interface D1Statement {
   bind(...values: string[]): D1Statement;
 }
 
-/** What we need of a D1 binding (`D1Database`). */
+/** The part of a D1 binding (`D1Database`) that is used. */
 export interface D1Client {
   prepare(sql: string): D1Statement;
   /** Runs the statements as one transaction. */
@@ -16,24 +16,25 @@ export interface D1Client {
 }
 
 /**
- * A statement and what it reads as `?1`: one JSON text. Numbers keep their kind in there (bound as they are, D1 makes doubles of them), and texts
- * all their characters.
+ * A statement and its input, which it reads as `?1`: one JSON text. In JSON integers stay integers (as bound values D1
+ * turns them into doubles), and texts keep all their characters.
  */
 export type D1Query = readonly [sql: string, input: unknown];
 
-/** Runs the statements as one transaction, and gives the rows of each. */
+/** Runs the statements as one transaction, and returns the rows of each. */
 export type D1Run = (...queries: D1Query[]) => Promise<SqlRow[][]>;
 
-/** A D1 database with tables of ours. */
+/** A D1 database with the tables of a store or board. */
 export interface D1 {
-  /** Runs `work`, which may run several transactions, within the time that was set. */
+  /** Runs `work`, which may run several transactions. Rejects after `timeoutMs`. */
   call<T>(work: (run: D1Run) => Promise<T>): Promise<T>;
 }
 
 /**
- * Tables, views and triggers are made when a statement misses one, so that no call but the very first ever pays for them.
+ * Opens a database. Tables, views and triggers are created when a statement finds one missing, so only the very first
+ * call takes longer.
  *
- * @param schema statements that make what is not there yet
+ * @param schema statements that create what is missing
  * @throws {TypeError} `client` is no D1 binding @throws {RangeError} `timeoutMs` is not an integer from 1 to 60000
  */
 export function openD1(client: D1Client, schema: readonly string[], code: ErrorCode, timeoutMs?: number): D1 {
@@ -48,7 +49,8 @@ export function openD1(client: D1Client, schema: readonly string[], code: ErrorC
     try {
       answer = await client.batch(statements);
     } catch (error) {
-      // A view without its trigger: a database that was exported and imported again may lack what is no table.
+      // The second error means that a view lacks its trigger: a database that was exported and imported may have lost
+      // its triggers.
       if (!/no such table|cannot modify \S+ because it is a view/.test(String(error))) throw error;
       await client.batch(schema.map((sql) => client.prepare(sql)));
       answer = await client.batch(statements);
@@ -59,7 +61,10 @@ export function openD1(client: D1Client, schema: readonly string[], code: ErrorC
   return { call: (work) => call(() => work(run)) };
 }
 
-/** @throws {TypeError} not the rows of `count` statements: what is no answer must not pass for an empty one, which would admit */
+/**
+ * @throws {TypeError} not the rows of `count` statements. An unreadable answer must not pass for an empty one, which
+ * would be admitted
+ */
 function rowsOf(answer: unknown, count: number): SqlRow[][] {
   if (!Array.isArray(answer) || answer.length !== count) throw new TypeError(`Cannot read the answer: expected ${count} results`);
   return answer.map((result: unknown) => {

@@ -4,16 +4,16 @@ import { USES } from "../src/store/ledger.ts";
 import { RING } from "../src/store/window.ts";
 import { createCall } from "./_call.ts";
 
-/** A key: its first part is the store's prefix. */
+/** A key. Its first part is the store's prefix. */
 export type DenoKvKey = readonly string[];
 
-/** What is under a key; null and null when there is nothing. */
+/** The entry of a key; both members are null if there is none. */
 export interface DenoKvEntry {
   value: unknown;
   versionstamp: string | null;
 }
 
-/** What we need of `Deno.AtomicOperation`. */
+/** The part of `Deno.AtomicOperation` that is used. */
 export interface DenoKvAtomic {
   check(...checks: { key: DenoKvKey; versionstamp: string | null }[]): DenoKvAtomic;
   set(key: DenoKvKey, value: unknown, options?: { expireIn?: number }): DenoKvAtomic;
@@ -21,15 +21,16 @@ export interface DenoKvAtomic {
   commit(): Promise<{ ok: boolean }>;
 }
 
-/** What we need of a `Deno.Kv`. */
+/** The part of a `Deno.Kv` that is used. */
 export interface DenoKvClient {
   getMany(keys: readonly DenoKvKey[], options?: { consistency?: "strong" }): Promise<readonly DenoKvEntry[]>;
   atomic(): DenoKvAtomic;
 }
 
 /**
- * All that is known of a key is one value: until when it is blocked, the record of a uses quota, and that of a rate quota.
- * So a batch needs one check for each of its quotas, and a block is decided upon in the same instant as the counter.
+ * A key has one value with three parts: the end of a block, the record of a uses quota, and that of a rate quota. So a
+ * commit needs one check for each quota, and reads a block and its counter at the same version. This is the position of
+ * the block.
  */
 export const BLOCK = 0;
 /** Where the record of a uses quota starts. */
@@ -39,33 +40,39 @@ export const RATE_BASE: number = USES_BASE + USES;
 const CELLS = RATE_BASE + RING;
 
 /**
- * A key's value as it was read. A record in it lives while its first number is after now; one that has been dead for long is zeros.
- * Whoever writes into `cells` sets `changed`.
+ * A key's value as it was read. A record in it counts while its first number is after now; one that expired long ago is
+ * zeros. Code that writes into `cells` must set `changed`.
  */
 export interface Entry {
   cells: Float64Array;
   changed: boolean;
 }
 
-/** Looks at the entries of the keys, in their order, and says what came of it. It may run several times, and only the last one counts. */
+/**
+ * Decides by the entries of the keys, in their order, and returns the result. It may run several times; only the last
+ * run counts.
+ */
 export type Work<T> = (entries: readonly Entry[], now: number) => T;
 
-/** A Deno KV in which entries are read, decided upon and written in one step. */
+/** A Deno KV in which entries are read, decided upon and written in one atomic step. */
 export interface DenoKvDatabase {
-  /** Runs `work` and commits what it changed, unless somebody else changed one of the keys meanwhile: then again, until the time is up. */
+  /**
+   * Runs `work` and commits its changes. If another call changed one of the keys meanwhile, it starts again, until
+   * `timeoutMs`.
+   */
   write<T>(keys: readonly string[], work: Work<T>): Promise<T>;
-  /** Runs `work` on what is there; writes nothing. */
+  /** Runs `work` on the entries, and writes nothing. */
   read<T>(keys: readonly string[], work: Work<T>): Promise<T>;
 }
 
-/** An entry, and which version of it was read. */
+/** An entry and the version that was read. */
 type Found = Entry & Pick<DenoKvEntry, "versionstamp">;
 
 interface Job {
   keys: readonly string[];
-  /** As `performance.now()`: from then on nobody waits for it. */
+  /** By `performance.now()`: from then on its caller no longer waits. */
   deadline: number;
-  /** Runs the work; what it gives is called once that is committed. */
+  /** Runs the work. The returned function must be called after the commit. */
   attempt(entries: readonly Entry[], now: number): () => void;
   fail(error: unknown): void;
 }
@@ -76,30 +83,35 @@ interface Round {
 }
 
 const CODE = "ERR_STORE_UNAVAILABLE";
-/** Keys that one `getMany` takes. */
+/** The most keys of one `getMany`. */
 const MAX_READ = 10;
-/** Keys of calls that are put together: a self-hosted denokv takes no more checks in a commit. A single call may have more. */
+/**
+ * The most keys of calls that are committed together: a self-hosted denokv accepts no more checks in a commit. A single
+ * call may have more.
+ */
 const MAX_ROUND = 10;
-/** Milliseconds, some 300 years: beyond what Deno can add to an instant it refuses the whole commit. */
+/** Milliseconds, some 300 years. With a longer `expireIn` Deno refuses the whole commit. */
 const MAX_EXPIRY = 1e13;
 
 /**
- * Calls that share a key run one after another, those that have to wait together in one commit: each on its own would read and commit for itself,
- * all but one in vain, and over a network the last of 64 callers on a hot key would wait for a hundred round trips. Other calls run side by side.
+ * Calls that share a key run one after another, and those that wait run together in one commit. Otherwise each would
+ * read and commit by itself, and all commits but one would fail: over a network, the last of 64 callers on a hot key
+ * would wait for a hundred round trips. Calls without a common key run in parallel.
  *
  * @throws {RangeError} `timeoutMs` is not an integer from 1 to 60000
  */
 export function openDenoKv(kv: DenoKvClient, options: { prefix: string; timeoutMs: number; clock: () => number }): DenoKvDatabase {
   const { prefix, timeoutMs, clock } = options;
   const call = createCall(CODE, timeoutMs);
-  /** How many calls want a key: those under way, and those that wait. */
+  /** How many calls use a key: running ones and waiting ones. */
   const wanted = new Map<string, number>();
   const flying = new Set<string>();
   let waiting: Job[] = [];
 
   /**
-   * More keys than one `getMany` takes are read in several, which need not be of one instant. What is charged on their strength is right all the
-   * same, since the commit checks the versions of all of them; a refusal rests on one key alone.
+   * Reads the keys, with several `getMany` if there are too many for one. These may read at different instants. A
+   * charge is correct all the same, since the commit checks the versions of all keys. A refusal depends on one key
+   * only.
    */
   async function load(keys: readonly string[]): Promise<(now: number) => Map<string, Found>> {
     const parts: Promise<readonly DenoKvEntry[]>[] = [];
@@ -116,7 +128,7 @@ export function openDenoKv(kv: DenoKvClient, options: { prefix: string; timeoutM
     if (changed.length === 0) return true;
     let atomic = kv.atomic().check(...[...entries].map(([key, { versionstamp }]) => ({ key: [prefix, key], versionstamp })));
     for (const [key, { cells }] of changed) {
-      // To a process whose clock is behind, uses and blocks live on.
+      // Keep uses and blocks longer, for processes whose clock is behind.
       const last = Math.max(cells[BLOCK] ?? 0, cells[USES_BASE] ?? 0);
       const life = Math.max(last > 0 ? last + GRACE : 0, cells[RATE_BASE] ?? 0) - now;
       atomic =
@@ -130,14 +142,15 @@ export function openDenoKv(kv: DenoKvClient, options: { prefix: string; timeoutM
     }
   }
 
-  /** Ends when all its jobs are settled, or nobody waits for them any more. */
+  /** Runs a round until all its jobs are settled, or no caller waits for them any more. */
   async function fly({ keys, jobs }: Round): Promise<void> {
     for (const key of keys) flying.add(key);
     try {
       for (let attempt = 0, done = false; !done; attempt++) {
         const rest = Math.ceil(Math.max(...jobs.map(({ deadline }) => deadline)) - performance.now());
         if (rest < 1) break;
-        // A backend that hangs must not keep the keys for good: what it does at last is checked like any other commit.
+        // A backend that hangs must not hold the keys for ever. A late commit is harmless: it checks versions like any
+        // other.
         done = await createCall(CODE, rest)(() => attemptOnce(jobs));
         if (!done) await new Promise((resolve) => setTimeout(resolve, Math.random() * Math.min(100, 4 * 2 ** attempt)));
       }
@@ -149,7 +162,7 @@ export function openDenoKv(kv: DenoKvClient, options: { prefix: string; timeoutM
     pump();
   }
 
-  /** Whether nothing is left to do. What was rejected for its time meanwhile is not charged. */
+  /** One attempt; true: the round is done. A job that timed out meanwhile is left out and not charged. */
   async function attemptOnce(all: readonly Job[]): Promise<boolean> {
     const read = await load([...new Set(all.filter(isLive).flatMap(({ keys }) => keys))]);
     const jobs = all.filter(isLive);
@@ -161,7 +174,7 @@ export function openDenoKv(kv: DenoKvClient, options: { prefix: string; timeoutM
     return true;
   }
 
-  /** Starts what can start. Nobody overtakes a call that waits for the same key. */
+  /** Starts all jobs that can start. No job overtakes an earlier one that waits for the same key. */
   function pump(): void {
     const held = new Set(flying);
     const rounds: Round[] = [];
@@ -233,12 +246,18 @@ function isLive({ deadline }: Job): boolean {
   return performance.now() < deadline;
 }
 
-/** On a file, Deno tells a commit that lost its race for SQLite's lock to another process so, and not with `ok: false`. It wrote nothing. */
+/**
+ * On a file, Deno throws this error, instead of `ok: false`, if another process holds SQLite's lock. Nothing was
+ * written.
+ */
 function isLocked(error: unknown): boolean {
   return error instanceof Error && error.message.includes("database is locked");
 }
 
-/** @throws {GatepassError} `ERR_STORE_UNAVAILABLE`: what is there was not written by us, and nothing can be decided on it */
+/**
+ * @throws {GatepassError} `ERR_STORE_UNAVAILABLE`: the value was not written by this store, so nothing can be decided
+ * by it
+ */
 function entryOf(found: DenoKvEntry | undefined, now: number): Found {
   if (found === undefined) throw new GatepassError(CODE, "Cannot read an entry: Deno KV gave less than was asked for");
   const { value, versionstamp } = found;

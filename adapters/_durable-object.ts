@@ -8,13 +8,17 @@ import type { SqliteValue } from "./_sqlite.ts";
 import { type LedgerSession, sqliteLedger } from "./_sqlite-ledger.ts";
 
 /**
- * Where the object answers, by POST of JSON. Requests rather than RPC: stubs have had `fetch` on every compatibility date, RPC needs one from
- * 2024-04-03 and a base class, and it is not faster. The host is the object's lock: a Worker that hands a visitor's request on to a stub
- * (`stub.fetch(request)`) hands on the visitor's URL too, and no visitor's URL has this host, since `.invalid` can never be registered (RFC 2606).
+ * The URL at which the object answers, by POST of JSON.
+ *
+ * Requests instead of RPC: stubs have `fetch` on every compatibility date. RPC needs a date from 2024-04-03 on and a
+ * base class, and is not faster.
+ *
+ * The host protects the object. A Worker may pass a visitor's request to a stub (`stub.fetch(request)`), with the
+ * visitor's URL. No visitor's URL has this host, since `.invalid` can never be registered (RFC 2606).
  */
 export const ORIGIN = "https://gatepass.invalid/v1/";
 
-/** What the object is asked to do. */
+/** The calls of an object. */
 export const CALLS = ["spend", "refund", "block"] as const;
 export type ObjectCall = (typeof CALLS)[number];
 
@@ -26,13 +30,16 @@ export interface GatepassObjectOptions {
 
 /** An object that counts. */
 export interface GatepassObject {
-  /** Answers `durableObjectStore`, and 404 to whoever else asks. */
+  /** Answers `durableObjectStore`; any other request gets a 404. */
   fetch(request: Request): Promise<Response>;
-  /** Takes away what died. */
+  /** Removes expired rows. */
   alarm(): Promise<void>;
 }
 
-/** What we need of the state of a Durable Object whose class keeps its data in SQLite (Cloudflare's `DurableObjectState`). */
+/**
+ * The part of a Durable Object's state that is used (Cloudflare's `DurableObjectState`). The class must keep its data
+ * in SQLite.
+ */
 export interface ObjectState {
   storage: {
     sql: { exec(query: string, ...bindings: SqliteValue[]): { toArray(): SqlRow[] } };
@@ -46,25 +53,28 @@ export interface ObjectState {
 }
 
 const TABLE = "gatepass_store";
-/** Milliseconds after a death until the alarm: what dies together is swept together. */
+/**
+ * Milliseconds from a row's expiry to the alarm, so that rows which expire at nearly the same time are swept together.
+ */
 const GRACE = 1000;
-/** Milliseconds between two sweeps, besides one for each row: an object that is asked all the time does not sweep all the time. */
+/** Milliseconds between two sweeps, plus one for each row: a busy object must not sweep all the time. */
 const PAUSE = 60_000;
-/** Milliseconds that an alarm lies ahead at most: a block until the end of time has an instant that no timer knows. */
+/** The longest time to an alarm, in milliseconds. A block may end later than any timer can be set. */
 const FAR = 30 * 86_400_000;
-/** Rows that a sweep looks at before others have their turn. */
+/** Rows that a sweep looks at before other calls get a turn. */
 const CHUNK = 10_000;
 
-/** The base of a class without one. */
+/** The base class where none is given. */
 class Nothing {}
 
 /**
- * The class of the objects in which `durableObjectStore` counts: `class Gate extends gatepassObject(DurableObject) {}`. The class needs SQLite
- * (`new_sqlite_classes` in the Worker's configuration). Storage and alarm of its objects belong to the store: an alarm takes away what died,
- * and once nothing is counted any more, the object keeps nothing at all.
+ * The class of the objects in which `durableObjectStore` counts: `class Gate extends gatepassObject(DurableObject) {}`.
+ * The class needs SQLite (`new_sqlite_classes` in the Worker's configuration). Storage and alarm of its objects belong
+ * to the store: an alarm removes expired rows. An object without any row left deletes its whole storage.
  *
- * `base` is `DurableObject` of `cloudflare:workers`; it is handed in so that this module loads everywhere. Without it the class is a plain one,
- * which works as well, but not with `DurableObjectNamespace<Gate>` as a type. In a subclass, let `fetch` and `alarm` call `super`.
+ * `base` is `DurableObject` of `cloudflare:workers`. It is a parameter so that this module can be loaded on every
+ * platform. Without it the class works too, but not with the type `DurableObjectNamespace<Gate>`. If a subclass
+ * overrides `fetch` or `alarm`, it has to call `super`.
  *
  * @throws {TypeError} `base` is no class, or has an alarm of its own; an unknown option
  *
@@ -139,7 +149,10 @@ class Counter {
     this.#clock = clock;
   }
 
-  /** Whether the class of the object has SQLite. Without it the storage refuses the first statement; any other error is told by the call that meets it. */
+  /**
+   * Whether the object's class has SQLite: without it the storage refuses the first statement. Other errors are left to
+   * the call that follows.
+   */
   hasSqlite(): boolean {
     if (this.#asked) return true;
     try {
@@ -154,7 +167,7 @@ class Counter {
   async answer(call: ObjectCall, body: unknown): Promise<SpendResult | { done: ObjectCall }> {
     const { quotas, at, key, expiresAt } = isJsonObject(body) ? body : {};
     if (this.#alarm === undefined) this.#alarm = await this.#storage.getAlarm();
-    // From here to the alarm nothing waits: no other call comes in between.
+    // No `await` from here until the alarm is set: no other call can come in between.
     const now = this.#clock();
     switch (call) {
       case "spend": {
@@ -181,11 +194,12 @@ class Counter {
   }
 
   /**
-   * Takes away what died, in steps between which others have their turn; sets the next alarm, or leaves nothing behind. It reads all rows: an index
-   * of their deaths would double what every write costs, and a written row costs as much as a thousand that are read.
+   * Removes expired rows, in steps between which other calls get a turn. Then sets the next alarm, or deletes the whole
+   * storage. It reads all rows: an index of their expiry would double the cost of every write, and a written row costs
+   * as much as a thousand rows that are read.
    */
   async sweep(): Promise<void> {
-    // Whatever becomes of this one, the next spend sets an alarm again: the runtime gives up on alarms that keep failing.
+    // Even if this sweep fails, the next spend sets an alarm: the runtime stops repeating an alarm that keeps failing.
     this.#alarm = null;
     let [rows, first, after] = [0, Number.POSITIVE_INFINITY, ""];
     while (this.#exists()) {
@@ -201,7 +215,10 @@ class Counter {
     else await this.#clear();
   }
 
-  /** Sweeps the keys after `after`, as many as have one turn: what is left of them, when the first of it dies, and the last key unless it was the very last. */
+  /**
+   * Sweeps up to `CHUNK` keys after `after`. Returns how many rows are left of them, when the first of these expires,
+   * and the last key (`upTo`; undefined: there are no more keys).
+   */
   #sweepFrom(after: string): { rows: number; first: number; upTo: string | undefined } {
     const last = this.#all(`SELECT key FROM ${TABLE} WHERE key > ? ORDER BY key LIMIT 1 OFFSET ${CHUNK - 1}`, after)[0];
     const upTo = last && textIn(last, "key");
@@ -212,7 +229,10 @@ class Counter {
     return { rows, first: rows > 0 ? numberIn(left, "first") : Number.POSITIVE_INFINITY, upTo };
   }
 
-  /** Sees to it that a sweep comes after `dies`. Setting the alarm is a write, so most calls leave it as it is. */
+  /**
+   * Makes sure that a sweep follows the instant `dies`. Setting the alarm is a write, so an earlier alarm is left as it
+   * is.
+   */
   async #wake(dies: number, now: number): Promise<void> {
     if (dies === Number.POSITIVE_INFINITY) return;
     const at = Math.max(Date.now() + Math.min(dies - now + GRACE, FAR), this.#rest);
@@ -226,7 +246,7 @@ class Counter {
     }
   }
 
-  /** Removes the table when it is empty, and with it the last bytes; unless a subclass keeps something of its own here. */
+  /** Removes the table if it is empty, and then the whole storage, unless a subclass keeps data of its own in it. */
   async #clear(): Promise<void> {
     if (this.#exists()) {
       if (this.#all(`SELECT 1 FROM ${TABLE} LIMIT 1`).length > 0) return;
@@ -236,14 +256,18 @@ class Counter {
     this.#rest = 0;
     const others = this.#all("SELECT 1 FROM sqlite_master WHERE substr(name, 1, 4) <> '_cf_' LIMIT 1").length;
     const { size } = await this.#storage.list({ limit: 1 });
-    // A spend that came meanwhile has made the table again.
+    // Stop if a spend has created the table again meanwhile.
     if (others + size > 0 || this.#made) return;
     this.#alarm = null;
-    // What an alarm leaves goes with `deleteAll` on newer compatibility dates only. Neither waits for the other, so nothing comes in between.
+    // `deleteAll` only includes the alarm on newer compatibility dates. Both are started at once, so that no call comes
+    // in between.
     await Promise.all([this.#storage.deleteAlarm(), this.#storage.deleteAll()]);
   }
 
-  /** All or nothing, also where the disk is full in the middle. The table is made with the first write: what only reads leaves no trace. */
+  /**
+   * Runs `work` in a transaction: all or nothing, also if the disk gets full. The first write creates the table, so an
+   * object that is only read stores nothing.
+   */
   #transact<T>(work: (session: LedgerSession) => T): T {
     const before = this.#exists();
     try {

@@ -1,24 +1,34 @@
 /**
- * What a store does in Redis, as scripts. A key of the contract is one Redis key, and its value one short string:
+ * The scripts of a store in Redis. Each key of the store is one Redis key, and its value is one short string:
  *
  * | value | holds |
  * |---|---|
  * | `1750000000000` | a uses quota: when it dies (ms), used once. An integer to Redis: 16 bytes more than no value at all |
  * | `1750000000000:3` | the same, three units used |
  * | `r`, 6 bytes, 11 x w bytes | a rate quota: its newest sub-window (+ 2^47), and the units of that one and the ten before it, w bytes each |
- * | `bUNTIL;USES;DIES;RING` | the rare rest, a block above all: until when (0: not blocked), and what the key holds besides, with the ring's death |
+ * | `bUNTIL;USES;DIES;RING` | rare cases, above all a block: its end (0: not blocked), and the other records of the key, with the ring's expiry |
  *
- * A block is a mark of its own in there: no charge and no refund touches it, and it goes when it is lifted or its time is over.
+ * Charges and refunds do not change a block. It goes when it is lifted or expires.
  *
- * `ARGV` holds 4 for each key, and behind them: the server's time after which nobody waits for the answer any more ("": unknown), the number of the
- * call, and, where the store has a clock of its own, its time; otherwise time is the server's. A call that comes too late, out of the queue of a driver
- * or of a server that stood still, does nothing and answers with the server's time below zero: it would charge for a caller who was told that it failed,
- * and tries again. Every answer begins with the number of its call: drivers match answers to calls by their order alone, and where that slips by one
- * (node-redis goes on after bytes that are no answer, on the same connection), whoever is refused would be told what the next one is. Keys expire by themselves (a minute late where the clock is the store's own: processes may disagree): a uses quota at its `expiresAt` to the millisecond (never before: it could be spent again), a ring 11
- * sub-windows after its last charge. Everything is decided before anything is written, and Redis refuses to begin writing when it has no memory
- * left, so there is no half of a spend. A value that is none of ours is an error, and nothing is admitted.
+ * Arguments: `ARGV` has 4 for each key. Three more follow: the server's time after which the caller no longer waits
+ * ("": unknown), the number of the call, and the time by the store's own clock, if it has one. Otherwise the server's
+ * clock counts.
  *
- * Numbers become text by `%.0f` alone: Lua's own `tostring` rounds to 14 digits.
+ * A call that comes too late, from the queue of a driver or of a server that stood still, does nothing. It answers with
+ * the negated time of the server. If it were charged, a caller that was told "failed" and tries again would pay twice.
+ *
+ * Every answer begins with the number of its call. Drivers assign answers to calls by their order only. If the order
+ * slips by one (node-redis goes on after invalid bytes on the connection), a refused caller would get the next caller's
+ * answer.
+ *
+ * Keys expire by themselves. A uses quota expires at its `expiresAt` to the millisecond, never earlier, since it could
+ * then be spent again. A ring expires 11 sub-windows after its last charge. With a clock of the store's own, keys live
+ * a minute longer, since the clocks of processes may differ.
+ *
+ * A spend is all or nothing: everything is decided before the first write, and Redis refuses the first write if it has
+ * no memory left. An unknown value is an error, and nothing is admitted.
+ *
+ * Numbers are always written with `%.0f`: Lua's own `tostring` rounds to 14 digits.
  */
 
 const COMMON = `
@@ -32,7 +42,7 @@ local virtual = A[n * 4 + 3]
 local now = virtual and virtual + 0 or server
 `;
 
-/** Reading and writing any value; not on the usual path, where a closure is worth its cost. */
+/** Functions that read and write any value. The fast path does without them: creating a closure takes time. */
 const RECORDS = `
 local function text(number) return string.format('%.0f', number) end
 
@@ -109,13 +119,16 @@ end
 `;
 
 /**
- * Charges every quota or none. `ARGV`, for each key: limit, cost, and for a uses quota its `expiresAt` and "", for a rate quota 11 sub-windows (ms) and
- * the shift of its grid. The answer is numbers: the call's, the server's time, and remaining and reset of each quota; or, unless all are charged and none of them would
- * refuse, that time, the position of the one that refuses (0: none), the wait (ms), and remaining, reset and why (0..3) of each.
+ * Charges every quota or none. `ARGV` for each key: limit and cost; then for a uses quota its `expiresAt` and "", for a
+ * rate quota the length of 11 sub-windows (ms) and the shift of its grid.
  *
- * The first part is the usual path, all charged and nothing out of the ordinary, kept short since Redis does nothing else meanwhile. Its tables have
- * their size from the beginning, for each that grows is made anew.
- * The second knows every case, and begins anew.
+ * The answer is a list of numbers. All quotas charged and none would refuse: the call's number, the server's time, and
+ * remaining and reset of each quota. Otherwise: the call's number, the server's time, the position of the refusing
+ * quota (0: none), the wait (ms), and remaining, reset and why (0..3) of each.
+ *
+ * The first part is the fast path: all quotas are charged, and nothing is unusual. It is short, since Redis does
+ * nothing else meanwhile, and its tables have their final size from the start, since Lua copies a table that grows. The
+ * second part handles every case, and starts from the beginning.
  */
 export const SPEND: string = `${COMMON}
 local values = n > 0 and call('MGET', unpack(K)) or {}
@@ -248,7 +261,10 @@ end
 return out
 `;
 
-/** Gives back. `ARGV`, for each key: when it was charged (ms), and the rest as for {@link SPEND}. */
+/**
+ * Gives back a spend. `ARGV` for each key: when it was charged (ms) in place of the limit; the rest as for {@link
+ * SPEND}.
+ */
 export const REFUND: string = `${COMMON}${RECORDS}
 local values = n > 0 and call('MGET', unpack(K)) or {}
 for i = 1, n do
@@ -279,7 +295,7 @@ end
 return {serial, 1}
 `;
 
-/** Blocks its one key until `ARGV[1]` (ms), or lifts the block when that is not after now. `ARGV[2]` to `ARGV[4]` are "". */
+/** Blocks one key until `ARGV[1]` (ms), or lifts the block if that is not after now. `ARGV[2]` to `ARGV[4]` are "". */
 export const BLOCK: string = `${COMMON}${RECORDS}
 local r, expires = parse(call('GET', K[1])), A[1] + 0
 if expires > now then

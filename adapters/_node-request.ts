@@ -1,4 +1,4 @@
-/** How a request of node:http becomes one of `fetch`. */
+/** Turns a request of node:http into a `Request`. */
 
 /** The part of `http.IncomingMessage` (HTTP/2's compatibility request, Express's request) that is used. */
 export interface NodeRequest {
@@ -6,20 +6,20 @@ export interface NodeRequest {
   url?: string | undefined;
   /** Express: the path before a router was mounted. */
   originalUrl?: string;
-  /** What a body parser left: Express, Fastify. */
+  /** The parsed body, after a body parser (Express, Fastify). */
   body?: unknown;
-  /** The bytes, where a platform keeps them beside the parsed body. */
+  /** The body's bytes, where a platform keeps them besides the parsed body. */
   rawBody?: unknown;
-  /** Names and values in turn, as they came. Empty where a platform (a Lambda's wrapper) only fills in `headers`. */
+  /** Names and values in turn, as received. Empty where a platform (a wrapper for Lambda) only sets `headers`. */
   rawHeaders?: string[];
-  /** By lower-case name; a list where lines cannot be joined. Read only where `rawHeaders` is empty. */
+  /** Values by lower-case name; a list where lines cannot be joined. Only read where `rawHeaders` is empty. */
   headers?: Readonly<Record<string, string | string[] | undefined>>;
   httpVersionMajor: number;
   complete: boolean;
   destroyed: boolean;
   readableDidRead: boolean;
   readableEnded?: boolean;
-  /** Absent where a platform has none. */
+  /** Absent on platforms without sockets. */
   socket?: object | null;
   on(event: string, listener: (argument: Uint8Array) => void): unknown;
   pause(): unknown;
@@ -41,14 +41,17 @@ export interface NodeResponse {
   destroy(): unknown;
 }
 
-/** Null for what is no request to answer: a Host that is none, two of them, a method that fetch does not know. */
+/**
+ * The request for `fetch`. Null: it must be refused (an invalid Host, two of them, or a method that `Request` does not
+ * allow).
+ */
 export function toRequest(req: NodeRequest, res: NodeResponse, parsed: unknown): Request | null {
   const headers = new Headers();
   const hosts: string[] = [];
   for (const [name, value] of headerLines(req)) {
     if (/^(host|:authority)$/i.test(name)) hosts.push(value);
-    // A Lambda wrapper may add a second Content-Length, which it counted itself: the last one wins. On a connection, Node refuses a
-    // second one.
+    // A Lambda wrapper may add a second Content-Length, which it counted itself: the last one wins. On a connection,
+    // Node refuses a second one.
     if (/^content-length$/i.test(name)) headers.set(name, value);
     // Header by header: a second X-Forwarded-For, which a proxy added, must stay behind the first one.
     else if (!name.startsWith(":")) headers.append(name, value);
@@ -65,7 +68,7 @@ export function toRequest(req: NodeRequest, res: NodeResponse, parsed: unknown):
   return new Request(url, body === null || method === "GET" || method === "HEAD" ? init : { ...init, body });
 }
 
-/** The header lines as they came; of a platform that keeps no lines, the headers by name. */
+/** The header lines as received; on a platform without lines, the headers by name. */
 function* headerLines({ rawHeaders = [], headers = {} }: NodeRequest): Generator<[name: string, value: string]> {
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) yield [rawHeaders[i] ?? "", String(rawHeaders[i + 1])];
   if (rawHeaders.length > 0) return;
@@ -73,8 +76,9 @@ function* headerLines({ rawHeaders = [], headers = {} }: NodeRequest): Generator
 }
 
 /**
- * The peer's address; `unix:` where the server listens on a Unix socket (or a named pipe). That a connection has no address proves nothing: a client that
- * hung up has none either, and must not pass for the proxy. The server knows: a Unix socket's address is a path.
+ * The peer's address, or `unix:` where the server listens on a Unix socket (or a named pipe). A missing address does
+ * not prove a Unix socket: a connection that has ended has none either, and must not pass for the trusted proxy. The
+ * server's own address does: for a Unix socket it is a path.
  */
 export function peerOf(given: NodeRequest["socket"]): string | undefined {
   const socket: object = Object(given);
@@ -86,8 +90,9 @@ export function peerOf(given: NodeRequest["socket"]): string | undefined {
 }
 
 /**
- * A path that the URL parser would make another one of: `/open/%2e%2e/api/scores`, `/api\\scores`, one with a tab in it. A proxy in front read it as it
- * stands, and let it through by its rules for that path; a router behind us reads it as it stands as well. So it is refused, whatever is served.
+ * Matches a path that the URL parser would change: `/open/%2e%2e/api/scores`, `/api\\scores`, one with a tab in it. The
+ * attack: a proxy in front applies its rules to the path as it is written, and the gate would serve another one. So
+ * such a path is refused, whatever is served.
  */
 export const REWRITTEN: RegExp = /^[^?]*?(?:[\\#\t\n\r]|\/(?:\.|%2e){1,2}(?:[/?]|$))/i;
 
@@ -95,11 +100,14 @@ export function targetOf(req: NodeRequest): string {
   return req.originalUrl ?? req.url ?? "/";
 }
 
-/** The URL is text of the client: only a host goes between the slashes, never a path, a user or another host. */
+/**
+ * The URL of a request, null if it is invalid. Host and target are text of the client: the host must not contain a path
+ * or a user.
+ */
 function urlOf(req: NodeRequest, hosts: readonly string[]): string | null {
   const target = targetOf(req);
   const scheme = Reflect.get(Object(req.socket), "encrypted") === true ? "https" : "http";
-  // Absolute form (RFC 9112, 3.2.2): what it names is the host, the header does not count.
+  // Absolute form (RFC 9112, 3.2.2): it names the host, and the Host header does not count.
   const [, absolute, path] = /^https?:\/\/([^/?#]*)(.*)$/i.exec(target) ?? [undefined, undefined, target === "*" ? "/" : target];
   const host = absolute ?? hosts[0] ?? "localhost";
   if (hosts.length > 1 || !/^([\w.-]+|\[[\da-f:.]+\])(:\d{1,5})?$/i.test(host)) return null;
@@ -111,7 +119,7 @@ function bodyOf(req: NodeRequest, headers: Headers, parsed: unknown): BodyInit |
   const length = headers.get("content-length");
   if (length === "0" || (length === null && !headers.has("transfer-encoding") && req.httpVersionMajor < 2)) return null;
   if (!req.readableDidRead) return streamOf(req);
-  // A parser was here. What it decoded has another length and no coding any more.
+  // A parser has read the body. The decoded body has another length and no content coding.
   headers.delete("content-length");
   headers.delete("content-encoding");
   const body = req.rawBody instanceof Uint8Array ? req.rawBody : parsed;
@@ -123,7 +131,10 @@ function bodyOf(req: NodeRequest, headers: Headers, parsed: unknown): BodyInit |
   return new URLSearchParams(pairs);
 }
 
-/** The body as it comes, one chunk for each read; nothing is touched before the first, so that a `next` handler still finds it whole. */
+/**
+ * The body as a stream, one chunk for each read. Nothing is read before the first pull, so a `next` handler can still
+ * read the whole body.
+ */
 function streamOf(req: NodeRequest): ReadableStream<Uint8Array> {
   let started = false;
   let over = false;

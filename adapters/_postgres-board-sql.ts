@@ -1,16 +1,20 @@
 import { TOO_WIDE } from "./_postgres.ts";
 import { CLOCK, LATE, type NameIn, PLAN } from "./_postgres-store-sql.ts";
 
-/** Histogram levels of a board, and the bucket of a key at one of them, as `levelsOf` and `bucketsOf` in src/scores/ranking.ts. */
+/**
+ * Histogram levels of a board, and the bucket of a key at one of them, as `levelsOf` and `bucketsOf` in
+ * src/scores/ranking.ts.
+ */
 const bucket = (key: string, depth: string): string => `((${key} - low) >> (8 * (levels - 1 - ${depth})))`;
 const LEVELS = (range: string): string => `(SELECT count(*)::int FROM generate_series(0, 6) AS d WHERE d = 0 OR (${range}) >> (8 * d) > 0)`;
 
-/** What lists carry of a row: not its log. */
+/** The columns of a row in lists: all but its log. */
 const COLUMNS = "id, player, k, score, at, submission, level, flags, name, shown, log IS NOT NULL AS replay";
 
 /**
- * The board's tables and functions. Writers of a player come first in line for the player, then for the board: so a ban meets no submission half-way,
- * and the histogram is counted by one at a time. Readers wait for nobody: a STABLE function sees one snapshot.
+ * The board's tables and functions. A writer first locks the player, then the board. So a ban cannot run in the middle
+ * of a submission, and only one writer at a time changes the histogram. Readers take no locks: a STABLE function sees
+ * one snapshot.
  */
 export function boardSql(name: NameIn): string {
   const [rules, lists, rows, hist, seen, bans] = ["rules", "lists", "rows", "hist", "seen", "bans"].map((table) => name(`board_${table}`));
@@ -20,7 +24,10 @@ export function boardSql(name: NameIn): string {
 CREATE OR REPLACE FUNCTION ${fn(what)}(ask text) RETURNS text LANGUAGE plpgsql VOLATILE ${PLAN} AS $fn$`;
   const read = (what: string): string => `
 CREATE OR REPLACE FUNCTION ${fn(what)}(ask text) RETURNS text LANGUAGE plpgsql STABLE ${PLAN} AS $fn$`;
-  /** The best rows of a level, behind or before (nearest first) another one. */
+  /**
+   * The best rows of the levels from `least_level` on; with `compare`, those after or before (nearest first) another
+   * row.
+   */
   const sorted = (compare: string, order: string, limit: string): string => `
     SELECT x.* FROM generate_series(least_level, 3) AS of_level CROSS JOIN LATERAL (
       SELECT ${COLUMNS} FROM ${rows} WHERE list = place.list AND shown = of_level ${compare} ORDER BY ${order} LIMIT ${limit}) AS x

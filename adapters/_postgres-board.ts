@@ -23,9 +23,10 @@ const FUNCTIONS = ["begin", ...CALLS.map((name) => `board_${name}`)];
 export type PostgresBoard = ScoreBoard & Required<Pick<ScoreBoard, "check" | "close">>;
 
 /**
- * A board in PostgreSQL, 12 or newer, shared by all processes that use the database: every call is one function call, one round trip. `migrate` makes
- * the functions. Submissions to one board are stored one after the other, the histogram of ranks with them; a rank reads at most 256 rows for every
- * 8 bits of the board's range, whatever its size. The client stays yours: a pool, with `pool.on("error", ...)` as pg demands it.
+ * A board in PostgreSQL, 12 or newer, shared by all processes that use the database. Every call is one function call
+ * and one round trip. `migrate` creates the functions. Submissions to one board are stored one after another, together
+ * with the histogram of ranks. A rank reads at most 256 rows for every 8 bits of the board's range, however many rows
+ * the board has. You open and close the client yourself; use a pool, with `pool.on("error", ...)` as pg requires.
  *
  * @throws {TypeError} an unknown option, no client @throws {RangeError} an invalid `schema`, `prefix` or `timeoutMs`
  *

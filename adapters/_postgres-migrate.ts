@@ -13,22 +13,28 @@ import {
 import { boardSql } from "./_postgres-board-sql.ts";
 import { beginSql, storeSql } from "./_postgres-store-sql.ts";
 
-/** Counts what `migrate` makes: 1 more for every change of a table or a function. */
+/** The version of the tables and functions. Increase it with every change to one of them. */
 const VERSION = 2;
 
 /** Options of {@link migrate}. */
 export interface MigrateOptions extends PostgresPlace {
-  /** Milliseconds that it may take, 1..60000. Default 30000: it waits for other processes that migrate. */
+  /**
+   * Milliseconds until it rejects, 1..60000, default 30000. It waits for other processes that migrate at the same time.
+   */
   timeoutMs?: number;
 }
 
 /**
- * Makes the tables and functions that {@link postgresStore} and {@link postgresBoard} use, or brings them up to date. Run it at deployment, or before the
- * first call of every process: it does nothing where nothing is to do, and any number of processes may run it at once. It is one transaction: all or
- * nothing. What a newer release has made stays as it is. The role needs the right to create in the schema (and to create the schema, if there is none);
- * other roles that call the store need `USAGE` on the schema and all rights on the tables.
+ * Creates the tables and functions that {@link postgresStore} and {@link postgresBoard} use, or updates them. Run it at
+ * deployment, or before the first call of every process. It does nothing if they are up to date, and any number of
+ * processes may run it at once. It is one transaction: all or nothing. It does not change tables or functions of a
+ * newer release.
  *
- * @returns the version of what is there now
+ * The role needs the right to create in the schema (and to create the schema, if there is none). Other roles that call
+ * the store need `USAGE` on the schema, `EXECUTE` on the functions (every role has it by default), and `SELECT`,
+ * `INSERT`, `UPDATE` and `DELETE` on the tables.
+ *
+ * @returns the version of the tables and functions in the database
  * @throws {TypeError} an unknown option, no client @throws {RangeError} an invalid `schema`, `prefix` or `timeoutMs`
  * @throws {GatepassError} `ERR_STORE_UNAVAILABLE`; `ERR_CONFIG_INVALID`: the database is not encoded in UTF8 (GP154)
  *
@@ -70,7 +76,7 @@ function versionIn(database: Postgres, versions: string): Promise<string | undef
   return database.read(`SELECT max(version)::text AS answer FROM ${versions}`);
 }
 
-/** What is wrong with the database, and with what the role may do there, for the tables and functions that are named. */
+/** Problems of the database's settings, and of the role's rights on these tables and functions. */
 export async function checkPostgres(
   database: Postgres,
   place: PostgresPlace,
@@ -80,7 +86,8 @@ export async function checkPostgres(
   const problems: ConfigProblem[] = [];
   const version = await versionIn(database, nameIn(place, "migrations")).catch((error: unknown) => {
     if (isMissing(error)) return undefined;
-    // Nobody but this check reads the table: what the role needs is told below.
+    // Only this check reads the table of versions, so the role needs no right to it. The rights that it needs are
+    // checked below.
     if (isDenied(error)) return VERSION;
     throw error;
   });
@@ -115,13 +122,16 @@ export async function checkPostgres(
   return problems;
 }
 
-/** Ours among the tables, as the end of a statement. By the catalogs: they can be read by every role. */
+/** The end of a statement that finds these tables in the catalogs, which every role can read. */
 function relations(place: PostgresPlace, tables: readonly string[]): string {
   const { schema, names } = textsIn(place, tables);
   return `pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = ${schema} AND c.relname IN (${names})`;
 }
 
-/** Tells what the role lacks, in words, or an empty text. What is not there is not lacking: GP150 says that. */
+/**
+ * A statement that gives the rights that the role lacks, as text. Missing tables and functions are not its concern:
+ * GP150 reports them.
+ */
 function lackingSql(place: PostgresPlace, tables: readonly string[], functions: readonly string[]): string {
   const { schema, names } = textsIn(place, functions);
   return `SELECT concat_ws(', ',
@@ -132,7 +142,7 @@ function lackingSql(place: PostgresPlace, tables: readonly string[], functions: 
       FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS right_, ${relations(place, tables)} AND NOT has_table_privilege(c.oid, right_))) AS answer`;
 }
 
-/** Names as texts of SQL. {@link nameIn} lets nothing through that could end one. */
+/** Names as SQL string literals. {@link nameIn} only accepts identifiers, so none can contain a quote. */
 function textsIn(place: PostgresPlace, names: readonly string[]): { schema: string; names: string } {
   const [first = ""] = nameIn(place, "").split(".");
   const texts = names.map((name) => `'${(nameIn(place, name).split(".")[1] ?? "").slice(1, -1)}'`);

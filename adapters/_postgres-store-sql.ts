@@ -1,29 +1,33 @@
 import { OTHER_ISOLATION } from "./_postgres.ts";
 
-/** The name of one of our tables or functions in SQL. */
+/** Gives the quoted name of a table or function. */
 export type NameIn = (name: string) => string;
 
 /** Kinds of rows. */
 const KIND = { uses: 0, rate: 1, block: 2 } as const;
 
 /**
- * How the functions run: by one plan for all calls (making one costs more than running it), which finds rows by index whatever the tables held
- * when it was made: one for an empty table would read all of a full one. Waits for locks are set inside.
+ * Settings of the functions. All calls use one plan, since planning takes longer than running. The plan must use
+ * indexes, also if the table was empty when it was made: otherwise it would read the whole table later. `lock_timeout`
+ * is set inside the functions.
  */
 export const PLAN: string =
   "SET lock_timeout = 0 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off SET jit = off";
 
-/** The server's clock in milliseconds, part of every answer. `now()` stands still while a transaction waits for its locks. */
+/**
+ * The server's clock in milliseconds, part of every answer. `now()` does not advance while a transaction waits for its
+ * locks.
+ */
 export const CLOCK: string = "floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint";
-/** What a function tells that came too late, or ran in another isolation level. */
+/** The answer of a function that was called too late, or in another isolation level. */
 export const LATE: string = `jsonb_build_object('late', true, 'clock', ${CLOCK}, 'isolation', current_setting('transaction_isolation'))::text`;
 
-/** Division that rounds down, also below 0. */
+/** Integer division that rounds down, also for negative numbers. */
 const floored = (a: string, b: string): string => `(((${a}) - mod(mod((${a}), ${b}) + ${b}, ${b})) / ${b})`;
-/** Where a sub-window's count is in its array. */
+/** The index of a sub-window's count in its array. */
 const slot = (sub: string): string => `(mod(mod(${sub}, 11) + 11, 11) + 1)::int`;
 
-/** What every function begins with. */
+/** The function that every other one calls first: it checks the deadline and takes locks. */
 export function beginSql(name: NameIn): string {
   return `
 -- Locks names, in the order of their numbers: two calls that want the same ones wait for each other, and never both. Two names may have one number.
@@ -55,7 +59,10 @@ BEGIN
 END $fn$;`;
 }
 
-/** The store's table and functions. `spend` decides as src/store/ledger.ts and window.ts do; what it tells, they turn into the answer. */
+/**
+ * The store's table and functions. `spend` decides like src/store/ledger.ts and window.ts. These then compute the
+ * result from the records that it returns.
+ */
 export function storeSql(name: NameIn): string {
   const store = name("store");
   const key = `'${name("store")}'`;

@@ -4,19 +4,19 @@ import { hex, utf8 } from "../src/util/bytes.ts";
 import { isJsonObject } from "../src/util/json.ts";
 import { createCall } from "./_call.ts";
 
-/** A client that takes a text with `$1` and values: `Pool` or `Client` of pg, PGlite. */
+/** A client with `query(text, values)`, `$1` in the text: `Pool` or `Client` of pg, PGlite. */
 export interface PostgresQueryClient {
   query(text: string, values?: string[]): PromiseLike<unknown>;
 }
 
-/** A client whose `unsafe` does: `postgres()` of postgres, `Bun.SQL`. */
+/** A client with `unsafe(text, values)`: `postgres()` of postgres, `Bun.SQL`. */
 export interface PostgresUnsafeClient {
   unsafe(text: string, values?: string[], options?: { prepare?: boolean }): PromiseLike<unknown>;
-  /** Its own settings: `prepare: false` is how it is told that a pooler is between. */
+  /** Its settings. `prepare: false` tells it that a pooler is in between. */
   readonly options?: { readonly prepare?: boolean | undefined };
 }
 
-/** What we need of a driver. A pool reconnects by itself, a single connection of pg does not. */
+/** A client of PostgreSQL. A pool reconnects by itself, a single connection of pg does not. */
 export type PostgresClient = PostgresQueryClient | PostgresUnsafeClient;
 
 /** Where the tables and functions are. */
@@ -27,17 +27,17 @@ export interface PostgresPlace {
   prefix?: string;
 }
 
-/** Calls the functions that `migrate` made. */
+/** Calls the functions that `migrate` created. */
 export interface Postgres {
-  /** One call of one function, one round trip; `read` makes something of its answer, and throws where that is not possible. */
+  /** Calls a function, in one round trip. `read` converts its answer, and throws if it is unreadable. */
   ask<T>(name: string, wanted: Record<string, unknown>, read: (answer: Record<string, unknown>) => T): Promise<T>;
-  /** Runs one statement that answers with one text, `answer`. */
+  /** Runs one statement whose result is one text in the column `answer`. */
   read(sql: string): Promise<string | undefined>;
-  /** Whatever is called from now on rejects. The client stays the caller's. */
+  /** Makes all later calls reject. It does not close the client. */
   close(): void;
 }
 
-/** What {@link openPostgres} needs to know. */
+/** Options of {@link openPostgres}. */
 export interface PostgresSetup {
   place: PostgresPlace;
   code: ErrorCode;
@@ -45,7 +45,11 @@ export interface PostgresSetup {
   timeoutMs?: number | undefined;
 }
 
-/** A name in SQL: quoted, so that reserved words are names too. @throws {RangeError} not identifiers of 1 to 32 characters */
+/**
+ * The quoted name of a table or function; quoted, so that reserved words can be names.
+ *
+ * @throws {RangeError} not identifiers of 1 to 32 characters
+ */
 export function nameIn({ schema = "public", prefix = "gatepass" }: PostgresPlace, name: string): string {
   for (const [option, value] of Object.entries({ schema, prefix })) {
     if (typeof value !== "string" || !/^[A-Za-z_][A-Za-z0-9_]{0,31}$/.test(value)) {
@@ -56,9 +60,10 @@ export function nameIn({ schema = "public", prefix = "gatepass" }: PostgresPlace
 }
 
 /**
- * Makes calls that end in time on both sides. What a caller gave up must not be done later, when the server answers again: a token would be spent
- * by a request that was told "unavailable". So each call carries its deadline, a tenth before `timeoutMs`, in the server's own time, which is known
- * from its last answer; the functions refuse what comes too late, and wait for locks no longer than that.
+ * Makes calls that end in time on both sides. A call that timed out must not be executed later, when the server answers
+ * again: a token would be spent for a request that was told "unavailable". So each call carries a deadline, a tenth
+ * before `timeoutMs`, by the server's clock, which is known from its last answer. The functions refuse late calls, and
+ * wait for locks no longer than that.
  *
  * @throws {TypeError} no client @throws {RangeError} an invalid name or `timeoutMs`
  */
@@ -68,27 +73,32 @@ export function openPostgres(client: PostgresClient, { place, code, timeoutMs = 
   nameIn(place, "");
   const call = createCall(code, timeoutMs);
   const patience = Math.ceil(timeoutMs * 0.9);
-  /** The server's clock minus ours (`performance.now`), at least: an answer is never older than it says. */
+  /** A lower bound of the server's clock minus `performance.now()`, in milliseconds: an answer takes time to arrive. */
   let ahead: number | undefined;
-  /** Whether transactions begin in another isolation level than READ COMMITTED. */
+  /** Whether transactions begin in another isolation level than READ COMMITTED. Then each call has to set it. */
   let isolated = false;
   let closed = false;
 
   const send = (text: string, values: string[]): PromiseLike<unknown> => {
     if (!("unsafe" in client)) return values.length === 0 ? client.query(text) : client.query(text, values);
-    // Prepared by name only where the client does so itself: a pooler gives the next call another connection.
+    // Use a named prepared statement only if the client's settings ask for it: behind a pooler the next call may get
+    // another connection.
     return values.length === 0 ? client.unsafe(text) : client.unsafe(text, values, { prepare: client.options?.prepare === true });
   };
 
   async function once(name: string, text: string, setLevel: boolean): Promise<Record<string, unknown>> {
     const run = nameIn(place, name);
     if (!setLevel) return parse(await send(`SELECT ${run}($1) AS answer`, [text]));
-    // Two statements in one message are one transaction, and take no values: as hexadecimal digits no text can leave its quotes.
+    // Two statements in one message are one transaction, but cannot have values. Hexadecimal digits keep any text
+    // inside its quotes.
     const select = `SELECT ${run}(convert_from(decode('${hex(utf8(text))}', 'hex'), 'UTF8')) AS answer`;
     return parse(await send(`SET TRANSACTION ISOLATION LEVEL READ COMMITTED; ${select}`, []));
   }
 
-  /** Does `work` again where it met another transaction (and was undone), until `end`. */
+  /**
+   * Runs `work` again if it conflicted with another transaction and was rolled back, or if it gives undefined; until
+   * `end`.
+   */
   async function retry<T>(end: number, work: () => Promise<T | undefined>): Promise<T> {
     for (;;) {
       try {
@@ -112,11 +122,12 @@ export function openPostgres(client: PostgresClient, { place, code, timeoutMs = 
         const answer = await once(name, JSON.stringify({ ...wanted, patience, deadline, tells: "true" }), setLevel);
         if (typeof answer["clock"] === "number") ahead = answer["clock"] - performance.now();
         if (answer["late"] !== true) return answer;
-        // It was late, or the server's clock was set: then it is known now. Or the isolation level is another one, which the next call sets.
+        // The call was too late, or the server's clock was changed, which is now known. Or the isolation level is
+        // another one; the next attempt sets it.
         isolated ||= ISOLATED.has(answer["isolation"]);
         return undefined;
       } catch (error) {
-        // The functions of an older release tell it by an error.
+        // The functions of an older release raise an error for another isolation level.
         if (stateOf(error) !== OTHER_ISOLATION || setLevel) throw error;
         isolated = true;
         return undefined;
@@ -140,7 +151,7 @@ export function openPostgres(client: PostgresClient, { place, code, timeoutMs = 
   const open = <T>(work: () => Promise<T>): Promise<T> => call(() => (closed ? Promise.reject(new Error("It is closed")) : work()));
   return {
     ask: (name, wanted, read) => open(async () => read(await attempt(name, wanted))),
-    // A text is an answer, and so is none: `undefined` would be asked for again.
+    // Wrapped in a list: a missing text is an answer too, but `retry` repeats on undefined.
     read: (sql) => open(async () => (await retry(performance.now() + patience, async () => [answerIn(await send(sql, []))]))[0]),
     close() {
       closed = true;
@@ -148,53 +159,59 @@ export function openPostgres(client: PostgresClient, { place, code, timeoutMs = 
   };
 }
 
-/** Whether an error of {@link Postgres} says that nothing has been migrated. */
+/** Whether an error of {@link Postgres} means that `migrate` has not been run. */
 export function isMissing(error: unknown): boolean {
   return error instanceof Error && MISSING.has(stateOf(error.cause));
 }
 
-/** Whether an error of {@link Postgres} says that the role may not. */
+/** Whether an error of {@link Postgres} means that the role lacks a right. */
 export function isDenied(error: unknown): boolean {
   return error instanceof Error && stateOf(error.cause) === "42501";
 }
 
-/** Isolation levels in which what is read is as it was before the locks were had. */
+/** Isolation levels in which a function reads data from before it got its locks. */
 const ISOLATED: ReadonlySet<unknown> = new Set(["repeatable read", "serializable"]);
 
-/** Our own states, raised by the functions. */
+/** SQLSTATEs of our own, raised by the functions. */
 export const OTHER_ISOLATION = "GPISO";
 export const TOO_WIDE = "GPCFG";
 export const OTHER_ENCODING = "GPENC";
-/** Serialization failure, deadlock (with somebody who calls us inside a transaction of their own), and a unique violation, which is the same race. */
+/**
+ * Errors after which a call is repeated: serialization failure, deadlock (with a caller's own transaction), and unique
+ * violation, which is a race too.
+ */
 const AGAIN: ReadonlySet<string> = new Set(["40001", "40P01", "23505"]);
-/** No such function, schema, table. */
+/** No such function, schema or table. */
 const MISSING: ReadonlySet<string> = new Set(["42883", "3F000", "42P01"]);
 
-/** The SQLSTATE of an error: `code`, with Bun `errno`. */
+/** The SQLSTATE of an error, from `code` (in Bun `errno`); "" if there is none. */
 export function stateOf(error: unknown): string {
   if (!isJsonObject(error)) return "";
   const found = [error["code"], error["errno"]].find((value) => typeof value === "string" && /^[0-9A-Z]{5}$/.test(value));
   return String(found ?? "");
 }
 
-/** Whatever a text holds, as what PostgreSQL can: it knows no NUL, and drivers make one character of all lone surrogates. No two texts become one. */
+/**
+ * Escapes a text as JSON does. PostgreSQL cannot store NUL, and drivers turn all lone surrogates into one character.
+ * Different texts stay different.
+ */
 export function encodeText(text: string): string {
   return JSON.stringify(text).slice(1, -1);
 }
 
-/** What {@link encodeText} was given. */
+/** The inverse of {@link encodeText}. @throws {TypeError} not a text */
 export function decodeText(text: unknown): string {
   if (typeof text !== "string") throw unreadable();
   return String(JSON.parse(`"${text}"`));
 }
 
-/** A whole number of an answer. @throws {TypeError} it is none */
+/** A whole number of an answer. @throws {TypeError} another value */
 export function wholeNumber(value: unknown): number {
   if (typeof value !== "number" || !Number.isSafeInteger(value)) throw unreadable();
   return value;
 }
 
-/** What is thrown for an answer of a shape that no function of ours gives. */
+/** The error for an unreadable answer. */
 export function unreadable(): TypeError {
   return new TypeError("Cannot read the answer of PostgreSQL: it has another shape than expected");
 }
@@ -205,7 +222,10 @@ function parse(result: unknown): Record<string, unknown> {
   return answer;
 }
 
-/** The column `answer` of the first row: of `{ rows }`, of the rows themselves, or of the last of several such results. */
+/**
+ * The column `answer` of the first row, out of `{ rows }`, out of a list of rows, or out of the last of several
+ * results.
+ */
 function answerIn(result: unknown): string | undefined {
   if (Array.isArray(result)) return result.map(answerIn).findLast((found) => found !== undefined);
   if (!isJsonObject(result)) return undefined;

@@ -1,4 +1,4 @@
-/** Every command that the script runs, in a form that can be tried on a key (`@`). */
+/** Every command that the board's script runs, in a form that can be tried on a key (`@`). */
 export const BOARD_COMMANDS: readonly string[] = [
   ...["SET @ x PX 1000", "DEL @"],
   ...["HSET @ f 1", "HSETNX @ f 1", "HGET @ f", "HGETALL @", "HKEYS @", "HEXISTS @ f", "HDEL @ f", "DEL @"],
@@ -8,22 +8,25 @@ export const BOARD_COMMANDS: readonly string[] = [
 ];
 
 /**
- * Everything a board does in Redis, as one script: `KEYS[1]` is the beginning of all its keys, with the hash tag that puts them in one slot;
- * `ARGV[1]` names the action, the last one the call: the answer begins with it, since a driver whose order slips would tell one player another's result. Keys are derived from the first one, since nobody knows a player's rows beforehand; all of them are in its slot.
+ * Everything a board does in Redis, as one script. `KEYS[1]` is the prefix of all its keys, with the hash tag that puts
+ * them into one slot. `ARGV[1]` names the action. The last argument names the call, and the answer begins with it:
+ * otherwise a driver that assigns answers to the wrong calls would give one player another's result. The script derives
+ * all other keys from `KEYS[1]`, since a player's rows are not known before it runs.
  *
- * Behind `KEYS[1]`, where BOARD, LIST (a board in a period) and PLAYER are what `usesKey` makes of the texts (harmless, injective, at most 80 bytes):
+ * The keys after `KEYS[1]`. BOARD, LIST (a board in a period) and PLAYER stand for `usesKey` of these texts (plain
+ * characters, injective, at most 80 bytes):
  *
  * | key | type | holds |
  * |---|---|---|
  * | `r:ID` | string | a row: `score at level hidden LIST BOARD PLAYER data` |
  * | `g:ID` | string | its log |
- * | `z0LIST` .. `z3LIST` | sorted set | what is shown of that level or above: the key that is lower for a better score, then `at` in 16 digits and the id |
+ * | `z0LIST` .. `z3LIST` | sorted set | visible rows of that level or above: by a key that is lower for a better score, then `at` in 16 digits and the id |
  * | `sLIST` | set | submissions |
  * | `BOARD` | hash | `order`, and the name of each list |
  * | `PLAYER` | hash | the row's id by LIST, and `ban` |
  *
- * A sorted set's score is a double: all 53 bits of a score, and nothing else, fit in. Ties are told by the member, which Redis compares byte by byte.
- * A number becomes a text by `%.0f` alone: Lua's own `tostring` rounds to 14 digits.
+ * A sorted set's score is a double, which just holds the 53 bits of a score. Ties are ordered by the member, which
+ * Redis compares byte by byte. Numbers are always written with `%.0f`: Lua's own `tostring` rounds to 14 digits.
  */
 export const BOARD_SCRIPT: string = `
 local base, action, call = KEYS[1], ARGV[1], redis.call
@@ -202,8 +205,9 @@ return {serial, actions[action](unpack(ARGV, 2))}
 `;
 
 /**
- * {@link BOARD_SCRIPT} for moderators. Its flag lets it write although Redis has no memory left (`maxmemory`): hiding or banning takes hardly any memory,
- * and must be possible on a full board. Redis before version 7 does not know flags of scripts.
+ * {@link BOARD_SCRIPT} for moderators. Its flag lets it write although Redis has no memory left (`maxmemory`): hiding
+ * or banning needs hardly any memory, and must work on a full board. Redis before version 7 does not support flags of
+ * scripts.
  */
 export const MODERATION_SCRIPT: string = `#!lua flags=allow-oom
 ${BOARD_SCRIPT}`;

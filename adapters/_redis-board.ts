@@ -15,8 +15,9 @@ import { hasCode } from "./_redis-script.ts";
 /** Options of {@link redisBoard}. */
 export interface RedisBoardOptions {
   /**
-   * Beginning of all keys, 1 to 48 of `A-Z a-z 0-9 . _ : -`, default `gatepass-board`. It is the hash tag: on a Cluster one `redisBoard`, with all boards
-   * that it holds, lives in one slot, on one master. Games that outgrow one master take a `redisBoard` with a prefix of its own each.
+   * Beginning of all keys, 1 to 48 of `A-Z a-z 0-9 . _ : -`, default `gatepass-board`. It is the hash tag: on a Cluster
+   * a `redisBoard`, with all its boards, is in one slot, on one master. To use several masters, give each game a
+   * `redisBoard` with a prefix of its own.
    */
   prefix?: string;
   /** Milliseconds until a call that has no answer rejects, 1..60000, default 2000. */
@@ -28,14 +29,17 @@ export interface RedisBoardOptions {
 /** A row as Redis holds it. */
 type HeldRow = Omit<ScoreRow, "rank">;
 
-/** What the problems of the server mean for a board. */
+/** Messages of the server's problems, as they concern a board. */
 const MESSAGES: Record<string, string> = {
   GP140: "Redis is too old",
   GP141: "Redis may evict keys when its memory is full: scores, bans and known submissions would be lost",
   GP142: "Redis keeps nothing on disk: after a restart the board is empty",
 };
 
-/** node-redis gives Buffers where it was given a type mapping for texts: scores and names would have to be decoded a second time, differently for each client. */
+/**
+ * With a type mapping, node-redis gives Buffers instead of texts. They are not supported: each client would need a
+ * decoding of its own.
+ */
 const BUFFERS: ConfigProblem = {
   code: "GP144",
   severity: "error",
@@ -43,21 +47,24 @@ const BUFFERS: ConfigProblem = {
   fix: "Give redisBoard a client without a type mapping for texts, e.g. client.withTypeMapping({})",
 };
 
-/** What a moderator does. */
+/** Actions of a moderator. */
 const MODERATIONS = ["remove", "hide", "ban", "purge"];
 const STATUSES = ["stored", "kept", "repeated", "banned"] as const;
 
 /**
- * A board in Redis or Valkey, shared by all processes that use it, over any client that `redisStore` takes. Every call is one script and one round trip;
- * ranks, lists and neighbours cost the logarithm of the rows. All of it lives in one slot (see `prefix`), and in memory: 700 to 1100 bytes a row
- * and period, by its level, besides its log, and some 40 bytes for every submission, which stays known for good.
+ * A board in Redis or Valkey, shared by all processes that use it, over any client that `redisStore` takes. Every call
+ * is one script and one round trip. The time for ranks, lists and neighbours grows with the logarithm of the rows. All
+ * data is in one slot (see `prefix`) and in memory: 700 to 1100 bytes for each row and period, by its level, besides
+ * its log, and some 40 bytes for every submission, which is kept for ever.
  *
- * Where Redis has no memory left, submissions reject with `ERR_BOARD_FULL`; a moderator can still remove, hide, ban and purge (from Redis 7 on).
+ * Where Redis has no memory left, submissions reject with `ERR_BOARD_FULL`; a moderator can still remove, hide, ban and
+ * purge (from Redis 7 on).
  *
- * Never let this Redis evict (`maxmemory-policy noeviction`), and let it write an append-only file, or scores are lost with it: `check` tells.
- * To change the `order` of a board rewrites it in one script; Redis does nothing else meanwhile, for a second or more with 100,000 rows.
+ * Set `maxmemory-policy noeviction` and use an append-only file; otherwise scores can be lost. `check` reports other
+ * settings. A change of a board's `order` rewrites it in one script, which blocks Redis for a second or more with
+ * 100,000 rows.
  *
- * @throws {TypeError} an unknown option; `client` is none
+ * @throws {TypeError} an unknown option; an unsupported `client`
  * @throws {RangeError} `prefix` or `timeoutMs`
  *
  * @example
@@ -73,12 +80,12 @@ export function redisBoard(client: RedisClient, options: RedisBoardOptions = {})
   assertOptions("redisBoard", options, rules);
   const { prefix = "gatepass-board", timeoutMs, random } = options;
   assertString("prefix", prefix, 1, 48);
-  // A brace of its own would move the keys of one board to different slots, or into those of another one.
+  // A brace in the prefix would change the hash tag, and with it the slots of the keys.
   if (!/^[\w.:-]+$/.test(prefix)) throw new RangeError('Invalid "prefix": expected A-Z a-z 0-9 . _ : -');
   const call = createCall("ERR_BOARD_UNAVAILABLE", timeoutMs);
   const driver = redisDriver(client);
   const evaluate = evaluateOver(driver.send);
-  /** Undefined where Redis does not know the flags of scripts. */
+  /** Undefined once Redis refused the flags of scripts. */
   let moderation: string | undefined = MODERATION_SCRIPT;
   const send = async (action: string, keys: string[], args: string[]): Promise<unknown> => {
     try {
@@ -96,7 +103,7 @@ export function redisBoard(client: RedisClient, options: RedisBoardOptions = {})
       const serial = randomId(random);
       const answer = await send(action, [`{${prefix}}:`], [action, ...values.map(String), serial]);
       if (Array.isArray(answer) && answer[0] instanceof Uint8Array) throw new BuffersError();
-      // Drivers match answers to calls by their order alone: one that slipped is another call's.
+      // Drivers assign answers to calls by their order only. If the order slipped, this is the answer to another call.
       if (!Array.isArray(answer) || answer[0] !== serial) throw new Error("The answer is none of this script's");
       return read(answer[1]);
     });
@@ -178,7 +185,7 @@ export function redisBoard(client: RedisClient, options: RedisBoardOptions = {})
   };
 }
 
-/** The error to tell: that there is no memory left is something that the operator can mend. */
+/** `ERR_BOARD_FULL` if Redis has no memory left, which the operator can fix; else the error itself. */
 function full(error: unknown): unknown {
   return hasCode(error, "OOM") ? new GatepassError("ERR_BOARD_FULL", "Cannot write: Redis has no memory left", { cause: error }) : error;
 }
@@ -192,12 +199,12 @@ class BuffersError extends GatepassError {
 const playerKey = (player: string): string => usesKey("p", player);
 const listKey = (board: string, period: string): string => usesKey("l", board, period);
 
-/** An id as we make them: others are not looked up. */
+/** Whether a text may be a row's id; other texts are not looked up. */
 function isId(id: string): boolean {
   return /^[\w-]{1,64}$/.test(id);
 }
 
-/** As JSON writes a text: a lone surrogate comes back as it was, where UTF-8 would make one replacement character of all of them. */
+/** A text as JSON, which keeps lone surrogates. UTF-8 would turn all of them into one replacement character. */
 function asJson(text: string): string {
   return JSON.stringify(text);
 }
@@ -215,7 +222,7 @@ function readAround(answer: unknown, most: number): ScoreRow[] {
   const [from, first, ...rows] = listOf(answer);
   if (listOf(answer).length === 0) return [];
   const [position, rank] = [numberOf(from), numberOf(first)];
-  // Where a score begins inside the run, its rank is its position.
+  // The first row's rank comes from the script. A score that begins after it has its position as rank.
   return withRanks(readRows(rows, most), (index) => (index === 0 ? rank : position + index + 1));
 }
 
@@ -268,7 +275,7 @@ function textOf(value: unknown): string {
   return value;
 }
 
-/** Clients can be told to give integers as texts or bigints. */
+/** An integer of an answer, also where the client is set to give texts or bigints. */
 function numberOf(value: unknown): number {
   // Only digits: an empty text would pass for 0.
   const isDigits = typeof value === "string" && /^-?\d+$/.test(value);

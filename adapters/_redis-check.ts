@@ -2,12 +2,15 @@ import type { ConfigProblem } from "../src/errors.ts";
 import { type RedisDriver, runnerOver, type Send } from "./_redis-client.ts";
 import { checkPermissions, commandsRefused, isRefusal, type ScriptUse, UNINFORMED } from "./_redis-permissions.ts";
 
-/** What is wrong with the servers' settings, and with what the user may do there; each defect once. Rejects when a server does not answer. */
+/**
+ * Problems of the servers' settings and of the user's permissions, each once. Rejects when a server does not answer.
+ */
 export async function checkRedis(driver: RedisDriver, use: ScriptUse, waitReplicas: number): Promise<ConfigProblem[]> {
   const masters = await driver.masters();
   const found = await Promise.all([
     ...masters.map((send) => checkServer(send, waitReplicas)),
-    // Each master of a cluster has users of its own. The one that has the key runs the commands, the others say whether they would run a script.
+    // Each master of a cluster has its own users. The master of the key runs the commands; the others only tell whether
+    // they would run a script.
     ...[driver.send, ...(driver.cluster ? masters : [])].map((send) => checkPermissions(runnerOver(send), use)),
     ...(waitReplicas > 0 ? masters.map((send) => checkWait(send, use)) : []),
   ]);
@@ -15,7 +18,7 @@ export async function checkRedis(driver: RedisDriver, use: ScriptUse, waitReplic
   return [...problems.values()].sort((a, b) => (a.code < b.code ? -1 : 1));
 }
 
-/** Spends that wait for replicas give their connection a name, and ask for it. */
+/** Checks the commands that `waitReplicas` needs besides: WAIT and CLIENT. */
 async function checkWait(send: Send, { consequence }: ScriptUse): Promise<ConfigProblem[]> {
   const refused: string[] = [];
   for (const [command, ...args] of [["wait", "0", "1"] as const, ["client", "GETNAME"] as const]) {
@@ -27,7 +30,7 @@ async function checkWait(send: Send, { consequence }: ScriptUse): Promise<Config
   return refused.length > 0 ? [commandsRefused(refused, consequence)] : [];
 }
 
-/** What INFO says; undefined where we may not ask. */
+/** The answer of INFO; undefined where the user may not run it. */
 async function informed(send: Send): Promise<Map<string, string> | undefined> {
   try {
     return readInfo(await send("info", []));
@@ -86,7 +89,7 @@ function readInfo(answer: unknown): Map<string, string> {
   );
 }
 
-/** The save points; undefined where we may not ask, as with most that are hosted. */
+/** The save points; undefined where the user may not read them, as with most hosted servers. */
 async function savePoints(send: Send): Promise<string | undefined> {
   const answer: unknown = await send("config", ["GET", "save"]).catch(() => undefined);
   if (Array.isArray(answer)) return textOrUndefined(answer[1]);
@@ -94,7 +97,7 @@ async function savePoints(send: Send): Promise<string | undefined> {
   return typeof answer === "object" && answer !== null ? textOrUndefined(Reflect.get(answer, "save")) : undefined;
 }
 
-/** Clients can be told to give Buffers. */
+/** A text, also where the client is set to give Buffers. */
 function textOrUndefined(value: unknown): string | undefined {
   if (value instanceof Uint8Array) return new TextDecoder().decode(value);
   return typeof value === "string" ? value : undefined;

@@ -1,64 +1,70 @@
 import { gathering } from "./_redis-gathering.ts";
 import { createEvaluate, type Evaluate, type ScriptRunner } from "./_redis-script.ts";
 
-/** What we need of a client of `redis` (node-redis): `createClient`, `createClientPool`. */
+/** The part of a client of `redis` (node-redis) that is used: `createClient`, `createClientPool`. */
 export interface NodeRedisClient {
   readonly isOpen: boolean;
   sendCommand(args: string[]): Promise<unknown>;
 }
 
-/** What we need of a cluster of `redis` (node-redis): `createCluster`. */
+/** The part of a cluster of `redis` (node-redis) that is used: `createCluster`. */
 export interface NodeRedisCluster {
   readonly isOpen: boolean;
   readonly masters: readonly object[];
   sendCommand(firstKey: string | undefined, isReadonly: boolean, args: string[]): Promise<unknown>;
 }
 
-/** What we need of `ioredis`: `Redis`, and `Cluster`. */
+/** The part of `ioredis` that is used: `Redis`, and `Cluster`. */
 export interface IoRedisClient {
   readonly isCluster: boolean;
   call(command: string, args: string[]): Promise<unknown>;
 }
 
-/** What we need of `Bun.RedisClient`; also what to wrap any other client in. */
+/** The part of `Bun.RedisClient` that is used. Any other client can be wrapped in this shape. */
 export interface BunRedisClient {
   send(command: string, args: string[]): Promise<unknown>;
 }
 
-/** What we need of deno-redis. */
+/** The part of deno-redis that is used. */
 export interface DenoRedisClient {
   readonly isConnected: boolean;
   sendCommand(command: string, args: string[]): Promise<unknown>;
 }
 
-/** A client of Redis or Valkey, as its library made it. */
+/** A client of Redis or Valkey from one of these libraries. */
 export type RedisClient = NodeRedisClient | NodeRedisCluster | IoRedisClient | BunRedisClient | DenoRedisClient;
 
-/** Sends one command, of a cluster to the master that has `key`. */
+/** Sends one command; in a cluster to the master that has `key`. */
 export type Send = (command: string, args: string[], key?: string) => Promise<unknown>;
 
-/** The five kinds of client as one. */
+/** One interface for the five kinds of client. */
 export interface RedisDriver {
   /** Whether keys live on several servers. */
   cluster: boolean;
   send: Send;
-  /** One for each master. */
+  /** A `Send` for each master. */
   masters(): Promise<Send[]>;
-  /** Opens a further connection, or a further set of them, with the same settings. Undefined where the client cannot. */
+  /**
+   * Opens a further connection, or a further set of them, with the same settings. Undefined where the client cannot.
+   */
   duplicate: (() => Promise<OwnConnection>) | undefined;
 }
 
-/** Connections that nobody else uses. */
+/** Connections of the store's own, which no other code uses. */
 export interface OwnConnection {
-  /** The connection to the server that has `slot`, the same function as long as it is the same one. It follows no redirection. */
+  /**
+   * The connection to the server that has `slot`: the same function for the same connection. It does not follow
+   * redirections.
+   */
   to(slot: number): Promise<Send>;
-  /** Makes the client look where `key` lives. */
+  /** Makes the client find out which server has `key`. */
   locate(key: string): Promise<unknown>;
   close(): void;
 }
 
 /**
- * @throws {TypeError} none of the clients above, or one that cannot be told from another: what is called the wrong way might do something else
+ * @throws {TypeError} none of the clients above, or one that cannot be told apart from another: a call in the wrong
+ * form might do something else
  */
 export function redisDriver(client: RedisClient): RedisDriver {
   if (!isObject(client)) throw unknownClient();
@@ -71,7 +77,10 @@ export function redisDriver(client: RedisClient): RedisDriver {
   throw unknownClient();
 }
 
-/** Commands that may be without an answer at once: while Redis is down, drivers keep what they are given, and the process would run out of memory. */
+/**
+ * The most commands without an answer. While Redis is down, drivers queue commands without a limit, and the process
+ * would run out of memory.
+ */
 const MAX_UNANSWERED = 10_000;
 
 /** Runs scripts over a driver, see {@link runnerOver}. */
@@ -80,8 +89,8 @@ export function evaluateOver(send: Send): Evaluate {
 }
 
 /**
- * The commands that run scripts, over a driver. What rejects is an error with the driver's message alone, and without what quotes the command: it holds keys, and
- * keys hold addresses.
+ * The commands that run scripts, over a driver. Errors only keep the driver's message, without the part that quotes the
+ * command: it contains keys, and keys contain addresses.
  */
 export function runnerOver(send: Send): ScriptRunner {
   let unanswered = 0;
@@ -146,7 +155,7 @@ function nodeRedisDriver(client: NodeRedisClient): RedisDriver {
     ...single(nodeSend(client)),
     async duplicate() {
       const own = client.duplicate();
-      // Told to whoever calls; without a listener it would end the process.
+      // Calls reject with the error. Without a listener it would also end the process.
       own.on("error", () => undefined);
       await own.connect();
       return alone(nodeSend(own), () => own.destroy());
@@ -194,7 +203,8 @@ function ioRedisDriver(client: IoRedisOwn): RedisDriver {
     cluster: client.isCluster,
     send: sendOver(client),
     async masters() {
-      // A cluster that has not been asked yet knows none. Whether this is refused does not matter: it is connected then.
+      // A cluster client knows no masters before its first command. The answer does not matter: afterwards the client
+      // is connected.
       if (client.isCluster) await client.call("ping", []).catch(() => undefined);
       return (client.isCluster ? nodes(client) : [client]).map(sendOver);
     },
@@ -203,7 +213,7 @@ function ioRedisDriver(client: IoRedisOwn): RedisDriver {
       own.on("error", () => undefined);
       if (!own.isCluster) return alone(sendOver(own), () => own.disconnect());
       const sends = perClient(sendOver);
-      // Connects, where the settings leave that to the first command, and waits until the slots are known.
+      // Connects, if the client waits for its first command, and waits until the slots are known.
       await own.call("ping", []);
       return {
         async to(slot) {
@@ -239,7 +249,7 @@ interface BunRedisOwn extends BunRedisClient {
   close(): void;
 }
 
-/** The same function for the same client. */
+/** Caches `make`: it gives the same function for the same client. */
 function perClient<T extends object>(make: (client: T) => Send): (client: T) => Send {
   const made = new WeakMap<T, Send>();
   return (client) => {

@@ -3,13 +3,13 @@ import type { OwnConnection, Send } from "./_redis-client.ts";
 import { hasCode } from "./_redis-script.ts";
 import { slotOf } from "./_redis-slot.ts";
 
-/** What {@link confirmedSend} waits for. */
+/** Options of {@link confirmedSend}. */
 export interface Confirmation {
-  /** Replicas that must have a write before its answer counts. */
+  /** How many replicas must have a write before its answer counts. */
   replicas: number;
-  /** Milliseconds that they have for it. */
+  /** Milliseconds for the replicas to acknowledge. */
   waitMs: number;
-  /** Milliseconds until a caller has given up. */
+  /** Milliseconds after which a caller no longer waits. */
   timeoutMs: number;
 }
 
@@ -21,15 +21,20 @@ interface Item {
   reject(error: unknown): void;
 }
 
+/** The most commands before one WAIT. */
 const BATCH = 256;
 
 /**
- * Sends commands over connections of their own and resolves when `replicas` have acknowledged what they wrote; rejects when they do not.
+ * Sends commands over connections of its own. A command resolves when `replicas` have acknowledged its write, and
+ * rejects otherwise.
  *
- * WAIT tells of the writes of its own connection, and stops that connection meanwhile: hence connections that nobody else uses, and one WAIT for all
- * commands that gathered while the one before was waiting. A connection that broke in between is another one afterwards, which wrote nothing, and
- * whose WAIT says yes at once: so each batch gives its connection a random name first and asks for it last. Only who has lived through all of it
- * still knows it. Nor is a redirection followed, which would write elsewhere: after one, the command is sent again to where it belongs.
+ * - WAIT only covers the writes of its own connection, and blocks that connection. So no other code may use these
+ *   connections, and all commands that arrive during one WAIT share the next one.
+ * - A driver may replace a broken connection in the middle of a batch. The new connection has written nothing, so its
+ *   WAIT succeeds at once. Therefore each batch first gives its connection a random name, and reads the name at the
+ *   end. Only the same connection still has it.
+ * - A redirection is not followed, since it would write over another connection. The command is sent again to the right
+ *   server.
  */
 export function confirmedSend(duplicate: () => Promise<OwnConnection>, confirmation: Confirmation): { send: Send; close(): void } {
   const batchers = new WeakMap<Send, (item: Item) => void>();
@@ -37,7 +42,7 @@ export function confirmedSend(duplicate: () => Promise<OwnConnection>, confirmat
   let locating: Promise<unknown> | undefined;
   let closed = false;
 
-  /** Opened by the first call, and by the next one where that failed. */
+  /** Opens the connections at the first call, or again after a failure. */
   function open(): Promise<OwnConnection> {
     if (closed) return Promise.reject(new Error("The store is closed"));
     opening ??= duplicate().then(
@@ -73,7 +78,8 @@ export function confirmedSend(duplicate: () => Promise<OwnConnection>, confirmat
         return await new Promise((resolve, reject) => batcherOf(to)({ command, args, deadline, resolve, reject }));
       } catch (error) {
         const located = locate(own, key);
-        // It has done nothing there. After any other error it may have, and what was spent must not be spent again.
+        // After MOVED the server has done nothing, so the command may be sent again. After any other error it may have
+        // been charged.
         if (!hasCode(error, "MOVED") || performance.now() >= deadline) throw error;
         await located;
       }
@@ -101,12 +107,12 @@ export function confirmedSend(duplicate: () => Promise<OwnConnection>, confirmat
 function createBatcher(to: Send, { replicas, waitMs }: Confirmation): (item: Item) => void {
   const waiting: Item[] = [];
   let busy = false;
-  // Some drivers throw rather than reject.
+  // An async function, since some drivers throw instead of rejecting.
   const ask = async (command: string, ...args: string[]): Promise<unknown> => to(command, args);
 
   async function run(batch: readonly Item[]): Promise<void> {
     const name = randomId();
-    // All are written before the first is awaited, so that nothing of the driver's comes in between.
+    // Send all commands before awaiting the first, so that the driver sends nothing in between.
     const [, , acknowledged, nameAfter] = await Promise.allSettled([
       ask("client", "SETNAME", name),
       Promise.all(
@@ -142,7 +148,7 @@ function createBatcher(to: Send, { replicas, waitMs }: Confirmation): (item: Ite
     while (waiting.length > 0) {
       const batch = waiting.splice(0, BATCH).filter((item) => {
         const inTime = item.deadline > performance.now();
-        // Its caller is gone; sent now, it would be charged to nobody.
+        // Its caller no longer waits. If it were sent now, it would be charged for nobody.
         if (!inTime) item.reject(new Error("The time was over before it could be sent"));
         return inTime;
       });

@@ -1,12 +1,15 @@
-/** Commands in one write. */
+/** The most commands in one write. */
 const TOGETHER = 16;
 
 /**
- * Called before each command: what is sent in the same moment leaves in few writes. ioredis writes every command by itself, and each write is a system
- * call here and another one in the server: of a spend, that is a third of what it costs either of them. Not all of it in one write, though: the server
- * answers what it read at once all together, so that it would rest while we read the answers, and we while it works.
+ * Puts commands that are sent at the same moment into few writes. ioredis writes each command by itself. Each write is
+ * a system call on both sides, about a third of what a spend costs.
  *
- * @param client one with a Node.js stream in `stream`; any other is used as it is
+ * A write has at most 16 commands. The server answers all commands of one write together; with a single large write,
+ * server and client would wait for each other in turn.
+ *
+ * @param client a client with a Node.js stream in `stream`; for any other nothing changes
+ * @returns a function to call before each command
  */
 export function gathering(client: object): () => void {
   let corked: { uncork(): void } | undefined;

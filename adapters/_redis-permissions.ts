@@ -1,7 +1,7 @@
 import type { ConfigProblem } from "../src/errors.ts";
 import { createEvaluate, hasCode, type ScriptRunner } from "./_redis-script.ts";
 
-/** Every command that the scripts of a store run, in a form that can be tried on a key (`@`). */
+/** Every command that a store's scripts run, in a form that can be tried on a key (`@`). */
 export const STORE_COMMANDS: readonly string[] = [
   "SET @ x PX 1000",
   "DEL @",
@@ -14,21 +14,25 @@ export const STORE_COMMANDS: readonly string[] = [
   "DEL @",
 ];
 
-/** What scripts do, and to which keys. */
+/** What scripts do, and with which keys. */
 export interface ScriptUse {
-  /** A key as they use it, of no meaning. */
+  /** An unused key with the prefix, to try commands on. */
   key: string;
   /** Beginning of all keys. */
   prefix: string;
-  /** Commands, `@` in place of the key. The first one writes: after a write Redis lets a script go on, though it has no memory left. */
+  /**
+   * Commands, with `@` for the key. The first one must write: after a write, Redis lets a script go on even without
+   * memory left.
+   */
   commands: readonly string[];
-  /** What comes of it when one is refused. */
+  /** What happens if one is refused, for the message. */
   consequence: string;
 }
 
 /**
- * Runs each of `ARGV`, words apart by blanks, on `KEYS[1]`. The answer: for each that was refused ten times its position, and why. When DEL is refused,
- * no other one is tried: what it wrote would stay. The whole is one step, and leaves nothing.
+ * Runs each command of `ARGV` (its words separated by spaces) on `KEYS[1]`. For each refused command the answer has one
+ * number: ten times its position, plus the position of the reason. If DEL is refused, the script stops: what the next
+ * commands write would stay. The script is atomic and leaves nothing behind.
  */
 const TRY = `
 local reasons = {'permission', "can't run", "can't access", 'READONLY', 'OOM', 'MISCONF', 'NOREPLICAS'}
@@ -46,28 +50,29 @@ for i, line in ipairs(ARGV) do
 end
 return out
 `;
-/** Positions in the script's list: up to here it is the user who may not. */
+/** The first three reasons of the script are missing permissions; the others are the server's state. */
 const PERMISSIONS = 3;
 const WRITES = ["READONLY", "OOM", "MISCONF", "NOREPLICAS"];
 
-/** Whether an error says that the user may not run a command, or that the server does not have it. */
+/** Whether an error means that the user may not run a command, or that the server lacks it. */
 export function isRefusal(error: unknown): boolean {
   return hasCode(error, "NOPERM") || hasCode(error, "NOAUTH") || hasCode(error, "unknown command");
 }
 
 /**
- * What the user of the connection may not do although the scripts do it, found out by doing it. Nothing stays.
+ * Finds what the connection's user may not do although the scripts need it, by trying it. Nothing stays in the
+ * database.
  *
- * @throws whatever is neither a refusal nor an answer: the server may be down
+ * @throws any error that is not a refusal: the server may be down
  */
 export async function checkPermissions(runner: ScriptRunner, { key, prefix, commands, consequence }: ScriptUse): Promise<ConfigProblem[]> {
   let answer: unknown;
   try {
-    // Both ways: by hash, and by text, which a script needs only as long as the server does not know it.
+    // Try EVALSHA and EVAL: the latter is only needed while the server does not know the script.
     await createEvaluate(runner)(TRY, [key], [...commands]);
     answer = await runner.eval(TRY, [key], [...commands]);
   } catch (error) {
-    // It belongs to another master of the cluster; whether the user may is said before that.
+    // Another master has the key. Missing permissions would have been reported before that.
     if (hasCode(error, "MOVED") || hasCode(error, "CLUSTERDOWN")) return [];
     if (hasCode(error, "NOPERM") && /\bkeys?\b/.test(String(error))) return [keysRefused(prefix, consequence)];
     if (isRefusal(error)) return [commandsRefused(["EVAL", "EVALSHA"], consequence)];
@@ -84,7 +89,7 @@ export async function checkPermissions(runner: ScriptRunner, { key, prefix, comm
   ];
 }
 
-/** INFO was refused. */
+/** The problem for a refused INFO. */
 export const UNINFORMED: ConfigProblem = {
   code: "GP145",
   severity: "warning",
@@ -92,7 +97,7 @@ export const UNINFORMED: ConfigProblem = {
   fix: "Grant it (ACL SETUSER ... +info), or look after these yourself",
 };
 
-/** Commands were refused. */
+/** The problem for refused commands. */
 export function commandsRefused(names: readonly string[], consequence: string): ConfigProblem {
   const grants = names.map((name) => `+${name.toLowerCase()}`).join(" ");
   return {

@@ -4,32 +4,38 @@ import { shiftOf, stepOf } from "../src/store/window.ts";
 import { readSpendResult } from "./_answer.ts";
 import { BLOCK, REFUND, SPEND } from "./_lua.ts";
 
-/** The two commands that run a script; rejects with an error whose message begins with Redis's own code, or holds it as a word. */
+/**
+ * The two commands that run a script. They reject with an error whose message contains Redis's error code as a word.
+ */
 export interface ScriptRunner {
   evalsha(sha: string, keys: string[], args: string[]): Promise<unknown>;
   eval(script: string, keys: string[], args: string[]): Promise<unknown>;
 }
 
-/** Runs a script, given as its text, in one round trip. */
+/** Runs a script, given as text; normally in one round trip. */
 export type Evaluate = (script: string, keys: string[], args: string[]) => Promise<unknown>;
 
-/** How keys are named, and time. */
+/** Options of {@link scriptedStore}. */
 export interface ScriptedOptions {
   /** Beginning of all keys, without braces. */
   prefix: string;
   /** Milliseconds since the epoch, instead of the server's time. */
   clock?: (() => number) | undefined;
-  /** Milliseconds that a caller waits. What arrives later is not charged, once the server's time is known from an earlier answer. */
+  /**
+   * Milliseconds that a caller waits. A later call is not charged, if the server's time is known from an earlier
+   * answer. Default: unlimited.
+   */
   timeoutMs?: number | undefined;
 }
 
-/** The answer of a script that has nothing to tell. */
+/** The answer of a script without a result. */
 const DONE = 1;
 const WHYS = [undefined, "full", "blocked", "expired"] as const;
 
 /**
- * By hash, and by text where the server does not know it: after its start, a SCRIPT FLUSH, a failover. That loads it as well.
- * A script that is not known has not run, so running it then charges once.
+ * Runs scripts by their hash. If the server does not know the script (after its start, a SCRIPT FLUSH or a failover),
+ * it is sent as text, which also loads it. A script that is not known has not run, so the second command cannot charge
+ * twice.
  */
 export function createEvaluate(runner: ScriptRunner): Evaluate {
   const hashes = new Map<string, string>();
@@ -47,29 +53,32 @@ export function createEvaluate(runner: ScriptRunner): Evaluate {
 }
 
 /**
- * The store's verbs over one Redis, or one slot of a cluster, whatever carries the commands:
+ * The store's methods over one Redis, or one slot of a cluster, with any way to send commands:
  *
  *     const store = scriptedStore(createEvaluate(runner), { prefix: "gp:" });
  *     const call = createCall("ERR_STORE_UNAVAILABLE", timeoutMs);
  *     spend: async (quotas) => { assertQuotas(quotas); return call(() => store.spend(quotas)); }
  *
- * Checks no quotas and sets no timer: that is the adapter's. Rejects with whatever the runner does, with `ERR_STORE_FULL` where Redis has no memory
- * left, and with a TypeError where the answer is none.
+ * It does not check quotas and sets no timer: the adapter does both. It rejects with the runner's error, with
+ * `ERR_STORE_FULL` where Redis has no memory left, and with a TypeError where the answer is unreadable.
  */
 export function scriptedStore(
   evaluate: Evaluate,
   { prefix, clock, timeoutMs = Number.POSITIVE_INFINITY }: ScriptedOptions,
 ): Pick<Store, "spend" | "refund" | "block"> {
-  /** What the server's clock is ahead of ours, at least: ms. */
+  /** Milliseconds by which the server's clock is at least ahead of `performance.now()`. NaN: unknown. */
   let ahead = Number.NaN;
   let serial: number | undefined;
 
-  /** What the script answers, without the number of the call, which is checked: an answer to another call is none. */
+  /**
+   * The script's answer without the number of the call. That number is checked first: an answer to another call is
+   * refused.
+   */
   async function run(script: string, names: readonly string[], args: readonly string[], now: number | undefined): Promise<number[]> {
     const deadline = performance.now() + timeoutMs;
     const keys = names.map((key) => redisKey(prefix, key));
     for (;;) {
-      // Beginning anywhere: several stores may share a connection.
+      // Begin at a random number, since several stores may share a connection.
       const own = (serial ?? crypto.getRandomValues(new Uint32Array(1))[0] ?? 0) + 1;
       serial = own;
       // A little earlier: the answer has a way to go, and timers may be early.
@@ -91,7 +100,8 @@ export function scriptedStore(
       if (echo !== own || told === undefined) throw garbage();
       const late = told < 0;
       if (told !== DONE) {
-        // The largest difference of late is nearest to the truth; slowly down, for clocks drift. One that jumped is told by its own "too late".
+        // An answer that travelled fast gives the largest difference, which is the most exact. Follow smaller ones
+        // slowly, since clocks drift. If the server's clock jumped, a "too late" corrects the value at once.
         const least = Math.abs(told) - arrived;
         ahead = !late && least < ahead ? ahead + (least - ahead) / 16 : least;
       }
@@ -128,8 +138,11 @@ export function scriptedStore(
 }
 
 /**
- * The Redis key of a key of the contract. All keys of a partition have one hash tag, hence one slot. Injective: the first `|` ends the partition.
- * An empty tag would be none, and spread a partition over all slots: only a text that no gatepass key begins with can ask for that.
+ * The Redis key of a store's key. All keys of a partition have the same hash tag, so they are in one slot. Injective:
+ * the first `|` ends the partition.
+ *
+ * Redis ignores an empty hash tag, which would spread the partition over all slots. So `~` is added to a partition that
+ * is empty or begins with `}` or `~`; no key of gatepass does.
  */
 export function redisKey(prefix: string, key: string): string {
   const end = key.indexOf("|");
@@ -138,12 +151,12 @@ export function redisKey(prefix: string, key: string): string {
   return `${prefix}{${apart}${partition}}${end < 0 ? "" : key.slice(end)}`;
 }
 
-/** Whether an error is Redis's answer of this code. */
+/** Whether an error is an answer of Redis with this code. */
 export function hasCode(error: unknown, code: string): boolean {
   return error instanceof Error && !isGatepassError(error) && new RegExp(`\\b${code}\\b`).test(error.message);
 }
 
-/** Four for each quota: `first`, and how it is charged. */
+/** Four arguments for each quota: `first`, its cost, and its expiry or window. */
 function argsOf(quotas: readonly Quota[], first: (quota: Quota) => number): string[] {
   const args: string[] = [];
   for (const quota of quotas) {
@@ -154,7 +167,9 @@ function argsOf(quotas: readonly Quota[], first: (quota: Quota) => number): stri
   return args;
 }
 
-/** The short answer: all were charged, nothing refuses, and what follows the time are the states. */
+/**
+ * Reads the short answer (all quotas charged, none would refuse): the time and the states. Undefined: it is a long one.
+ */
 function readUsual(numbers: readonly number[], quotas: readonly Quota[], now?: number): SpendResult | undefined {
   if (numbers.length !== 1 + 2 * quotas.length) return undefined;
   for (const number of numbers) if (!Number.isSafeInteger(number)) throw garbage();
@@ -167,7 +182,8 @@ function readUsual(numbers: readonly number[], quotas: readonly Quota[], now?: n
 }
 
 /**
- * The long one. Whoever answers may be a proxy, another version, another script: what is not whole is no answer, so that no garbage can be `ok: true`.
+ * Reads the long answer. It may come from a proxy, another version or another script. An incomplete answer is refused,
+ * so no garbage can mean `ok: true`.
  */
 function readAnswer(numbers: readonly number[], quotas: readonly Quota[], now?: number): SpendResult {
   const [server = 0, refused = 0, wait = 0] = numbers;
@@ -184,7 +200,7 @@ function readAnswer(numbers: readonly number[], quotas: readonly Quota[], now?: 
   );
 }
 
-/** Clients give numbers as they are set to: `stringNumbers`, type mappings, bigints. */
+/** A number of an answer, also where the client is set to give texts or bigints. */
 function toNumber(value: unknown): number {
   // node-redis reads the largest safe integer as the next one.
   if (typeof value === "number") return value === 2 ** 53 ? Number.MAX_SAFE_INTEGER : value;

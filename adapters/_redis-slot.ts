@@ -1,13 +1,16 @@
 const encoder = new TextEncoder();
 
-/** Which of a cluster's 16384 slots holds a key: CRC16 of its hash tag, of the whole key where it has none, as the cluster specification tells. */
+/**
+ * The slot of a key, of a cluster's 16384: CRC16 of its hash tag, or of the whole key where it has none (Redis Cluster
+ * specification).
+ */
 export function slotOf(key: string): number {
   const start = key.indexOf("{");
   const end = start < 0 ? -1 : key.indexOf("}", start + 1);
   return crc16(end > start + 1 ? key.slice(start + 1, end) : key) & 16383;
 }
 
-/** XMODEM: polynomial 0x1021, beginning at 0. */
+/** CRC16/XMODEM: polynomial 0x1021, initial value 0. */
 function crc16(text: string): number {
   let crc = 0;
   for (const byte of encoder.encode(text)) {

@@ -1,6 +1,6 @@
 /**
- * Which of the shards holds a partition. FNV-1a, mixed once more: its lowest bits alone know only the lowest bits of the text.
- * Changing it would move every key.
+ * The number of the shard that holds a partition. FNV-1a with one more mixing step: the lowest bits of FNV-1a alone
+ * only depend on the lowest bits of the text. Changing this function would move every key to another shard.
  */
 export function shardOf(partition: string, shards: number): number {
   let hash = 0x811c9dc5;

@@ -6,15 +6,19 @@ import { isJsonObject } from "../src/util/json.ts";
 /** A row of any SQL database; read it with {@link numberIn} and {@link textIn}. */
 export type SqlRow = Record<string, unknown>;
 
-/** The option `table`: it becomes part of the SQL text. @throws {RangeError} not an identifier of at most 48 characters */
+/**
+ * Checks the option `table`, which becomes part of the SQL text.
+ *
+ * @throws {RangeError} not an identifier of at most 48 characters
+ */
 export function assertTable(name: string, table: unknown): void {
   assertString(name, table);
   if (!/^[A-Za-z_][A-Za-z0-9_]{0,47}$/.test(table)) throw new RangeError(`Invalid "${name}": expected an identifier of 1 to 48 characters`);
 }
 
 /**
- * The rows of an answer. Drivers can be set to give rows as arrays, and a proxy may answer anything: what is no row must not pass for
- * "nothing is stored", which would admit a token that is used up.
+ * The rows of an answer. A driver may be set to give rows as arrays, and a proxy may answer anything. An unreadable row
+ * must not pass for "nothing is stored": that would admit a token that is used up.
  *
  * @throws {TypeError} not a list of objects
  */
@@ -25,12 +29,12 @@ export function rowsIn(answer: unknown): SqlRow[] {
   return answer;
 }
 
-/** The first row of an answer that has one; undefined where a driver tells "no row" by undefined or null. @throws {TypeError} anything else */
+/** One row. Undefined where the driver gives undefined or null for "no row". @throws {TypeError} anything else */
 export function rowIn(answer: unknown): SqlRow | undefined {
   return answer === undefined || answer === null ? undefined : rowsIn([answer])[0];
 }
 
-/** A whole number of a row, also where a driver reads integers as bigint. @throws {TypeError} it is none */
+/** A whole number of a row, also where a driver reads integers as bigint. @throws {TypeError} another value */
 export function numberIn(row: SqlRow, column: string): number {
   const value = row[column];
   const number = typeof value === "bigint" ? Number(value) : value;
@@ -38,29 +42,32 @@ export function numberIn(row: SqlRow, column: string): number {
   throw new TypeError(`Cannot read the column "${column}": expected a whole number`);
 }
 
-/** What a column holds that is 0 or 1. @throws {TypeError} it is neither */
+/** A column of 0 or 1, as a boolean. @throws {TypeError} another value */
 export function flagIn(row: SqlRow, column: string): boolean {
   const number = numberIn(row, column);
   if (number !== 0 && number !== 1) throw new TypeError(`Cannot read the column "${column}": expected 0 or 1`);
   return number === 1;
 }
 
-/** A text of a row. @throws {TypeError} it is none */
+/** A text of a row. @throws {TypeError} another value */
 export function textIn(row: SqlRow, column: string): string {
   const value = row[column];
   if (typeof value !== "string") throw new TypeError(`Cannot read the column "${column}": expected a text`);
   return value;
 }
 
-/** Best first; of equals the earlier; then by id, which is random but stays: by the columns `k`, `at`, `id`. */
+/**
+ * Sorts the better row first, by the columns `k`, `at`, `id`: of equal scores the earlier one; then by id, which is
+ * random but does not change.
+ */
 export function betterRow(a: SqlRow, b: SqlRow): number {
   const id = textIn(a, "id") < textIn(b, "id") ? -1 : 1;
   return numberIn(a, "k") - numberIn(b, "k") || numberIn(a, "at") - numberIn(b, "at") || id;
 }
 
 /**
- * A board's row as its columns have it: `level` as its number, `flags` as JSON, `shown` the level of a row that is shown, else -1,
- * `replay` 1 where there is a log.
+ * A board's row out of its columns: `level` is a number, `flags` JSON, `shown` the level of a visible row, else -1, and
+ * `replay` is 1 if there is a log.
  */
 export function scoreRow(row: SqlRow): Omit<ScoreRow, "rank"> {
   const flags: unknown = JSON.parse(textIn(row, "flags"));
@@ -86,7 +93,7 @@ export function scoreRow(row: SqlRow): Omit<ScoreRow, "rank"> {
 /**
  * The rows of a list.
  *
- * @throws {TypeError} more than were asked for, or one twice
+ * @throws {TypeError} more than `most`, or one twice
  */
 export function scoreRows(rows: readonly SqlRow[], most: number): Omit<ScoreRow, "rank">[] {
   const read = rows.map(scoreRow);
@@ -96,7 +103,7 @@ export function scoreRows(rows: readonly SqlRow[], most: number): Omit<ScoreRow,
   return read;
 }
 
-/** The log of a row that has one. @throws {TypeError} it says that it has one, and has none, or the other way round */
+/** The log of a row, if it has one. @throws {TypeError} the columns `replay` and `log` contradict each other */
 export function logIn(row: SqlRow): { log?: string } {
   if (flagIn(row, "replay")) return { log: textIn(row, "log") };
   if (row["log"] !== null) throw new TypeError('Cannot read the column "log": expected none');

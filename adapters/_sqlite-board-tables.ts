@@ -4,7 +4,7 @@ import { bucketsOf, type KeyRange, keyOf } from "../src/scores/ranking.ts";
 import { flagIn, numberIn } from "./_sql.ts";
 import type { SqliteSession } from "./_sqlite.ts";
 
-/** Where a row stands. */
+/** The list and sort key of a row. */
 export interface Place {
   list: number;
   key: number;
@@ -18,9 +18,11 @@ export interface BoardTables {
   /** One board in one period. */
   list: string;
   row: string;
-  /** Rows that are shown, by the bucket of their key. */
+  /** Counts of visible rows by the bucket of their key. */
   hist: string;
+  /** Submissions that were counted. */
   seen: string;
+  /** Banned players. */
   ban: string;
   /** The key range of a list's board. */
   rangeOf(db: SqliteSession, list: number): KeyRange;
@@ -63,8 +65,9 @@ export function boardTables(table: string): BoardTables {
 }
 
 /**
- * The key range by which the board is counted. When the board's order or range changed since the last submission, its keys and histogram are made
- * anew, once, in the caller's transaction. A range only grows: two processes with different settings, as during a roll-out, do not take turns in it.
+ * The key range of the board's histogram. If the board's order or range changed since the last submission, its keys and
+ * histogram are rebuilt, once, in the caller's transaction. A range only grows: otherwise two processes with different
+ * settings, as during a deployment, would rebuild it in turn.
  *
  * @throws {GatepassError} `ERR_CONFIG_INVALID`: both ranges together are wider than 53 bits
  */

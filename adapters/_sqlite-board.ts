@@ -28,9 +28,10 @@ export interface SqliteBoardOptions {
 }
 
 /**
- * A board in an SQLite file, shared by all processes that open it: `DatabaseSync` of node:sqlite, `Database` of bun:sqlite, better-sqlite3.
- * Every submission, moderation and removal is one transaction, the histogram of ranks with it; a rank reads at most 256 rows for every
- * 8 bits of the board's range. Tables are made with the first call. The client stays yours to close.
+ * A board in an SQLite file, shared by all processes that open it: `DatabaseSync` of node:sqlite, `Database` of
+ * bun:sqlite, better-sqlite3. Every submission, moderation and removal is one transaction, which includes the histogram
+ * of ranks. A rank reads at most 256 rows for every 8 bits of the board's range. The first call creates the tables. You
+ * close the client yourself.
  *
  * @throws {TypeError} an unknown option; `client` is no SQLite client
  * @throws {RangeError} `table` or `timeoutMs`
@@ -50,7 +51,7 @@ export function sqliteBoard(client: SqliteClient, options: SqliteBoardOptions = 
   const tables = boardTables(table);
   const database = openSqlite(client, { schema: tables.schema, code: "ERR_BOARD_UNAVAILABLE", timeoutMs, erases: true });
   const { list: LIST, row: ROW, seen: SEEN, ban: BAN, hist: HIST } = tables;
-  // Lists do not carry logs; `shown` is the level of a row that is shown, else -1: one index serves every minimum level.
+  // Lists do not include logs. `shown` is the level of a visible row, else -1: one index serves every minimum level.
   const COLUMNS =
     "id, r.list AS list, board, period, player, k, score, at, submission, level, flags, name, shown, log IS NOT NULL AS replay";
   const FROM = `FROM ${ROW} r JOIN ${LIST} l ON l.list = r.list`;
@@ -70,7 +71,10 @@ export function sqliteBoard(client: SqliteClient, options: SqliteBoardOptions = 
     return made;
   }
 
-  /** Whether a table has such a row. The query always answers with a number, so that a missing answer is not taken for "no". */
+  /**
+   * Whether a table has such a row. The query always answers with a number, so that a missing answer is not taken for
+   * "no".
+   */
   const has = (db: SqliteSession, from: string, ...values: SqliteValue[]): boolean =>
     flagIn(db.get(`SELECT EXISTS (SELECT 1 FROM ${from}) AS found`, ...values) ?? {}, "found");
   const isBanned = (db: SqliteSession, player: string): boolean => has(db, `${BAN} WHERE player = ?`, player);
@@ -78,7 +82,9 @@ export function sqliteBoard(client: SqliteClient, options: SqliteBoardOptions = 
   const byPlayer = (db: SqliteSession, list: number, player: string): SqlRow | undefined =>
     db.get(`SELECT ${COLUMNS} ${FROM} WHERE player = ? AND r.list = ?`, player, list);
 
-  /** 1 and the number of shown rows with a better key: the buckets before its own, level by level. */
+  /**
+   * 1 plus the number of visible rows with a better key: the buckets before its own, at each depth of the histogram.
+   */
   function rankOf(db: SqliteSession, { list, key }: Place, range = tables.rangeOf(db, list)): number {
     const buckets = bucketsOf(key, range);
     const values = buckets.flatMap((bucket, depth) => [list, depth, bucket - (depth === 0 ? bucket : bucket % 256), bucket]);
@@ -87,7 +93,7 @@ export function sqliteBoard(client: SqliteClient, options: SqliteBoardOptions = 
     return 1 + numberIn(row ?? {}, "better");
   }
 
-  /** Counts a row that is shown (by 1) or no longer shown (by -1). */
+  /** Changes the histogram for a row that becomes visible (1) or invisible (-1). */
   function count(db: SqliteSession, { list, key }: Place, by: 1 | -1, range: KeyRange): void {
     for (const [depth, bucket] of bucketsOf(key, range).entries()) {
       if (by > 0)
@@ -99,7 +105,7 @@ export function sqliteBoard(client: SqliteClient, options: SqliteBoardOptions = 
     }
   }
 
-  /** Sets what a row shows, in the row and in the histogram. */
+  /** Sets a row's `shown`, and changes the histogram accordingly. */
   function show(db: SqliteSession, row: SqlRow, shown: number): void {
     const before = numberIn(row, "shown");
     if (before === shown) return;
@@ -143,7 +149,10 @@ export function sqliteBoard(client: SqliteClient, options: SqliteBoardOptions = 
     if (shown >= 0) count(db, { list, key }, 1, range);
   }
 
-  /** The best `limit` rows of the levels from `from` on; behind `after`, or before it (nearest first). */
+  /**
+   * The best `limit` rows of the levels from `from` on. With `anchor`: the rows after it, or with `backwards` those
+   * before it, nearest first.
+   */
   function sorted(db: SqliteSession, list: number, limit: number, from: number, anchor?: SqlRow, backwards = false): SqlRow[] {
     const found: SqlRow[] = [];
     const compare = backwards ? " AND (k, at, id) < (?, ?, ?)" : anchor ? " AND (k, at, id) > (?, ?, ?)" : "";
@@ -257,7 +266,7 @@ export function sqliteBoard(client: SqliteClient, options: SqliteBoardOptions = 
         for (const row of rows) drop(db, row);
         return rows.length;
       });
-      // Name and player are to be gone from the files, too.
+      // Erase name and player from the write-ahead log too.
       database.checkpoint();
       return count;
     },

@@ -4,12 +4,15 @@ import { RING } from "../src/store/window.ts";
 import { numberIn, type SqlRow, textIn } from "./_sql.ts";
 import type { SqliteSession } from "./_sqlite.ts";
 
-/** What runs the statements; it is called between the beginning and the end of one transaction. */
+/** Runs statements inside a transaction that is open already. */
 export type LedgerSession = Pick<SqliteSession, "run" | "all">;
 
-/** A store's records in one table of SQLite. Nothing here waits, and every method wants a transaction of its own around it. */
+/** A store's records in one table of SQLite. All methods are synchronous, and each needs a transaction around it. */
 export interface SqliteLedger {
-  /** The statement that makes the table. Dead rows stay in it until they are swept: `dies` is the instant (ms) from which a row is dead. */
+  /**
+   * The statement that creates the table. `dies` is the instant (milliseconds) at which a row expires. Expired rows
+   * stay until they are swept.
+   */
   schema: string;
   spend(session: LedgerSession, quotas: readonly Quota[], now: number): SpendResult;
   refund(session: LedgerSession, quotas: readonly Quota[], at: number, now: number): void;
@@ -84,7 +87,11 @@ export function sqliteLedger(table: string): SqliteLedger {
   };
 }
 
-/** The units of a rate record's sub-windows. @throws {TypeError} not as they were written: NaN compares with nothing, so that it would admit */
+/**
+ * The units of a rate record's sub-windows.
+ *
+ * @throws {TypeError} another format: NaN makes every comparison false, and would be admitted
+ */
 function countsIn(row: SqlRow): number[] {
   const counts = textIn(row, "counts").split(",").map(Number);
   if (counts.length !== RING - 2 || !counts.every(Number.isSafeInteger)) throw new TypeError('Cannot read the column "counts"');

@@ -4,7 +4,10 @@ import { isJsonObject } from "../src/util/json.ts";
 import { methods } from "../src/util/options.ts";
 import { rowIn, rowsIn, type SqlRow } from "./_sql.ts";
 
-/** What can be bound to a statement. Drivers bind numbers as doubles: give columns INTEGER affinity and do no arithmetic on bare parameters. */
+/**
+ * A value for a statement's parameter. Drivers bind numbers as doubles: give columns INTEGER affinity, and do no
+ * arithmetic on bare parameters.
+ */
 export type SqliteValue = string | number | null;
 
 /** A prepared statement of any driver. */
@@ -14,40 +17,48 @@ export interface SqliteStatement {
   all(...values: SqliteValue[]): unknown[];
 }
 
-/** What we need of a driver: `DatabaseSync` of node:sqlite, `Database` of bun:sqlite, better-sqlite3 or libsql. */
+/**
+ * The part of a driver that is used: `DatabaseSync` of node:sqlite, `Database` of bun:sqlite, better-sqlite3 or libsql.
+ */
 export interface SqliteClient {
   exec(sql: string): unknown;
   prepare(sql: string): SqliteStatement;
 }
 
-/** Runs statements, each prepared once. */
+/** Runs statements. Each one is prepared once and reused. */
 export interface SqliteSession {
   run(sql: string, ...values: SqliteValue[]): void;
   get(sql: string, ...values: SqliteValue[]): SqlRow | undefined;
   all(sql: string, ...values: SqliteValue[]): SqlRow[];
 }
 
-/** A database that waits for its lock without stopping the process. */
+/** A database that waits for its lock without blocking the process. */
 export interface Sqlite {
-  /** Runs `work` in a transaction that holds the write lock from its start; an exception rolls it back and is passed on. `work` is synchronous. */
+  /**
+   * Runs `work` in a transaction that holds the write lock from its start; an exception rolls it back and is passed on.
+   * `work` is synchronous.
+   */
   write<T>(work: (session: SqliteSession) => T): Promise<T>;
   /** Runs `work` in a transaction that reads one snapshot. */
   read<T>(work: (session: SqliteSession) => T): Promise<T>;
-  /** Moves what was written into the database's file and empties the write-ahead log, which still holds what was there before; nothing where it is in use. */
+  /**
+   * Moves the write-ahead log into the database's file and empties it: the log still holds deleted text. Does nothing
+   * while another process uses it.
+   */
   checkpoint(): void;
-  /** Fails what waits. The client stays the caller's. */
+  /** Makes waiting and later calls reject. It does not close the client. */
   close(): void;
 }
 
-/** What {@link openSqlite} needs to know. */
+/** Options of {@link openSqlite}. */
 export interface SqliteSetup {
-  /** SQL statements that make tables and indexes, all `IF NOT EXISTS`; run once, in a transaction. */
+  /** SQL statements that create tables and indexes, all with `IF NOT EXISTS`. They run once, in one transaction. */
   schema: readonly string[];
-  /** Thrown when the database is closed, broken, or locked for longer than `timeoutMs`. */
+  /** Code of the error when the database is closed, broken, or locked for longer than `timeoutMs`. */
   code: ErrorCode;
   /** Milliseconds, default 2000. */
   timeoutMs?: number | undefined;
-  /** Whether what is deleted is overwritten in the file, not only marked as free. Default false. */
+  /** Whether deleted data is overwritten in the file, not only marked as free. Default false. */
   erases?: boolean;
 }
 
@@ -58,8 +69,9 @@ interface Job {
 }
 
 /**
- * Opens `client` (lazily, with the first call): WAL, and a busy timeout of 25 ms. Drivers are synchronous: a longer one would stop
- * the whole process while another one holds the lock, so beyond it callers queue up, and only the first of them tries again, after a random pause.
+ * Prepares `client` with the first call: WAL, and a busy timeout of 25 ms. Drivers are synchronous, so a longer timeout
+ * would block this process while another one holds the lock. After these 25 ms calls queue up instead. The first of the
+ * queue tries again after a random pause.
  *
  * @throws {RangeError} `timeoutMs` is not an integer from 1 to 60000
  */
@@ -87,7 +99,7 @@ export function openSqlite(client: SqliteClient, { schema, code, timeoutMs = 200
     try {
       session.run("ROLLBACK");
     } catch {
-      // SQLite ended the transaction itself: the error that made it do so is the one to tell.
+      // SQLite has rolled back already. Throw the error that made it do so.
     }
   }
 
@@ -173,12 +185,14 @@ function isBusy(error: unknown): boolean {
   return isCode(error, /^SQLITE_(BUSY|LOCKED)/, 5, 6);
 }
 
-/** SQLITE_READONLY, and SQLITE_CANTOPEN for the files that a write needs beside the database. */
+/** SQLITE_READONLY, and SQLITE_CANTOPEN for the files that a write needs next to the database. */
 export function isReadOnly(error: unknown): boolean {
   return isCode(error, /^SQLITE_(READONLY|CANTOPEN)/, 8, 14);
 }
 
-/** Whether an error has one of these codes, as node:sqlite (`errcode`), bun:sqlite (`errno`) and better-sqlite3 (`code`) tell them. */
+/**
+ * Whether an error has one of these codes: in `errcode` (node:sqlite), `errno` (bun:sqlite) or `code` (better-sqlite3).
+ */
 function isCode(error: unknown, name: RegExp, ...numbers: readonly number[]): boolean {
   if (!isJsonObject(error)) return false;
   if (typeof error["code"] === "string" && name.test(error["code"])) return true;

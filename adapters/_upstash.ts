@@ -6,33 +6,34 @@ import { assertOptions, type Rules } from "../src/util/options.ts";
 export interface UpstashRest {
   /** `https://….upstash.io`; plain `http:` only for loopback. */
   url: string;
-  /** The REST token that may write. It travels in a header, never in an address. */
+  /** The standard REST token, which may write. It is sent in a header, never in the URL. */
   token: string;
   /** Default the platform's `fetch`. */
   fetch?: typeof fetch;
 }
 
-/** What we need of a client of `@upstash/redis`. */
+/** The part of a client of `@upstash/redis` that is used. */
 export interface UpstashClient {
   evalsha(sha: string, keys: string[], args: string[]): Promise<unknown>;
   eval(script: string, keys: string[], args: string[]): Promise<unknown>;
 }
 
-/** Characters of an answer that are read at most; sixteen quotas take some hundred. */
+/** The most characters of an answer that are read; the answer for sixteen quotas has a few hundred. */
 const MAX_ANSWER = 65_536;
 
 /**
- * A client over plain fetch: one POST a command.
+ * A client over plain `fetch`: one POST for each command.
  *
- * @param timeoutMs milliseconds that a command and its answer have
- * @throws {TypeError} {RangeError} an address that is not `https:` or holds credentials or a query, a token that no header can carry
+ * @param timeoutMs milliseconds for a command and its answer
+ * @throws {TypeError} {RangeError} an address that is not `https:` or holds credentials or a query, a token that no
+ * header can carry
  */
 export function restClient(rest: UpstashRest, timeoutMs: number): UpstashClient {
   assertOptions("upstash", rest, { url: "string", token: "string", fetch: "function" } satisfies Rules<UpstashRest>, "", "url token");
   const { token, fetch: send = fetch } = rest;
   const url = address(rest.url);
   assertString("token", token);
-  // A line break at its end (out of a file, say) would make fetch throw an error that quotes the whole header.
+  // A line break at its end (from a file, say) would make fetch throw an error that quotes the whole header.
   if (!/^[\x21-\x7e]+$/.test(token)) throw new TypeError('Invalid "token": expected printable ASCII without spaces');
 
   async function command(...parts: string[]): Promise<unknown> {
@@ -40,10 +41,11 @@ export function restClient(rest: UpstashRest, timeoutMs: number): UpstashClient 
       method: "POST",
       headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
       body: JSON.stringify(parts),
-      // "manual", for Workers know no "error": a redirect is never followed, or whoever makes one would learn the token and could answer in its place.
+      // Never follow a redirect: its target would get the token, and could answer in the database's place. "manual",
+      // because Workers lack "error".
       redirect: "manual",
       signal: AbortSignal.timeout(timeoutMs),
-      // Next.js keeps answers to equal requests: one `ok: true` out of its cache would be a token spent twice.
+      // Next.js caches answers to equal requests. An `ok: true` from its cache would let a token be spent twice.
       next: { revalidate: 0 },
     } as const;
     const response = await send(url, init);
@@ -61,7 +63,7 @@ export function restClient(rest: UpstashRest, timeoutMs: number): UpstashClient 
   };
 }
 
-/** The address of the database, as it was given or not at all: it may hold the token in its query. */
+/** The checked URL of the database. Errors never quote it: its query may contain the token. */
 function address(text: string): string {
   assertString("url", text);
   if (!URL.canParse(text)) throw new TypeError('Invalid "url": expected an absolute address');
@@ -73,8 +75,8 @@ function address(text: string): string {
 }
 
 /**
- * A client of `@upstash/redis`, whose errors quote the command (keys name addresses and accounts) and 200 characters of whatever a proxy answered: of those
- * only the code is passed on. An error of the network is as it was.
+ * Wraps a client of `@upstash/redis`. Its errors quote the command, whose keys name addresses and accounts, and 200
+ * characters of any answer. Only their code is passed on. Network errors stay as they are.
  */
 export function quietClient(client: UpstashClient): UpstashClient {
   const quiet = async (answer: Promise<unknown>): Promise<unknown> => {
@@ -106,7 +108,7 @@ async function read(response: Response): Promise<string> {
   }
 }
 
-/** Only the code: the rest of an error may quote the command, with its keys, or whatever else a proxy knows. */
+/** The code of an error. The rest is dropped: it may quote the command with its keys, or a proxy's text. */
 function codeOf(error: unknown): string {
   return typeof error === "string" ? (/^[A-Z]{1,20}\b/.exec(error)?.[0] ?? "An error") : "No answer";
 }

@@ -1,5 +1,6 @@
 /**
- * Counting in Workers KV, approximately: for who has nothing else, and knows what that means.
+ * A store in Workers KV, which only counts approximately. Use it if no exact store is available, and if counting too
+ * little is acceptable.
  *
  * @module
  */
@@ -12,7 +13,7 @@ import { assertString } from "../src/util/assertions.ts";
 import { assertOptions, integer, methods, type Rules } from "../src/util/options.ts";
 import { createCall } from "./_call.ts";
 
-/** What we need of a KV binding (`KVNamespace`). */
+/** The part of a KV binding (`KVNamespace`) that is used. */
 export interface KvClient {
   /** Up to 100 keys in one read. */
   get(keys: string[]): Promise<Map<string, string | null>>;
@@ -23,8 +24,9 @@ export interface KvClient {
 /** Options of {@link kvStore}. */
 export interface KvStoreOptions {
   /**
-   * `true` makes it a whole `Store`, which counts uses of tokens as well. For seconds, up to a minute or more, one token can then be spent
-   * once in every place of the world: every admission says `accuracy: "approximate"`. Default false.
+   * `true` makes it a `Store`, which also counts uses of tokens. A token can then be spent once in each of Cloudflare's
+   * locations, for seconds up to a minute or more. Every admission has `accuracy: "approximate"`. Default false: it
+   * only counts rates.
    */
   acceptDoubleSpends?: boolean;
   /** Beginning of all keys, 0..64 characters. Default `gatepass:`. */
@@ -35,31 +37,36 @@ export interface KvStoreOptions {
   clock?: () => number;
 }
 
-/** Keys, in bytes: a limit of KV. */
+/** Bytes of the longest key, a limit of KV. */
 const MAX_KEY_BYTES = 512;
-/** Seconds that KV keeps a value at least. What is dead earlier is told by its own expiry. */
+/** Seconds: the shortest life of a value that KV accepts. A record that expires earlier has its own expiry in it. */
 const MIN_TTL = 60;
-/** Milliseconds after which KV takes another write to a key that was just written. */
+/** Milliseconds after which KV accepts another write to the same key. */
 const WRITE_PAUSE = 1000;
-/** What this isolate wrote, and KV may not show yet: how long (ms) it is remembered, and of how many keys. */
+/** Milliseconds for which an isolate remembers its own writes, since KV may not return them yet. */
 const REMEMBERED = 120_000;
+/** The most keys that an isolate remembers. */
 const MAX_REMEMBERED = 10_000;
 
-/** Records by their name in KV, as this isolate wrote them last. */
+/** Records by their name in KV, as this isolate last wrote them. */
 type Memory = Map<string, { cells: Float64Array; until: number }>;
 
 /**
- * A store in Workers KV. KV can neither compare nor add: a spend reads all counters in one call, decides, and writes those it charges.
+ * A store in Workers KV. KV has no atomic operations: a spend reads all counters in one call, decides, and writes those
+ * that it charges.
  *
- * What holds: inside one isolate everything that the contract asks, since an isolate remembers for two minutes what it wrote. Time, windows, waits, expiry
- * and blocks are computed as in every other store, and a spend that could not be written is never ok.
+ * What holds: inside one isolate, all guarantees of a store, since an isolate remembers its writes for two minutes.
+ * Windows, waits, expiry and blocks are computed as in every other store. A spend that could not be written is never
+ * `ok`.
  *
- * What does not hold, whatever is done: other isolates and locations see a write when KV shows it to them, usually within seconds, after 60 s or
- * more at worst, so each may admit up to the limit before (guarantees 1, 3 and 7 between places). Of two that write at the same time one is lost.
- * A spend of several quotas is refused as a whole, but one whose writes fail in part stays charged in part (guarantee 2).
+ * What does not hold: other isolates and locations see a write only when KV shows it to them, usually within seconds,
+ * sometimes after 60 s or more. Until then each may admit up to the limit (guarantees 1, 3 and 7 between locations). Of
+ * two writes at the same time one is lost. A spend of several quotas is refused as a whole, but if some of its writes
+ * fail, the others stay charged (guarantee 2).
  *
- * KV takes one write a second to a key. When it refuses (429), the write is tried again after a second while `timeoutMs` leaves time, and then the spend
- * rejects: a key that many share, as an address behind a large network, is not for KV. The free plan has 1000 writes a day in all.
+ * KV accepts one write a second to a key. When it refuses (429), the write is repeated after a second, as long as
+ * `timeoutMs` allows; then the spend rejects. So KV is not suitable for a key that many clients share, such as the
+ * address of a large network. The free plan has 1000 writes a day in all.
  *
  * @throws {TypeError} an unknown option; `kv` is no KV binding @throws {RangeError} `prefix`, `timeoutMs`
  *
@@ -104,7 +111,10 @@ export function kvStore(kv: KvClient, options: KvStoreOptions = {}): RateStore |
   };
   const recordName = (quota: Quota): string => nameOf(isUsesQuota(quota) ? "u" : "r", quota.key);
 
-  /** What is known of the quotas: by KV, and by what was written here. Nothing is awaited between this and what is decided by it. */
+  /**
+   * The records of the quotas, from KV and from this isolate's own writes. The caller must decide before its next
+   * `await`.
+   */
   function view(quotas: readonly Quota[], stored: Map<string, string | null>, now: number): Records {
     const records: Records = { cells: [], base: new Int32Array(quotas.length), blocked: new Float64Array(quotas.length) };
     for (const [i, quota] of quotas.entries()) {
@@ -117,7 +127,7 @@ export function kvStore(kv: KvClient, options: KvStoreOptions = {}): RateStore |
     return records;
   }
 
-  /** A record: zeros when there is none that lives. */
+  /** One record; zeros if there is none or it has expired. */
   function known(name: string, width: number, stored: Map<string, string | null>, now: number): Float64Array {
     const held = memory.get(name);
     if (held !== undefined && (held.until <= now || (held.cells[0] ?? 0) <= now)) memory.delete(name);
@@ -139,7 +149,10 @@ export function kvStore(kv: KvClient, options: KvStoreOptions = {}): RateStore |
     memory.set(name, { cells, until: now + REMEMBERED });
   }
 
-  /** Writes, once more after each pause when KV takes no more. What is written is what is known then: an old count never follows a newer one. */
+  /**
+   * Writes a record, again after a pause if KV refuses. It always writes the current cells, so an old count never
+   * overwrites a newer one.
+   */
   async function write(name: string, cells: Float64Array | undefined): Promise<void> {
     for (let left = retries; ; left--) {
       try {
@@ -166,7 +179,7 @@ export function kvStore(kv: KvClient, options: KvStoreOptions = {}): RateStore |
     for (const quota of quotas) recordName(quota);
     return call(async () => {
       const stored = await read(quotas);
-      // From here to the last charge nothing is awaited: two spends of one isolate cannot both see what is left.
+      // No `await` from here to the last charge: otherwise two spends of one isolate could both take the last unit.
       const now = clock();
       const records = view(quotas, stored, now);
       const result = decide(quotas, records, now);
@@ -178,7 +191,7 @@ export function kvStore(kv: KvClient, options: KvStoreOptions = {}): RateStore |
         remember(recordName(quota), cells, now);
         return [{ name: recordName(quota), cells }];
       });
-      // What was not written is not ok: it rejects, and what was charged of it stays charged.
+      // If a write fails, the spend rejects. Its other writes stay charged.
       await Promise.all(writes.map(({ name, cells }) => write(name, cells)));
       return result;
     });
@@ -226,7 +239,7 @@ export function kvStore(kv: KvClient, options: KvStoreOptions = {}): RateStore |
   };
 }
 
-/** @throws {TypeError} not a record of ours: what cannot be read must not pass for nothing charged */
+/** @throws {TypeError} the value is not a record. An unreadable value must not pass for "nothing charged" */
 function parse(text: string, width: number): Float64Array {
   const numbers = text.split(",").map(Number);
   if (numbers.length !== width || !numbers.every(Number.isSafeInteger)) throw new TypeError("Cannot read the value: expected a record");

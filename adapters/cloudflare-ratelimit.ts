@@ -11,12 +11,12 @@ import { any, assertOptions, bag, integer, listOf, methods, type Rules } from ".
 import { randomBytes } from "../src/util/random.ts";
 import { createCall } from "./_call.ts";
 
-/** What we need of a rate limit binding (`RateLimit`). */
+/** The part of a rate limit binding (`RateLimit`) that is used. */
 export interface RateLimitClient {
   limit(options: { key: string }): Promise<{ success: boolean }>;
 }
 
-/** A binding and what its configuration (`ratelimits` of wrangler) says: the binding itself does not tell. */
+/** A binding and its configuration (`ratelimits` of wrangler), which the binding itself does not tell. */
 export interface RateLimitBinding {
   binding: RateLimitClient;
   /** Calls in a period, as configured. */
@@ -27,9 +27,14 @@ export interface RateLimitBinding {
 
 /** Options of {@link rateLimitBinding}. */
 export interface RateLimitBindingOptions {
-  /** Counts the rules that fit no binding, e.g. `kvStore(env.KV)` for windows of a day. Without it, such a rule is a TypeError. */
+  /**
+   * Counts the rules that fit no binding, e.g. `kvStore(env.KV)` for windows of a day. Without it, such a rule is a
+   * TypeError.
+   */
   otherwise?: RateStore;
-  /** The rules that will be counted: one that fits no binding is then a TypeError at creation, else at its first call. */
+  /**
+   * The rules that will be counted: one that fits no binding is then a TypeError at creation, else at its first call.
+   */
   rules?: readonly { limit: number; window: number }[];
   /** Milliseconds that a call takes at most, 1..60000, default 2000. */
   timeoutMs?: number;
@@ -37,30 +42,37 @@ export interface RateLimitBindingOptions {
   clock?: () => number;
 }
 
-/** How a quota is counted by calls of a binding. */
+/** How a quota is counted by a binding. */
 interface Plan {
   binding: RateLimitClient;
-  /** Keys that one key is spread over, for a limit that is a multiple of the binding's. */
+  /** How many keys stand for one key, for a limit that is a multiple of the binding's. */
   stripes: number;
-  /** Calls for one unit, for a limit below the binding's. */
+  /** How many calls stand for one unit, for a limit below the binding's. */
   calls: number;
 }
 
-/** Calls for one unit, and keys for one, at most. */
+/** The most calls for one unit, and the most keys for one key. */
 const MAX_FACTOR = 64;
 
 /**
- * A RateStore over rate limit bindings. Each counts per Cloudflare location, permissively: it may admit more than its limit, and each location its own.
+ * A RateStore over rate limit bindings. A binding counts each Cloudflare location by itself, and permissively: it may
+ * admit more than its limit.
  *
- * A rule is counted by the binding with its very limit and window. Where none has it, by one of the same window: a multiple of a binding's limit
- * (the networks around an IPv6 address have 4 and 16 times the rule's) over as many keys, a smaller limit by several calls for one unit; for neither is
- * more admitted than by the rule. A rule that fits no binding goes to `otherwise`, or is a TypeError.
+ * A rule is counted by the binding with the same limit and window. If there is none, by another binding of the same
+ * window:
+ * - a limit that is a multiple of a binding's (the networks around an IPv6 address have 4 and 16 times the rule's) is
+ *   spread over several keys;
+ * - a smaller limit takes several calls for one unit.
  *
- * Bindings tell `success` and nothing else, so states say as little as is certain: `remaining: 0`, and a `resetAt` and `retryAfter` a whole window away.
- * A read (cost 0) asks nobody and knows nothing: it never says `why`. Quotas are charged one after the other, the short windows first; what was charged
- * when a later one refuses stays charged (guarantee 2 does not hold).
+ * Neither admits more than the rule itself would. A rule that fits no binding goes to `otherwise`, or is a TypeError.
  *
- * @throws {TypeError} an unknown option, no binding, two bindings of one limit and window, one of `rules` that fits none @throws {RangeError} a window other than 10 or 60, a limit below 1
+ * Bindings only tell `success`, so states are cautious: `remaining` is 0, and `resetAt` and `retryAfter` are a whole
+ * window away. A read (cost 0) asks no binding, and never has a `why`. Quotas are charged one after another, short
+ * windows first. If a later one refuses, the earlier charges stay (guarantee 2 does not hold).
+ *
+ * @throws {TypeError} an unknown option, no binding, two bindings of one limit and window, one of `rules` that fits
+ * none
+ * @throws {RangeError} a window other than 10 or 60, a limit below 1
  *
  * @example
  * ```ts
@@ -75,7 +87,7 @@ const MAX_FACTOR = 64;
 export function rateLimitBinding(bindings: readonly RateLimitBinding[], options: RateLimitBindingOptions = {}): RateStore {
   const allowed: Rules<RateLimitBindingOptions> = {
     otherwise: methods("spend"),
-    // Those of a gate, which say more than is looked at here.
+    // A gate's rules may be passed here. Only `limit` and `window` are used.
     rules: listOf(
       bag({ name: any, limit: integer(1, 2 ** 48), window: integer(1, 31_536_000), by: any, onStoreError: any }, "limit window"),
     ),
@@ -95,7 +107,7 @@ export function rateLimitBinding(bindings: readonly RateLimitBinding[], options:
   async function admits({ binding, stripes, calls }: Plan, { key, cost = 1 }: RateQuota): Promise<boolean> {
     for (let left = cost * calls; left > 0; left--) {
       const outcome = await binding.limit({ key: stripes === 1 ? key : `${key}|${below(stripes)}` });
-      // Anything but a plain answer must not pass for a yes.
+      // Any other answer must not pass for an admission.
       if (typeof outcome?.success !== "boolean") throw new TypeError("Cannot read the answer: expected success");
       if (!outcome.success) return false;
     }
@@ -117,7 +129,7 @@ export function rateLimitBinding(bindings: readonly RateLimitBinding[], options:
         const at = clock();
         const states = quotas.map((one): QuotaState => ({ remaining: 0, resetAt: one.cost === 0 ? at : at + one.window * 1000 }));
         const result: SpendResult = { ok: true, at, refused: null, retryAfter: 0, states };
-        // A burst that is refused must not use up what is counted over longer.
+        // Charge short windows first: a refused burst must not use up the longer windows.
         const sorted = planned.toSorted((a, b) => a.quota.window - b.quota.window);
         for (const { quota, i, plan } of sorted) {
           if (plan === undefined || (await admits(plan, quota))) continue;
@@ -134,7 +146,7 @@ export function rateLimitBinding(bindings: readonly RateLimitBinding[], options:
   };
 }
 
-/** The binding that counts a quota, and how; undefined when none does without admitting more. */
+/** The binding that counts a quota, and how. Undefined: every binding would admit more than the quota allows. */
 function planOf(bindings: readonly RateLimitBinding[], quota: { limit: number; window: number }): Plan | undefined {
   const { limit } = quota;
   const same = bindings.filter((one) => one.window === quota.window).sort((a, b) => b.limit - a.limit);

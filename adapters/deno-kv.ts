@@ -1,5 +1,6 @@
 /**
- * The store in Deno KV: exact for all processes and regions that share the database, on a file, a self-hosted denokv or Deno Deploy.
+ * The store in Deno KV: exact for all processes and regions that share the database, on a file, a self-hosted denokv or
+ * Deno Deploy.
  *
  * @module
  */
@@ -14,26 +15,42 @@ export type { DenoKvAtomic, DenoKvClient, DenoKvEntry, DenoKvKey } from "./_deno
 
 /** Options of {@link denoKvStore}. */
 export interface DenoKvStoreOptions {
-  /** First part of every key, 1 to 64 characters of `[A-Za-z0-9._:-]`, default `gatepass`. Stores that must not share counters take different ones. */
+  /**
+   * First part of every key, 1 to 64 characters of `[A-Za-z0-9._:-]`, default `gatepass`. Stores that must not share
+   * counters take different ones.
+   */
   prefix?: string;
-  /** Milliseconds until a call that got no answer, or lost every race for its keys, rejects: 1..60000, default 2000. */
+  /**
+   * Milliseconds until a call rejects that has no answer, or whose commits all failed because of other writers,
+   * 1..60000, default 2000.
+   */
   timeoutMs?: number;
-  /** Milliseconds since the epoch; the clocks of all processes that share the database must be right to two hours. Default `Date.now`. */
+  /**
+   * Milliseconds since the epoch. The clocks of all processes that share the database must be right to two hours.
+   * Default `Date.now`.
+   */
   clock?: () => number;
 }
 
-/** Characters of a key: three bytes each at most, and Deno KV takes 2 KiB with the prefix. Keys that gatepass builds have 80. */
+/**
+ * Characters of the longest key. Each has at most three bytes, and Deno KV accepts 2 KiB with the prefix. Keys of
+ * gatepass have at most 80.
+ */
 const MAX_KEY = 512;
 
 /**
- * A store in a `Deno.Kv`. The database stays yours: open it before, close it after.
+ * A store in a `Deno.Kv`. You open and close the database yourself.
  *
- * A spend reads its keys, decides, and commits only if none of them was changed meanwhile: two round trips, one when it is refused. Calls of this
- * process that share a key take turns, and those that wait are committed together; against other processes a call tries again, with jitter, until `timeoutMs`.
- * A record counts until the millisecond in which it expires. Deno deletes it later by itself (in a file: within a minute, or when
- * the file is next opened), so there is nothing to sweep. Each process uses its own clock. Uses and blocks are therefore kept for
- * four hours after their end: clocks that are up to two hours wrong give no token more uses than it has.
- * A self-hosted denokv takes at most 10 checks in a commit: there a spend may have 10 quotas, not 16.
+ * A spend reads its keys, decides, and commits only if none of the keys has changed meanwhile. That takes two round
+ * trips, or one when it is refused. Calls of this process that share a key take turns; waiting calls are committed
+ * together. If another process changed a key, the call tries again after a random pause, until `timeoutMs`.
+ *
+ * A record counts until the millisecond in which it expires. Deno deletes it later by itself (in a file: within a
+ * minute, or when the file is next opened), so there is nothing to sweep. Each process uses its own clock. Uses and
+ * blocks are therefore kept for four hours after they expire: clocks that are up to two hours wrong give no token more
+ * uses than it has.
+ *
+ * A self-hosted denokv accepts at most 10 checks in a commit: there a spend may have 10 quotas, not 16.
  *
  * @throws {TypeError} an unknown option @throws {RangeError} an invalid `prefix` or `timeoutMs`
  *
@@ -59,7 +76,10 @@ export function denoKvStore(kv: DenoKvClient, options: DenoKvStoreOptions = {}):
   const records = createRecords(false);
   const database = openDenoKv(kv, { prefix, timeoutMs, clock });
 
-  /** Tells the ledger where the records are. It looks at them at once, before any other call can. */
+  /**
+   * Points the shared `records` to the entries. They must be used before the next `await`, since other calls use the
+   * same arrays.
+   */
   function place(quotas: readonly Quota[], entries: readonly Entry[], now: number): void {
     quotas.forEach((quota, i) => {
       const { cells } = entries[i] ?? { cells: new Float64Array(0) };
@@ -130,7 +150,7 @@ function assertLength(key: string): void {
   if (key.length > MAX_KEY) throw new RangeError(`Invalid "key": expected at most ${MAX_KEY} characters, got ${key.length}`);
 }
 
-/** Takes away the record that starts at `base`. */
+/** Removes the record that starts at `base`. */
 function clear(cells: Float64Array, base: number): void {
   cells.fill(0, base, base === USES_BASE ? RATE_BASE : undefined);
 }

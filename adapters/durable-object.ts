@@ -1,5 +1,6 @@
 /**
- * The store in Durable Objects: exact for all Workers that share a namespace, spread over as many objects as the load needs.
+ * The store in Durable Objects: exact for all Workers that share a namespace, spread over as many objects as the load
+ * needs.
  *
  * ```ts ignore
  * // wrangler.jsonc: "durable_objects": { "bindings": [{ "name": "GATE", "class_name": "Gate" }] },
@@ -28,46 +29,54 @@ import { shardOf } from "./_shard.ts";
 
 export { type GatepassObject, type GatepassObjectOptions, gatepassObject, type ObjectState } from "./_durable-object.ts";
 
-/** What we need of a namespace's binding (Cloudflare's `DurableObjectNamespace`, of any class, with a jurisdiction or without). */
+/**
+ * The part of a namespace's binding that is used (Cloudflare's `DurableObjectNamespace`, of any class, with or without
+ * a jurisdiction).
+ */
 export interface ObjectNamespace {
   idFromName(name: string): unknown;
   get(id: unknown, options?: { locationHint?: LocationHint }): ObjectStub;
 }
 
-/** What we need of a stub. */
+/** The part of a stub that is used. */
 export interface ObjectStub {
   fetch(url: string, init: { method: string; body: string; signal: AbortSignal }): Promise<{ status: number; text(): Promise<string> }>;
 }
 
-/** Where an object is made, if it can be: one of Cloudflare's regions. */
+/** One of Cloudflare's regions, as a hint where to create an object. */
 export type LocationHint = "wnam" | "enam" | "sam" | "weur" | "eeur" | "apac" | "oc" | "afr" | "me";
 
 /** Options of {@link durableObjectStore}. */
 export interface DurableObjectStoreOptions {
   /** Objects that share the work, 1..1024, default 1. See {@link durableObjectStore} before you change it. */
   shards?: number;
-  /** Beginning of the objects' names, 1..64 characters, default `gatepass`. Stores that must not share counters take different ones. */
+  /**
+   * Beginning of the objects' names, 1..64 characters, default `gatepass`. Stores that must not share counters take
+   * different ones.
+   */
   prefix?: string;
-  /** Milliseconds until a call rejects that had no answer, 1..60000, default 2000. */
+  /** Milliseconds until a call that has no answer rejects, 1..60000, default 2000. */
   timeoutMs?: number;
-  /** Where the objects are made when they are first asked; default near whoever asks first. */
+  /** Where new objects are created. Default: near the first request to each. */
   locationHint?: LocationHint;
 }
 
 /**
- * A store in the objects of `namespace`, whose class comes from {@link gatepassObject}. Time is the objects' clock.
+ * A store in the objects of `namespace`, whose class comes from {@link gatepassObject}. It uses the objects' clock.
  *
- * One object is good for about 1,000 requests a second, and a spend is one request as long as all of its quotas live in one object. With
- * more `shards` the quotas go where the hash of their partition says (the text before the first `|` of a key, modulo `shards`), and a spend
- * becomes one request for each object it touches, billed as such, rates first and uses after: take as many as the load needs, and no more.
+ * One object serves about 1,000 requests a second. With one shard a spend is one request. With more `shards`, a hash of
+ * its partition (the part of a key before the first `|`) decides in which object a quota is. A spend is then one
+ * request to each object that it needs, billed as such: first the rates, then the uses. Use as many shards as the load
+ * needs, and no more.
  *
- * **Changing `shards` moves keys to other objects, and what was counted stays behind**: a token that is spent can be spent once more until it
- * expires, windows begin anew, blocks are forgotten. While old and new versions of a Worker run side by side, each counts by itself. So change it
- * together with the signing secret, leaving the old one out of the ring: tokens that the old objects knew are then void, players get a new
- * session without noticing, and blocks that must last are set again. The old objects empty themselves. The same goes for `prefix`.
+ * **Changing `shards` moves keys to other objects, and their counters stay behind.** A spent token can be spent once
+ * more until it expires, windows start at zero, and blocks are lost. While old and new versions of a Worker run at the
+ * same time, each counts by itself. So change the signing secret at the same time, without the old one in the ring:
+ * then all older tokens are invalid, and players get a new session without noticing. Set lasting blocks again. The old
+ * objects empty themselves. The same applies to `prefix`.
  *
- * An object that is down, restarts, is overloaded or does not answer in time rejects with `ERR_STORE_UNAVAILABLE`, as does an answer that is no
- * result; the next call asks anew. Whether a call that rejected was charged is not known, and never assumed in the caller's favour.
+ * If an object is down, restarts, is overloaded, does not answer in time or gives an invalid answer, the call rejects
+ * with `ERR_STORE_UNAVAILABLE`. The call may have been charged.
  *
  * @throws {TypeError} an unknown option @throws {RangeError} an option out of its range
  *
@@ -84,7 +93,8 @@ export function durableObjectStore(
   namespace: ObjectNamespace,
   options: DurableObjectStoreOptions = {},
 ): Store & { check(): Promise<ConfigProblem[]> } {
-  // Of a Worker whose configuration lacks the binding: its visitors are told "unavailable", and the cause says why.
+  // Undefined where a Worker's configuration lacks the binding. Then every call rejects as unavailable, and the error's
+  // cause tells why.
   if (namespace !== undefined) methods("idFromName", "get")("namespace", namespace);
   const rules: Rules<DurableObjectStoreOptions> = {
     shards: integer(1, 1024),
@@ -98,10 +108,14 @@ export function durableObjectStore(
   const run = createCall("ERR_STORE_UNAVAILABLE", timeoutMs);
   const where = locationHint === undefined ? undefined : { locationHint };
 
-  /** One request to one object. Ids and stubs are made for each: a stub belongs to the request that made it, and is broken for good once its object restarts. */
+  /**
+   * One request to one object. Each gets a new stub: a stub belongs to the request that created it, and stays broken
+   * once its object restarts.
+   */
   async function ask(shard: number, call: ObjectCall, body: object): Promise<unknown> {
     const stub = namespace.get(namespace.idFromName(`${prefix}-${shard}`), where);
-    // What waits in front of an object when its time is over is taken back, rather than charged to nobody later.
+    // The signal withdraws a request that still waits for the object after `timeoutMs`. Otherwise it would be charged
+    // later, for nobody.
     const response = await stub.fetch(ORIGIN + call, {
       method: "POST",
       body: JSON.stringify(body),
@@ -139,7 +153,7 @@ export function durableObjectStore(
   };
 }
 
-/** An object whose class was made for key-value storage: it has no SQL, and cannot get it later. */
+/** The problem of a class that was created for key-value storage: it has no SQL, and cannot get it later. */
 const NEEDS_SQLITE: ConfigProblem = {
   code: "GP161",
   severity: "error",

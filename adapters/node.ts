@@ -22,40 +22,45 @@ import { type NodeRequest, type NodeResponse, peerOf, REWRITTEN, targetOf, toReq
 
 export type { NodeRequest, NodeResponse } from "./_node-request.ts";
 
-/** The part of a gate that is served. */
+/** The methods of a gate that are served. */
 export interface NodeGate {
   fetch(request: Request, second?: unknown): Promise<Response>;
   handle(request: Request, second?: unknown): Promise<Response | null>;
 }
 
-/** A handler of requests, as `gate.guard` makes them. */
+/** A handler of requests, as `gate.guard` returns it. */
 export type NodeHandler = (request: Request, second?: unknown) => Promise<Response>;
 
-/** Fastify's request and reply, which hold Node's. */
+/** Fastify's request or reply, which contains Node's. */
 export interface FastifyLike<Raw> {
   raw: Raw;
   body?: unknown;
   hijack?(): unknown;
 }
 
-/** Bytes and milliseconds for which the rest of a refused body is still taken (and dropped): a connection closed at once would lose the answer. */
+/**
+ * Bytes of an unread body that are still received and dropped. If the connection were closed at once, the client would
+ * not get the answer.
+ */
 const LINGER_BYTES = 1 << 20;
+/** Milliseconds for the same. */
 const LINGER_MS = 1000;
 
 /**
- * The handler. With a third argument (Express, Connect) paths that are not the gate's go on to `next`; otherwise they are 404.
- * What `gate.guard` gave can be served too, wherever the framework routes it.
+ * The handler of a gate, or of a function that `gate.guard` returned. With a third argument (Express, Connect), paths
+ * that are not the gate's go on to `next`; otherwise they are answered 404.
  *
- * A path with a dot segment, a backslash or a fragment is 404 and never goes on to `next`: a URL parser makes another path of it, so that the gate would
- * judge one path and a router take another.
+ * A path with a dot segment, a backslash, a control character or a fragment is answered 404 and never goes on to
+ * `next`. A URL parser would change it, so the gate would check one path and a router would serve another.
  *
- * The body is streamed. Where a parser has read it before (Express's `json()` mounted first, Fastify), `rawBody`, else `body` is used:
- * mount the gate first when you can, so that its own caps apply.
+ * The body is streamed. Where a parser has read it before (Express's `json()` mounted first, Fastify), `rawBody` is
+ * used, else `body`. Mount the gate first if you can, so that its own size limits apply.
  *
- * A handler that throws is given to `next`, or printed by `console.error` and answered 500; an `AbortError` after the client went away is neither.
+ * An error of the handler goes to `next`, or else to `console.error` with an answer of 500. An `AbortError` after the
+ * client disconnected is dropped.
  *
- * The client's address is the socket's peer unless `clientIp` says otherwise. Where the server listens on a Unix socket the peer is `unix:`, which
- * `clientIp: { trustedProxies: ["unix:"] }` trusts.
+ * The client's address is the socket's peer, unless the gate's `clientIp` is set. If the server listens on a Unix
+ * socket, the peer is `unix:`, which `clientIp: { trustedProxies: ["unix:"] }` trusts.
  */
 export function toNode(
   served: NodeGate | NodeHandler,
@@ -71,13 +76,14 @@ export function toNode(
     const res = "raw" in response ? response.raw : response;
     if ("raw" in response) response.hijack?.();
     serve(gate, req, res, request.body, next).catch((error: unknown) => {
-      // The client went away, and the handler's work for it was aborted by the request's signal: no error, and nobody to answer.
+      // The client disconnected, and the request's signal aborted the handler's work. This is no error, and there is
+      // nobody to answer.
       if (res.destroyed && !res.writableEnded && isAbort(error)) return;
       if (next && !res.headersSent) {
         next(error);
         return;
       }
-      // Nobody else would ever hear of it: it is the handler's own, what a gate catches goes to its `onError`.
+      // A handler's own error; those that a gate catches go to its `onError`. Without this line it would be lost.
       console.error(error);
       if (res.headersSent) res.destroy();
       else finish(res, 500, "INTERNAL");
@@ -93,7 +99,7 @@ async function serve(
   next?: (error?: unknown) => void,
 ): Promise<void> {
   const rewritten = REWRITTEN.test(targetOf(req));
-  // Nor does it go on to `next`: a guard may live in `handle`, and what comes behind it counts on it.
+  // Do not pass such a path to `next`: the handlers behind rely on the guard in `handle`, which has not seen it.
   const request = rewritten ? null : toRequest(req, res, parsed);
   if (!request) {
     linger(req, res);
@@ -124,7 +130,7 @@ async function send(response: Response, req: NodeRequest, res: NodeResponse): Pr
     response.body?.cancel().catch(ignore);
     res.end();
   } else if (response.headers.get("content-type")?.startsWith("application/json")) {
-    // In one piece, so that it has a length.
+    // In one piece, so that Node can set the Content-Length.
     res.end(new Uint8Array(await response.arrayBuffer()));
   } else await pipe(response.body, res);
 }
@@ -148,9 +154,12 @@ async function pipe(body: ReadableStream<Uint8Array>, res: NodeResponse): Promis
   res.end();
 }
 
-/** Takes and drops what is left of a body that nobody read, up to a bound: then the connection ends, and no upload occupies us for nothing. */
+/**
+ * Receives and drops the rest of an unread body, up to a limit. Then the connection is closed: an endless upload must
+ * not occupy the server.
+ */
 function linger(req: NodeRequest, res: NodeResponse): void {
-  // What is no connection (Fastify's inject) has no `complete`; its stream ends all the same.
+  // A request without a connection (Fastify's inject) has no `complete`, but its stream ends.
   const whole = (): boolean => req.complete || req.readableEnded === true;
   if (whole() || req.destroyed) return;
   let left = LINGER_BYTES;

@@ -1,5 +1,6 @@
 /**
- * The store and the board in PostgreSQL: exact for all processes that share one database. For pg, postgres, `Bun.SQL` and PGlite.
+ * The store and the board in PostgreSQL: exact for all processes that share one database. For pg, postgres, `Bun.SQL`
+ * and PGlite.
  *
  * @module
  */
@@ -21,7 +22,10 @@ export { type MigrateOptions, migrate } from "./_postgres-migrate.ts";
 export interface PostgresStoreOptions extends PostgresPlace {
   /** Milliseconds until a call rejects, 1..60000, default 2000. */
   timeoutMs?: number;
-  /** Milliseconds since the epoch, instead of the server's clock: for tests. All processes that share the database must agree. */
+  /**
+   * Milliseconds since the epoch, instead of the server's clock, for tests. The clocks of all processes must agree.
+   * Default: the server's clock.
+   */
   clock?: () => number;
 }
 
@@ -29,10 +33,14 @@ export interface PostgresStoreOptions extends PostgresPlace {
 export type PostgresStore = Store & Required<Pick<Store, "sweep" | "check" | "close">>;
 
 /**
- * A store in PostgreSQL, 12 or newer: one function call, one round trip, whatever is spent. {@link migrate} makes the function. The client stays yours:
- * a pool (a single connection of pg does not reconnect), with `pool.on("error", ...)` as pg demands it; a pooler in transaction mode may be between.
- * What was given up after `timeoutMs` is not charged later, when a server that hung goes on (but for the first call of all, and what it was
- * about to commit): the call carries its deadline.
+ * A store in PostgreSQL, 12 or newer. Every spend is one function call and one round trip. {@link migrate} creates the
+ * functions.
+ *
+ * You open and close the client yourself. Use a pool (a single connection of pg does not reconnect), with
+ * `pool.on("error", ...)` as pg requires. A pooler in transaction mode may be in between.
+ *
+ * Each call carries its deadline: a call that timed out is not charged later, when a server that hung goes on. The
+ * exceptions are the very first call, whose deadline is not known yet, and a call that was already about to commit.
  *
  * @throws {TypeError} an unknown option, no client @throws {RangeError} an invalid `schema`, `prefix` or `timeoutMs`
  *
@@ -53,7 +61,10 @@ export function postgresStore(client: PostgresClient, options: PostgresStoreOpti
   const records = createRecords(true);
   const now = (): { now?: number } => (clock === undefined ? {} : { now: clock() });
 
-  /** Takes over what the function found for a quota. What is no record must not pass for "nothing is stored", which would admit. */
+  /**
+   * Loads the record that the function found for a quota. An unreadable one must not pass for "nothing is stored",
+   * which would be admitted.
+   */
   function load(quota: Quota, i: number, found: unknown): void {
     if (!Array.isArray(found) || found.length !== 4) throw unreadable();
     const [dies, n, blocked, counts]: unknown[] = found;
@@ -76,7 +87,7 @@ export function postgresStore(client: PostgresClient, options: PostgresStoreOpti
         });
         const time = wholeNumber(at);
         const result = decide(quotas, records, time);
-        // Nobody is told of an admission that was not charged, nor of a charge as a refusal.
+        // The function decided and charged; this code decided again. If they differ, the answer is not used.
         if (result.ok !== ok) throw new TypeError("Cannot read the answer: it contradicts itself");
         quotas.forEach((quota, i) => {
           const [cells, state] = [records.cells[i], result.states[i]];
@@ -105,12 +116,12 @@ export function postgresStore(client: PostgresClient, options: PostgresStoreOpti
   };
 }
 
-/** The functions that have nothing to tell say what time it is. */
+/** Checks the answer of a function without a result: it only has the server's time. */
 function expectDone({ clock }: Record<string, unknown>): void {
   wholeNumber(clock);
 }
 
-/** A quota as the function takes it: key, kind, limit, cost, window or expiry, and how far the key's grid is shifted. */
+/** A quota in the function's form: key, kind, limit, cost, window or expiry, and the shift of the key's sub-windows. */
 function wire(quota: Quota): Record<string, string | number> {
   const { key, limit, cost = 1 } = quota;
   const common = { k: encodeText(key), l: limit, c: cost };

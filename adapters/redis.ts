@@ -1,5 +1,6 @@
 /**
- * The store and the board in Redis or Valkey, alone or as a Cluster: exact for all processes that share it. For node-redis, ioredis, `Bun.RedisClient` and deno-redis.
+ * The store and the board in Redis or Valkey, alone or as a Cluster: exact for all processes that share it. For
+ * node-redis, ioredis, `Bun.RedisClient` and deno-redis.
  *
  * @module
  */
@@ -25,39 +26,49 @@ export type { BunRedisClient, DenoRedisClient, IoRedisClient, NodeRedisClient, N
 
 /** Options of {@link redisStore}. */
 export interface RedisStoreOptions {
-  /** Beginning of all keys, 0 to 48 characters without braces, default `gatepass:`. Stores that must not share counters take different ones. */
+  /**
+   * Beginning of all keys, 0 to 48 characters without braces, default `gatepass:`. Stores that must not share counters
+   * take different ones.
+   */
   prefix?: string;
   /** Milliseconds until a call that has no answer rejects, 1..60000, default 2000. */
   timeoutMs?: number;
   /**
-   * Replicas that must have what was written before a call resolves, 0..16, default 0. A spend that they do not acknowledge in time rejects,
-   * charged or not. Calls then go over connections of their own (`client.duplicate()`), one by one batch at a time; `close` ends them.
+   * How many replicas must have a write before its call resolves, 0..16, default 0. If they do not acknowledge it in
+   * time, the call rejects, whether it was charged or not. Calls then use connections of the store's own
+   * (`client.duplicate()`), one batch at a time; `close` ends them.
    */
   waitReplicas?: number;
-  /** Milliseconds that the replicas have, 1..timeoutMs, default half of `timeoutMs`. */
+  /** Milliseconds for the replicas to acknowledge, 1..timeoutMs, default half of `timeoutMs`. */
   waitTimeoutMs?: number;
-  /** Milliseconds since the epoch, instead of the server's time. All processes that share the store must agree to a minute: keys live one longer then. */
+  /**
+   * Milliseconds since the epoch, instead of the server's time. The clocks of all processes must agree to a minute;
+   * keys then live a minute longer.
+   */
   clock?: () => number;
 }
 
 /**
- * A store in Redis 6.2 or later, or Valkey. A spend of any quotas is one script, hence one round trip; time is the server's. The client stays yours:
- * connect it before, listen to its errors, close it after.
+ * A store in Redis 6.2 or later, or Valkey. A spend is one script and one round trip; it uses the server's clock. You
+ * connect the client, listen to its errors and close it yourself.
  *
- * On a Cluster each partition (what stands before the first `|` of a key) is in one slot. A spend whose keys are in several is several scripts: rates
- * first, side by side, then uses, and what was admitted is given back when one refuses. It never admits too much.
+ * On a Cluster each partition (the part of a key before the first `|`) is in one slot. A spend over several slots is
+ * several scripts: first the rates, in parallel, then the uses. When one refuses, the charges of the others are given
+ * back. It never admits too much.
  *
- * Nothing waits longer than `timeoutMs`, whatever the client queues: what it sends when it is too late is not charged any more. A client that sends
- * again what was under way when its connection broke (ioredis does unless `autoResendUnfulfilledCommands` is false) may charge that twice: somebody
- * may lose a use, nobody gains one.
+ * A call ends within `timeoutMs`, however long the client queues commands. A command that reaches the server too late
+ * is not charged. A client that sends commands again after its connection broke (ioredis does, unless
+ * `autoResendUnfulfilledCommands` is false) may charge twice: a visitor may lose a use, and never gains one.
  *
- * Every answer says which call it answers. Where a client's order has slipped (node-redis goes on, on the same connection, after bytes that are no answer),
- * everything rejects until that connection is made anew.
+ * Every answer names its call. If a client assigns answers to the wrong calls (node-redis may, after invalid bytes on
+ * the connection), all calls reject until the connection is replaced.
  *
- * What Redis acknowledges it may still lose: at a failover, what had not reached the replica; after a crash, what was not on disk. A token
- * spent within that moment could be spent again. `waitReplicas` narrows the first, `appendfsync always` the second. See `check`.
+ * Redis may lose what it acknowledged: at a failover, writes that had not reached the replica; after a crash, writes
+ * that were not on disk. A token that was spent in that moment could be spent again. `waitReplicas` reduces the first,
+ * `appendfsync always` the second. See `check`.
  *
- * @throws {TypeError} an unknown option, a client that is none of those or cannot be told from another, `waitReplicas` with one that has no `duplicate`
+ * @throws {TypeError} an unknown option; a client that is not supported or cannot be told apart; `waitReplicas` with a
+ * client that has no `duplicate`
  * @throws {RangeError} an option out of its range
  *
  * @example
@@ -85,7 +96,8 @@ export function redisStore(
   const { prefix = "gatepass:", timeoutMs = 2000, waitReplicas = 0, clock } = options;
   const { waitTimeoutMs = Math.ceil(timeoutMs / 2) } = options;
   assertString("prefix", prefix, 0, 48);
-  // A brace would put the keys of one partition elsewhere, or all of them in one place.
+  // A brace in the prefix would change the hash tag: one partition's keys would be in several slots, or all keys in
+  // one.
   if (/[{}]/.test(prefix)) throw new RangeError('Invalid "prefix": expected no braces');
   const call = createCall("ERR_STORE_UNAVAILABLE", timeoutMs);
   assertInteger("waitTimeoutMs", waitTimeoutMs, 1, timeoutMs);

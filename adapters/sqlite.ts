@@ -1,5 +1,6 @@
 /**
- * The store and the board in SQLite: exact for all processes that share one file. For node:sqlite, bun:sqlite, better-sqlite3 and libsql.
+ * The store and the board in SQLite: exact for all processes that share one file. For node:sqlite, bun:sqlite,
+ * better-sqlite3 and libsql.
  *
  * @module
  */
@@ -19,23 +20,31 @@ export { type SqliteBoardOptions, sqliteBoard } from "./_sqlite-board.ts";
 
 /** Options of {@link sqliteStore}. */
 export interface SqliteStoreOptions {
-  /** Name of the table, an identifier of at most 48 characters, default `gatepass_store`. Stores that must not share counters take different ones. */
+  /**
+   * Name of the table, an identifier of at most 48 characters, default `gatepass_store`. Stores that must not share
+   * counters take different ones.
+   */
   table?: string;
-  /** Milliseconds until a call that cannot have the lock rejects, 1..60000, default 2000. */
+  /** Milliseconds that a call waits for the database's lock before it rejects, 1..60000, default 2000. */
   timeoutMs?: number;
-  /** Milliseconds since the epoch; the clocks of all processes that share the file must be right to two hours. Default `Date.now`. */
+  /**
+   * Milliseconds since the epoch. The clocks of all processes that share the file must be right to two hours. Default
+   * `Date.now`.
+   */
   clock?: () => number;
 }
 
-/** Dead rows that an admitted spend takes away, so that the table does not grow even where nobody calls `sweep`. */
+/** Expired rows that an admitted spend removes, so that the table does not grow even if `sweep` is never called. */
 const LAZY_SWEEP = 8;
 
 /**
- * A store in a SQLite database. The client stays yours: open it before, close it after. The first call sets WAL mode and a busy timeout of
- * 25 ms on it and makes the table; `synchronous` is left as you set it (with `NORMAL` a power cut may forget the last spends, no crash of a process does).
+ * A store in a SQLite database. You open and close the client yourself. The first call sets WAL mode and a busy timeout
+ * of 25 ms, and creates the table. `synchronous` stays as you set it: with `NORMAL` a power cut may lose the last
+ * spends, but a crash of the process does not.
  *
- * Each process goes by its own clock. Rows stay for four hours beyond their life, so that clocks which are up to two hours wrong give no token
- * more uses than it has. Spends remove them after that, and so does `sweep`; `sweep(max, 0)` removes them at once: for one process alone.
+ * Each process uses its own clock. Rows are kept for four hours after they expire. So clocks that are up to two hours
+ * wrong give no token more uses than it has. Afterwards spends and `sweep` remove the rows. `sweep(max, 0)` removes
+ * them at once; only use it with a single process.
  *
  * @throws {TypeError} an unknown option @throws {RangeError} an invalid `table` or `timeoutMs`
  *
@@ -70,7 +79,7 @@ export function sqliteStore(
       assertQuotas(quotas);
       const reads = quotas.every(({ cost }) => cost === 0);
       return database[reads ? "read" : "write"]((session) => {
-        // Only now: the wait for the lock is over, and nobody else decides at the same time.
+        // Read the clock only now, after the wait for the lock.
         const now = clock();
         const result = ledger.spend(session, quotas, now);
         if (result.ok && !reads) session.run(SWEEP, now - GRACE, LAZY_SWEEP);

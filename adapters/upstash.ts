@@ -1,5 +1,6 @@
 /**
- * The store in an Upstash Redis, over its REST API: exact, without a connection to keep, on any platform that has `fetch`.
+ * The store in an Upstash Redis, over its REST API: exact, without a connection to keep, on any platform that has
+ * `fetch`.
  *
  * @module
  */
@@ -20,7 +21,10 @@ export type { UpstashClient, UpstashRest } from "./_upstash.ts";
 
 /** Options of {@link upstashStore}. */
 export interface UpstashStoreOptions {
-  /** Beginning of all keys, 0 to 48 characters without braces, default `gatepass:`. Stores that must not share counters take different ones. */
+  /**
+   * Beginning of all keys, 0 to 48 characters without braces, default `gatepass:`. Stores that must not share counters
+   * take different ones.
+   */
   prefix?: string;
   /** Milliseconds until a call that has no answer rejects, 1..60000, default 2000. */
   timeoutMs?: number;
@@ -29,17 +33,20 @@ export interface UpstashStoreOptions {
 }
 
 /**
- * A store in an Upstash Redis: every spend is one script, in one request. Takes a client of `@upstash/redis`, whatever its options are, or an address and
- * a token, for which nothing but `fetch` is needed; then a redirect is refused, an answer is read to a limit and a call is aborted in time.
+ * A store in an Upstash Redis: every spend is one script in one request. It takes a client of `@upstash/redis`, or a
+ * URL and a token, which only need `fetch`. With a URL and a token, redirects are refused, the size of an answer is
+ * limited, and a call is aborted in time.
  *
- * With a client of `@upstash/redis`, its own settings hold: it follows redirects, reads any answer to its end, goes on after our call was given up, and tries
- * a request that broke off again, up to five times. A spend that had reached the database is then charged twice: a visitor may lose a use, nobody gains one.
- * Make it with `{ retry: false, signal: () => AbortSignal.timeout(2000) }`.
+ * A client of `@upstash/redis` follows its own settings. It follows redirects, reads answers of any size, goes on after
+ * our call has ended, and repeats a request that broke off up to five times. A spend that had reached the database is
+ * then charged twice: a visitor may lose a use, and never gains one. Create the client with `{ retry: false, signal: ()
+ * => AbortSignal.timeout(2000) }`.
  *
- * Switch "Eviction" off in the console: an evicted token could be spent again, and no request can tell whether it is on.
- * A read-only token cannot spend: `check` says so.
+ * Switch "Eviction" off in the console: an evicted token could be spent again, and no request can tell whether eviction
+ * is on. A read-only token cannot spend; `check` reports it.
  *
- * @throws {TypeError} an unknown option, a client or address that is none @throws {RangeError} an invalid `prefix` or `timeoutMs`
+ * @throws {TypeError} an unknown option, a client or address that is none
+ * @throws {RangeError} an invalid `prefix` or `timeoutMs`
  *
  * @example
  * ```ts
@@ -56,7 +63,7 @@ export function upstashStore(
   assertOptions("upstashStore", options, rules);
   const { prefix = "gatepass:", timeoutMs = 2000, clock } = options;
   assertString("prefix", prefix, 0, 48);
-  // A brace would put the keys of one partition elsewhere, or all of them in one place.
+  // A brace in the prefix would change the hash tag of the keys.
   if (/[{}]/.test(prefix)) throw new RangeError('Invalid "prefix": expected no braces');
   const call = createCall("ERR_STORE_UNAVAILABLE", timeoutMs);
   const runner = isClient(client) ? quietClient(client) : restClient(client, timeoutMs);
@@ -72,7 +79,7 @@ export function upstashStore(
   };
 }
 
-/** What a refusal of commands is with Upstash. */
+/** With Upstash, refused commands mean a read-only token. */
 const READ_ONLY: Pick<ConfigProblem, "message" | "fix"> = {
   message: "The token of Upstash may not run scripts that write: every spend fails",
   fix: "Use the standard token, not the read-only one",
