@@ -18,7 +18,7 @@ const MESSAGES: Readonly<Record<string, string>> = {
   GP108: "Without a Turnstile secret nobody is verified",
   GP109: "While the store is down there are no limits",
   GP110: "While Cloudflare is down everybody passes",
-  GP111: "An origin without https: anybody on the network can change its pages",
+  GP111: "Without https anybody on the network can change the page",
   GP112: "Solves of any localhost are accepted",
 };
 

@@ -81,7 +81,7 @@ describe("findings of the options", () => {
       "config",
       "allowedOrigins",
       "warning",
-      "An origin without https: anybody on the network can change its pages",
+      "Without https anybody on the network can change the page",
     ],
     [
       "GP112",
