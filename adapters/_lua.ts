@@ -3,10 +3,10 @@
  *
  * | value | holds |
  * |---|---|
- * | `1750000000000` | a uses quota: when it dies (ms), used once. An integer to Redis: 16 bytes more than no value at all |
+ * | `1750000000000` | a uses quota: its expiry (ms), used once. Redis stores it as an integer, for 16 bytes |
  * | `1750000000000:3` | the same, three units used |
- * | `r`, 6 bytes, 11 x w bytes | a rate quota: its newest sub-window (+ 2^47), and the units of that one and the ten before it, w bytes each |
- * | `bUNTIL;USES;DIES;RING` | rare cases, above all a block: its end (0: not blocked), and the other records of the key, with the ring's expiry |
+ * | `r`, 6 bytes, 11 x w bytes | a rate quota: the newest sub-window (+ 2^47), its units and those of the ten before |
+ * | `bUNTIL;USES;DIES;RING` | mostly a block: its end (0: none), then the key's other records, with the ring's expiry |
  *
  * Charges and refunds do not change a block. It goes when it is lifted or expires.
  *

@@ -20,7 +20,7 @@ export const BOARD_COMMANDS: readonly string[] = [
  * |---|---|---|
  * | `r:ID` | string | a row: `score at level hidden LIST BOARD PLAYER data` |
  * | `g:ID` | string | its log |
- * | `z0LIST` .. `z3LIST` | sorted set | visible rows of that level or above: by a key that is lower for a better score, then `at` in 16 digits and the id |
+ * | `z0LIST` .. `z3LIST` | sorted set | visible rows from that level on, best first; member: `at` in 16 digits, id |
  * | `sLIST` | set | submissions |
  * | `BOARD` | hash | `order`, and the name of each list |
  * | `PLAYER` | hash | the row's id by LIST, and `ban` |

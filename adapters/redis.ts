@@ -74,7 +74,8 @@ export interface RedisStoreOptions {
  * @example
  * ```ts
  * import { redisStore } from "gatepass/adapters/redis";
- * // With node-redis: redisStore(await createClient({ url }).on("error", log).connect()). Any other client fits in { send(command, args) }.
+ * // With node-redis: redisStore(await createClient({ url }).on("error", log).connect()).
+ * // Any other client fits in { send(command, args) }.
  * const answer = [1_750_000_000_000, 0, 1_750_000_060_000];
  * const store = redisStore({ send: async (command, args) => [Number(args.at(-1)), ...answer] });
  * const { ok } = await store.spend([{ key: "token-1", limit: 1, expiresAt: 1_750_000_060_000 }]);
