@@ -16,8 +16,11 @@ export type PolicyKind = "always" | "risk" | "never" | "unmatched";
  * specific entries the strictest wins.
  */
 export interface PolicyDocument {
+  /** Paths that need a clearance whatever the risk is. At most 500 entries in each list. */
   always_require_clearance?: readonly (string | PolicyEntryDocument)[];
+  /** Paths whose risk decides. A path in no list is treated like these. */
   risk_based?: readonly (string | PolicyEntryDocument)[];
+  /** Paths that are free: their risk is not computed. */
   never_require_clearance?: readonly (string | PolicyEntryDocument)[];
 }
 
@@ -199,6 +202,7 @@ export interface Explanation {
 
 /** Options of `clearance`. */
 export interface ClearanceOptions {
+  /** What each path needs. */
   policy: PolicyDocument;
   /**
    * Conditions by name, for entries with `when`. A condition gets a copy of the request, and may read at most 64 KiB of

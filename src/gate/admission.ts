@@ -202,7 +202,7 @@ export function createAdmission(parts: AdmissionParts): (requestScope: RequestSc
         const more = rulesFor({ ...subjects, ...who }).filter(({ quota }) => !rules.some((rule) => rule.quota.key === quota.key));
         refused = await charge(more, sessions.uses(solve, all, all, solve.degraded), paying(solve.jti, solve.degraded));
       } else if (enforced && solve) {
-        // Nobody could tell whether the token was good, so the attempt does not count. Until Cloudflare answers again,
+        // Cloudflare did not answer, so the attempt does not count. Until Cloudflare answers again,
         // the breaker limits how often it is asked.
         if (solve.retryable) await charges.undo(true);
         return refuse(solve.code);

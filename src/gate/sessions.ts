@@ -188,9 +188,9 @@ export function createSessions(
       issuedAt: Math.min(auth_time, iat) * 1000 + 999,
     };
     if (!degraded && resolved.onUnavailable !== "degraded") return [counter];
-    // While nobody can check solves, any text is one. If they were counted as uses, strangers would fill the store with
-    // keys that it must not remove. So they are counted as a rate, which also counts the checked session of the same
-    // solve.
+    // While Cloudflare is down, any text passes for a token. If they were counted as uses, attackers would fill the
+    // store with keys that it must not remove. So they are counted as a rate, which also counts the checked session of
+    // the same solve.
     return [counter, { key: rateKey({ name: "degraded", window: counted }, [jti]), limit, cost, window: counted }];
   };
 

@@ -129,22 +129,28 @@ export interface SessionOptions {
  * What the application knows about the client of a request. Each member is text; see `Subjects` for how it is counted.
  */
 export interface Identity {
+  /** Id of the user who is logged in. A clearance is bound to it. */
   user?: string | undefined;
+  /** Id of the application's own session. A clearance is bound to it. */
   session?: string | undefined;
+  /** Id of the account that the request is about, e.g. the one of a log-in. */
   account?: string | undefined;
+  /** Address of a mailbox, in any spelling. */
   email?: string | undefined;
+  /** Phone number, best in E.164. */
   phone?: string | undefined;
+  /** Id of the device. Default: the header `X-Device-Id`. */
   device?: string | undefined;
 }
 
-/** The gate: a fetch handler and what the application calls. Every method is a closure. */
+/** The gate: a fetch handler, and methods for the application. Every method works without `this`. */
 export interface Gate<Env = unknown> {
   /**
    * Answers requests; 404 for foreign paths. `second` and `third`: (env, ctx) of Workers, the server of Bun, the info
    * of Deno.
    */
   fetch(request: Request, second?: unknown, third?: unknown): Promise<Response>;
-  /** As `fetch`, but null where the path is not ours. */
+  /** As `fetch`, but null where the path is not the gate's. */
   handle(request: Request, second?: unknown, third?: unknown): Promise<Response | null>;
   /**
    * Binds an environment, where `createGate` got a function: the same object gives the same gate.
@@ -152,7 +158,19 @@ export interface Gate<Env = unknown> {
    * @throws {TypeError} no object, or a ninth one; {RangeError} as `createGate`
    */
   for(env: Env): Gate<Env>;
+  /**
+   * Decides whether a request of the application's own route may go on, and charges it. Never a rejection for a refused
+   * request or a store that is down: the answer is in the result.
+   *
+   * @throws {TypeError} {RangeError} an unknown option, action or limit; too many quotas
+   */
   protect(request: Request, options?: ProtectOptions, second?: unknown, third?: unknown): Promise<Admission>;
+  /**
+   * Wraps a handler in `protect`: it only runs for admitted requests. Answers get the rate and CORS headers; preflights
+   * are answered.
+   *
+   * @throws {TypeError} {RangeError} as `protect`; at once where `createGate` got options, else at the request
+   */
   guard(
     handler: (request: Request, admission: Admitted) => Response | Promise<Response>,
     options?: ProtectOptions,
@@ -166,9 +184,17 @@ export interface Gate<Env = unknown> {
    * @throws {RangeError} `weight`
    */
   report(request: Request, signal: ReportSignal | (string & {}), about?: ReportDetails, second?: unknown, third?: unknown): Promise<void>;
+  /** Exchanges, verifies and revokes sessions, for routes of the application's own. */
   readonly sessions: Sessions;
+  /**
+   * Runs one job (`sweep`, or a feature's) for up to 25 seconds.
+   *
+   * @throws {TypeError} an unknown job; the job's own error
+   */
   run(job: string): Promise<JobSummary>;
+  /** Runs all jobs, for a cron trigger of Workers. @throws the first job's error, after all jobs have ended */
   scheduled(controller: unknown, env?: unknown, ctx?: unknown): Promise<void>;
+  /** Problems of the configuration and the backends, for the operator to read at start. */
   check(): Promise<ConfigProblem[]>;
 }
 
@@ -178,9 +204,11 @@ export interface Gate<Env = unknown> {
  */
 export type ReportSignal = "login_failed" | "login_succeeded" | "otp_requested" | "honeypot_tripped";
 
-/** Whom a report is about. */
+/** Details of a report. */
 export interface ReportDetails {
+  /** The account that it is about. Default: the one of `identify`. */
   account?: string;
+  /** The user that it is about. Default: the one of `identify`. */
   user?: string;
   /** How often it happened, 1..10000, default 1. */
   weight?: number;
@@ -195,11 +223,14 @@ export interface Kernel {
   tokens: Tokens | undefined;
   /** Undefined without a signing secret. */
   subkeys: Subkeys | undefined;
+  /** The exact store, not `rateStore`. */
   store: Store;
+  /** Undefined without a Turnstile secret. */
   turnstile: Turnstile | undefined;
   limits: KernelLimits;
   sessions: Sessions;
   events: Events;
+  /** Milliseconds since the epoch. */
   clock: () => number;
   random: (bytes: number) => Uint8Array;
   options: ResolvedOptions;
@@ -265,8 +296,10 @@ export interface ResolvedOptions {
   audience: string;
   /** Seconds. */
   clockTolerance: number;
+  /** Seconds. */
   sessionTtl: number;
   sessionUses: number;
+  /** Actions that sessions are issued for, those of the features included. */
   actions: readonly string[];
   bind: "none" | "ip-prefix" | "device";
   allowedOrigins: readonly string[];
@@ -283,6 +316,7 @@ export interface Signals {
 
 /** One part of a gate: routes, limits, guards, checks and jobs. Every member but `name` is optional. */
 export interface Feature {
+  /** Unique among the features of a gate. */
   name: string;
   routes?: readonly Route[];
   /** Session actions that this feature needs. */
@@ -341,24 +375,34 @@ export interface Route {
   base?: false;
   /** Bytes of the longest body that `body()` reads, default 8192. */
   maxBody?: number;
-  /** Answers a request. Preflights, HEAD and other methods (405) are answered without it. */
+  /** Answers a request. Preflights and other methods (405) are answered without it. For HEAD the body is dropped. */
   handle(context: RouteContext): Promise<Response>;
 }
 
 /** What a route's handler gets. */
 export interface RouteContext {
   request: Request;
+  /** The request's URL, parsed. */
   url: URL;
+  /** Values of the path's parameters, by name; not decoded. */
   params: Record<string, string>;
+  /** The client's address, and what else the platform tells. */
   info: RequestInfo;
   kernel: Kernel;
   /** Method and pattern, for events. */
   route: string;
-  /** Parsed, checked JSON body; refuses with BODY_INVALID, BODY_TOO_LARGE or UNSUPPORTED_MEDIA_TYPE by throwing. */
+  /** The checked JSON body. @throws {Refusal} `BODY_INVALID`, `BODY_TOO_LARGE`, `UNSUPPORTED_MEDIA_TYPE` */
   body<T>(schema: BodySchema<T>): Promise<T>;
+  /**
+   * Decides whether the request may go on, and charges it. Rate headers of the last admission are added to the answer.
+   *
+   * @throws {TypeError} {RangeError} as `protect`
+   * @throws {GatepassError} `ERR_STORE_UNAVAILABLE`, `ERR_STORE_FULL`: the gate answers 503
+   */
   admit(options: AdmitOptions): Promise<Admission>;
-  /** The session's claims if a valid one came along; nothing is spent, nothing refused. */
+  /** The claims of the request's session, if it is valid. Nothing is spent; the session may be used up or revoked. */
   session(): Promise<SessionClaims | undefined>;
+  /** A JSON answer with `no-store`, unless `headers` has a Cache-Control. */
   respond(status: number, body: unknown, headers?: HeaderFields): Response;
   /** A refusal to throw or return. */
   refuse(code: PublicCode, extra?: { details?: unknown; retryAfter?: number; headers?: HeaderFields }): Response;
@@ -371,14 +415,21 @@ export interface BodySchema<T> {
   safeParse(value: unknown): { success: true; data: T } | { success: false; error: unknown };
 }
 
-/** A job of a feature, in slices. */
+/**
+ * One slice of a job. `cursor` is the `next` of the slice before; `deadline`, in milliseconds since the epoch, is the
+ * end of the run.
+ */
 export type Job = (context: { kernel: Kernel; cursor?: string; deadline: number }) => Promise<JobSummary>;
 
 /** What a job did. */
 export interface JobSummary {
+  /** Name of the job. */
   job: string;
+  /** Entries that were removed. */
   swept: number;
+  /** Entries that were looked at and kept. */
   kept: number;
+  /** Milliseconds. */
   tookMs: number;
   /** Cursor of the next slice. */
   next?: string;

@@ -1,8 +1,8 @@
-// The script of the page that native apps show in a WebView: one challenge, and its outcome told to whoever embeds the
-// page.
+// The script of the page that native apps show in a WebView. It runs one challenge, and sends the outcome to the app or
+// the parent frame.
 import { createClient, isGatepassError } from "../../client/index.ts";
 
-/** What is told to the native side. */
+/** The messages to the native app or the parent frame. */
 type Message = { type: "TURNSTILE_SUCCESS"; token: string } | { type: "TURNSTILE_ERROR"; error: string } | { type: "TURNSTILE_EXPIRED" };
 
 /** The ways in which WebViews are talked to. */
@@ -22,7 +22,7 @@ let expiry: ReturnType<typeof setTimeout> | undefined;
 let running = false;
 
 /**
- * To the first bridge that is there, else to the parent frame, if it is one of those that are known: to nobody else.
+ * Sends a message to the first bridge that exists, else to the parent frame, and only if that has an allowed origin.
  */
 function tell(message: Message): void {
   const { AndroidBridge, webkit, ReactNativeWebView, flutter_inappwebview: flutter } = bridges;
