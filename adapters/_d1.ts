@@ -1,6 +1,7 @@
 import type { ErrorCode } from "../src/errors.ts";
 import { isJsonObject } from "../src/util/json.ts";
 import { createCall } from "./_call.ts";
+import type { LiteQuery } from "./_lite.ts";
 import { rowsIn, type SqlRow } from "./_sql.ts";
 
 /** The part of a prepared statement of D1 that is used. */
@@ -15,14 +16,8 @@ export interface D1Client {
   batch(statements: D1Statement[]): Promise<{ results?: unknown }[]>;
 }
 
-/**
- * A statement and its input, which it reads as `?1`: one JSON text. In JSON integers stay integers (as bound values D1
- * turns them into doubles), and texts keep all their characters.
- */
-export type D1Query = readonly [sql: string, input: unknown];
-
 /** Runs the statements as one transaction, and returns the rows of each. */
-export type D1Run = (...queries: D1Query[]) => Promise<SqlRow[][]>;
+export type D1Run = (...queries: LiteQuery[]) => Promise<SqlRow[][]>;
 
 /** A D1 database with the tables of a store or board. */
 export interface D1 {
@@ -34,7 +29,7 @@ export interface D1 {
  * Opens a database. Tables, views and triggers are created when a statement finds one missing, so only the very first
  * call takes longer.
  *
- * @param schema statements that create what is missing
+ * @param schema statements that create what is missing; none where the caller creates it
  * @throws {TypeError} `client` is no D1 binding @throws {RangeError} `timeoutMs` is not an integer from 1 to 60000
  */
 export function openD1(client: D1Client, schema: readonly string[], code: ErrorCode, timeoutMs?: number): D1 {
@@ -44,14 +39,14 @@ export function openD1(client: D1Client, schema: readonly string[], code: ErrorC
   const call = createCall(code, timeoutMs);
 
   const run: D1Run = async (...queries) => {
-    const statements = queries.map(([sql, input]) => client.prepare(sql).bind(JSON.stringify(input)));
+    const statements = queries.map(([sql, input]) => (input ? client.prepare(sql).bind(JSON.stringify(input)) : client.prepare(sql)));
     let answer: unknown;
     try {
       answer = await client.batch(statements);
     } catch (error) {
       // The second error means that a view lacks its trigger: a database that was exported and imported may have lost
       // its triggers.
-      if (!/no such table|cannot modify \S+ because it is a view/.test(String(error))) throw error;
+      if (schema.length === 0 || !/no such table|cannot modify \S+ because it is a view/.test(String(error))) throw error;
       await client.batch(schema.map((sql) => client.prepare(sql)));
       answer = await client.batch(statements);
     }

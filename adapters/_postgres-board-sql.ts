@@ -1,269 +1,192 @@
-import { TOO_WIDE } from "./_postgres.ts";
-import { CLOCK, LATE, type NameIn, PLAN } from "./_postgres-store-sql.ts";
+import { boardReadSql } from "./_postgres-board-read-sql.ts";
+import { boardUpgradeSql } from "./_postgres-board-upgrade-sql.ts";
+import { boardWriteSql } from "./_postgres-board-write-sql.ts";
+import { type NameIn, PLAN } from "./_postgres-store-sql.ts";
+
+/** Names of the board's tables and functions, and the SQL that more than one function needs. */
+export interface BoardNames {
+  /** The rules and the group of each board, as its last submission had them. */
+  rules: string;
+  /** One board in one period, of all or of one tag. One that was cleared has no board: nothing finds it any more. */
+  lists: string;
+  rows: string;
+  /** How many rows are shown, by the bucket of their score and by level: the trigger's alone. */
+  hist: string;
+  seen: string;
+  bans: string;
+  /** Players by their unique names. */
+  names: string;
+  fn(what: string): string;
+  begin: string;
+  /** Classes of locks, as texts of SQL. */
+  locks: { player: string; board: string; lists: string };
+  /** The head of a function that writes. */
+  change(what: string): string;
+  /** The head of a function that reads: STABLE, it sees one snapshot and waits for nobody. */
+  read(what: string): string;
+}
+
+/** The tables, without the schema's name. */
+export const BOARD_TABLES: readonly string[] = ["rules", "lists", "rows", "hist", "seen", "bans", "names"].map((table) => `board_${table}`);
+
+/** What the adapter calls. */
+export const BOARD_CALLS: readonly string[] = [
+  ...["submit", "moderate", "rename", "claim", "clear", "sweep"],
+  ...["top", "around", "near", "length", "rows", "banned", "check"],
+].map((name) => `boards_${name}`);
+
+/** What these functions call. */
+const INNER: readonly string[] = ["count", "counted", "beyond", "shown", "rank", "page", "place", "bars", "in_group"].map(
+  (name) => `boards_${name}`,
+);
+
+export const BOARD_FUNCTIONS: readonly string[] = ["begin", ...BOARD_CALLS, ...INNER];
 
 /**
- * Histogram levels of a board, and the bucket of a key at one of them, as `levelsOf` and `bucketsOf` in
- * src/scores/ranking.ts.
- */
-const bucket = (key: string, depth: string): string => `((${key} - low) >> (8 * (levels - 1 - ${depth})))`;
-const LEVELS = (range: string): string => `(SELECT count(*)::int FROM generate_series(0, 6) AS d WHERE d = 0 OR (${range}) >> (8 * d) > 0)`;
-
-/** The columns of a row in lists: all but its log. */
-const COLUMNS = "id, player, k, score, at, submission, level, flags, name, shown, log IS NOT NULL AS replay";
-
-/**
- * The board's tables and functions. A writer first locks the player, then the board. So a ban cannot run in the middle
- * of a submission, and only one writer at a time changes the histogram. Readers take no locks: a STABLE function sees
- * one snapshot.
+ * The board's tables and functions. Writers of a player come first in line for the player, then for the board: so a ban meets no submission half-way,
+ * and one board is written by one at a time. A trigger keeps the histogram: whatever statement changes a row, by hand as well, changes its counts.
  */
 export function boardSql(name: NameIn): string {
-  const [rules, lists, rows, hist, seen, bans] = ["rules", "lists", "rows", "hist", "seen", "bans"].map((table) => name(`board_${table}`));
-  const fn = (what: string): string => name(`board_${what}`);
-  const [player, board, allLists] = [`'${name("player")}'`, `'${name("board")}'`, `'${name("lists")}'`];
-  const change = (what: string): string => `
-CREATE OR REPLACE FUNCTION ${fn(what)}(ask text) RETURNS text LANGUAGE plpgsql VOLATILE ${PLAN} AS $fn$`;
-  const read = (what: string): string => `
-CREATE OR REPLACE FUNCTION ${fn(what)}(ask text) RETURNS text LANGUAGE plpgsql STABLE ${PLAN} AS $fn$`;
-  /**
-   * The best rows of the levels from `least_level` on; with `compare`, those after or before (nearest first) another
-   * row.
-   */
-  const sorted = (compare: string, order: string, limit: string): string => `
-    SELECT x.* FROM generate_series(least_level, 3) AS of_level CROSS JOIN LATERAL (
-      SELECT ${COLUMNS} FROM ${rows} WHERE list = place.list AND shown = of_level ${compare} ORDER BY ${order} LIMIT ${limit}) AS x
-    ORDER BY ${order} LIMIT ${limit}`;
+  const names = boardNames(name);
+  return `${boardUpgradeSql(name, names)}\n${tablesSql(names)}\n${countSql(names)}\n${boardWriteSql(names)}\n${boardReadSql(names)}`;
+}
+
+/** Counts all rows again, and makes the trigger that keeps the counts, with submissions waiting meanwhile. */
+export function recountSql(name: NameIn): string {
+  const { lists, rows, hist, fn } = boardNames(name);
   return `
-CREATE TABLE IF NOT EXISTS ${rules} (board text COLLATE "C" PRIMARY KEY, ascending boolean NOT NULL, low bigint NOT NULL, high bigint NOT NULL);
+LOCK TABLE ${rows} IN SHARE ROW EXCLUSIVE MODE;
+${triggerSql(rows, fn("counted"))}
+DELETE FROM ${hist};
+INSERT INTO ${hist} SELECT r.list, d, r.score >> (8 * d), sum((shown = 0)::int), sum((shown = 1)::int), sum((shown = 2)::int), sum((shown = 3)::int)
+  FROM ${lists} l JOIN ${rows} r ON r.list = l.list CROSS JOIN LATERAL generate_series(0, l.depths - 1) AS d WHERE r.shown >= 0 GROUP BY 1, 2, 3;`;
+}
+
+const triggerSql = (rows: string, counted: string): string => `
+DROP TRIGGER IF EXISTS counted ON ${rows};
+CREATE TRIGGER counted AFTER INSERT OR DELETE OR UPDATE OF score, shown, list ON ${rows} FOR EACH ROW EXECUTE FUNCTION ${counted}();`;
+
+function boardNames(name: NameIn): BoardNames {
+  const table = (what: string): string => name(`board_${what}`);
+  const fn = (what: string): string => name(`boards_${what}`);
+  const head = (what: string, kind: string): string =>
+    `CREATE OR REPLACE FUNCTION ${fn(what)}(ask text) RETURNS text LANGUAGE plpgsql ${kind} ${PLAN} AS $fn$`;
+  return {
+    rules: table("rules"),
+    lists: table("lists"),
+    rows: table("rows"),
+    hist: table("hist"),
+    seen: table("seen"),
+    bans: table("bans"),
+    names: table("names"),
+    fn,
+    begin: name("begin"),
+    locks: { player: `'${name("player")}'`, board: `'${name("board")}'`, lists: `'${name("lists")}'` },
+    change: (what) => head(what, "VOLATILE"),
+    read: (what) => head(what, "STABLE"),
+  };
+}
+
+function tablesSql({ rules, lists, rows, hist, seen, bans, names, fn }: BoardNames): string {
+  const index = (what: string): string => fn(what).split(".")[1] ?? "";
+  return `
+CREATE TABLE IF NOT EXISTS ${rules} (board text COLLATE "C" PRIMARY KEY, grp text COLLATE "C" NOT NULL, rules text NOT NULL);
 CREATE TABLE IF NOT EXISTS ${lists} (list int GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY, board text COLLATE "C" NOT NULL,
-  period text COLLATE "C" NOT NULL, UNIQUE (board, period));
-CREATE TABLE IF NOT EXISTS ${rows} (id text COLLATE "C" PRIMARY KEY, list int NOT NULL, player text COLLATE "C" NOT NULL, k bigint NOT NULL,
-  score bigint NOT NULL, at bigint NOT NULL, submission text COLLATE "C" NOT NULL, level smallint NOT NULL, flags text NOT NULL, name text NOT NULL,
-  hidden boolean NOT NULL, shown smallint NOT NULL, log text, UNIQUE (player, list));
--- shown: the level of a row that is shown, else -1: one index serves every minimum level.
-CREATE INDEX IF NOT EXISTS ${fn("rows_sorted").split(".")[1]} ON ${rows} (list, shown, k, at, id);
-CREATE TABLE IF NOT EXISTS ${hist} (list int, depth smallint, bucket bigint, n bigint NOT NULL, PRIMARY KEY (list, depth, bucket)) WITH (fillfactor = 50);
+  period text COLLATE "C" NOT NULL, tag text COLLATE "C" NOT NULL, depths int NOT NULL, forget bigint, UNIQUE (board, period, tag));
+CREATE INDEX IF NOT EXISTS ${index("ends")} ON ${lists} (forget) WHERE forget IS NOT NULL;
+-- shown: the level of a row that is shown, else -1. down: for the boards where more is better.
+CREATE TABLE IF NOT EXISTS ${rows} (id text COLLATE "C" PRIMARY KEY, list int NOT NULL, player text COLLATE "C" NOT NULL, score bigint NOT NULL,
+  at bigint NOT NULL, submission text COLLATE "C" NOT NULL, level smallint NOT NULL, flags text NOT NULL, name text NOT NULL, hidden boolean NOT NULL,
+  shown smallint NOT NULL, log text, data text, down bigint GENERATED ALWAYS AS (0 - score) STORED, UNIQUE (player, list));
+CREATE INDEX IF NOT EXISTS ${index("rising")} ON ${rows} (list, shown, score, at, id);
+CREATE INDEX IF NOT EXISTS ${index("falling")} ON ${rows} (list, shown, down, at, id);
+CREATE INDEX IF NOT EXISTS ${index("hidden")} ON ${rows} (id) WHERE hidden;
+CREATE TABLE IF NOT EXISTS ${hist} (list int, depth smallint, bucket bigint, n0 bigint NOT NULL, n1 bigint NOT NULL, n2 bigint NOT NULL, n3 bigint NOT NULL,
+  PRIMARY KEY (list, depth, bucket)) WITH (fillfactor = 50);
 CREATE TABLE IF NOT EXISTS ${seen} (list int, submission text COLLATE "C", PRIMARY KEY (list, submission));
-CREATE TABLE IF NOT EXISTS ${bans} (player text COLLATE "C" PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS ${bans} (grp text COLLATE "C", player text COLLATE "C", PRIMARY KEY (grp, player));
+CREATE TABLE IF NOT EXISTS ${names} (grp text COLLATE "C", name text COLLATE "C", player text COLLATE "C" NOT NULL, PRIMARY KEY (grp, name), UNIQUE (grp, player));
+`;
+}
 
--- 1 and the number of shown rows with a better key: the buckets before its own under the same parent, level by level.
-CREATE OR REPLACE FUNCTION ${fn("rank")}(of_list int, key bigint) RETURNS bigint LANGUAGE plpgsql STABLE AS $fn$
-DECLARE
-  low bigint;
-  levels int;
-  better bigint := 1;
+/** The histogram: bucket b of depth d counts the scores from b * 256^d up to, not including, (b + 1) * 256^d; `>>` rounds down, negative numbers too. */
+function countSql({ rules, lists, rows, hist, bans, fn }: BoardNames): string {
+  return `
+-- Counts a row (change 1), or no longer (-1).
+CREATE OR REPLACE FUNCTION ${fn("count")}(of_list int, of_score bigint, of_level int, change int) RETURNS void LANGUAGE plpgsql VOLATILE AS $fn$
 BEGIN
-  SELECT r.low, ${LEVELS("r.high - r.low")} INTO low, levels FROM ${lists} l JOIN ${rules} r ON r.board = l.board WHERE l.list = of_list;
-  FOR d IN 0..levels - 1 LOOP
-    better := better + (SELECT coalesce(sum(n), 0) FROM ${hist} WHERE list = of_list AND depth = d::smallint
-      AND bucket >= CASE WHEN d = 0 THEN 0 ELSE (${bucket("key", "d")} >> 8) << 8 END AND bucket < ${bucket("key", "d")});
+  INSERT INTO ${hist} AS h SELECT of_list, d, of_score >> (8 * d), change * (of_level = 0)::int, change * (of_level = 1)::int, change * (of_level = 2)::int,
+      change * (of_level = 3)::int FROM ${lists} l CROSS JOIN LATERAL generate_series(0, l.depths - 1) AS d WHERE l.list = of_list
+    ON CONFLICT (list, depth, bucket) DO UPDATE SET n0 = h.n0 + excluded.n0, n1 = h.n1 + excluded.n1, n2 = h.n2 + excluded.n2, n3 = h.n3 + excluded.n3;
+  IF change < 0 THEN
+    DELETE FROM ${hist} h USING generate_series(0, 6) AS d
+      WHERE h.list = of_list AND h.depth = d::smallint AND h.bucket = of_score >> (8 * d) AND h.n0 + h.n1 + h.n2 + h.n3 < 1;
+  END IF;
+END $fn$;
+
+CREATE OR REPLACE FUNCTION ${fn("counted")}() RETURNS trigger LANGUAGE plpgsql VOLATILE AS $fn$
+BEGIN
+  IF TG_OP = 'UPDATE' THEN
+    IF OLD.score = NEW.score AND OLD.shown = NEW.shown AND OLD.list = NEW.list THEN RETURN NULL; END IF;
+  END IF;
+  IF TG_OP <> 'INSERT' THEN
+    IF OLD.shown >= 0 THEN PERFORM ${fn("count")}(OLD.list, OLD.score, OLD.shown, -1); END IF;
+  END IF;
+  IF TG_OP <> 'DELETE' THEN
+    IF NEW.shown >= 0 THEN PERFORM ${fn("count")}(NEW.list, NEW.score, NEW.shown, 1); END IF;
+  END IF;
+  RETURN NULL;
+END $fn$;
+${triggerSql(rows, fn("counted"))}
+
+-- How many shown rows of this level or a stronger one have a higher score (or a lower one): at each depth the buckets beyond the score's own that share
+-- its parent, at the coarsest all. At most 256 rows are read for every 8 bits of the board's range.
+CREATE OR REPLACE FUNCTION ${fn("beyond")}(of_list int, of_score bigint, least_level int, higher boolean) RETURNS bigint LANGUAGE plpgsql STABLE AS $fn$
+DECLARE
+  last CONSTANT int := (SELECT depths - 1 FROM ${lists} WHERE list = of_list);
+  own bigint;
+  found bigint := 0;
+BEGIN
+  FOR d IN 0..coalesce(last, -1) LOOP
+    own := of_score >> (8 * d);
+    found := found + (SELECT coalesce(sum(CASE least_level WHEN 0 THEN n0 + n1 + n2 + n3 WHEN 1 THEN n1 + n2 + n3 WHEN 2 THEN n2 + n3 ELSE n3 END), 0)
+      FROM ${hist} WHERE list = of_list AND depth = d::smallint
+      AND bucket >= CASE WHEN higher THEN own + 1 WHEN d = last THEN -9223372036854775808 ELSE (own >> 8) << 8 END
+      AND bucket <= CASE WHEN NOT higher THEN own - 1 WHEN d = last THEN 9223372036854775807 ELSE own | 255 END);
   END LOOP;
-  RETURN better;
+  RETURN found;
 END $fn$;
 
--- Counts a row that is shown (by 1) or no longer shown (by -1).
-CREATE OR REPLACE FUNCTION ${fn("count")}(of_list int, key bigint, change int) RETURNS void LANGUAGE plpgsql VOLATILE AS $fn$
-DECLARE
-  low bigint;
-  levels int;
+-- How many rows of a list a view shows; its bounds are NULL where it has none.
+CREATE OR REPLACE FUNCTION ${fn("shown")}(of_list int, least_level int, lowest bigint, highest bigint) RETURNS bigint LANGUAGE plpgsql STABLE AS $fn$
 BEGIN
-  SELECT r.low, ${LEVELS("r.high - r.low")} INTO low, levels FROM ${lists} l JOIN ${rules} r ON r.board = l.board WHERE l.list = of_list;
-  FOR d IN 0..levels - 1 LOOP
-    IF change > 0 THEN
-      INSERT INTO ${hist} VALUES (of_list, d, ${bucket("key", "d")}, 1) ON CONFLICT (list, depth, bucket) DO UPDATE SET n = ${hist}.n + 1;
-    ELSE
-      DELETE FROM ${hist} WHERE list = of_list AND depth = d::smallint AND bucket = ${bucket("key", "d")} AND n = 1;
-      IF NOT FOUND THEN
-        UPDATE ${hist} SET n = n - 1 WHERE list = of_list AND depth = d::smallint AND bucket = ${bucket("key", "d")};
-      END IF;
-    END IF;
-  END LOOP;
+  RETURN greatest(0, ${fn("beyond")}(of_list, coalesce(lowest, -9007199254740992) - 1, least_level, true)
+    - CASE WHEN highest IS NULL THEN 0 ELSE ${fn("beyond")}(of_list, highest, least_level, true) END);
 END $fn$;
 
--- Sets what a row shows, in the row and in the histogram.
-CREATE OR REPLACE FUNCTION ${fn("show")}(entry ${rows}, shows int) RETURNS void LANGUAGE plpgsql VOLATILE AS $fn$
+-- 1 and the number of better rows in a view.
+CREATE OR REPLACE FUNCTION ${fn("rank")}(of_list int, of_score bigint, ascends boolean, least_level int, lowest bigint, highest bigint)
+RETURNS bigint LANGUAGE plpgsql STABLE AS $fn$
+DECLARE
+  bound CONSTANT bigint := CASE WHEN ascends THEN lowest ELSE highest END;
+  better bigint := ${fn("beyond")}(of_list, of_score, least_level, NOT ascends);
 BEGIN
-  IF entry.shown = shows THEN RETURN; END IF;
-  IF entry.shown < 0 OR shows < 0 THEN PERFORM ${fn("count")}(entry.list, entry.k, CASE WHEN shows < 0 THEN -1 ELSE 1 END); END IF;
-  UPDATE ${rows} SET shown = shows WHERE id = entry.id;
+  IF lowest IS NULL AND highest IS NULL THEN RETURN 1 + better; END IF;
+  IF bound IS NOT NULL THEN better := better - ${fn("beyond")}(of_list, bound, least_level, NOT ascends); END IF;
+  RETURN 1 + least(${fn("shown")}(of_list, least_level, lowest, highest), greatest(0, better));
 END $fn$;
 
--- When the board's order or range changed since the last submission, its keys and histogram are made anew, once. A range only grows: two processes
--- with different settings, as during a roll-out, do not take turns in it.
-CREATE OR REPLACE FUNCTION ${fn("reconcile")}(of_board text, ascends boolean, lowest bigint, highest bigint) RETURNS void LANGUAGE plpgsql VOLATILE AS $fn$
-DECLARE
-  held ${rules};
-  low bigint;
-  high bigint;
-  levels int;
+-- The list of a group's board.
+CREATE OR REPLACE FUNCTION ${fn("in_group")}(of_list int, of_group text) RETURNS boolean LANGUAGE plpgsql STABLE AS $fn$
 BEGIN
-  SELECT * INTO held FROM ${rules} WHERE board = of_board;
-  IF NOT FOUND THEN
-    INSERT INTO ${rules} VALUES (of_board, ascends, lowest, highest);
-    RETURN;
-  END IF;
-  low := least(lowest, CASE WHEN held.ascending = ascends THEN held.low ELSE -held.high END);
-  high := greatest(highest, CASE WHEN held.ascending = ascends THEN held.high ELSE -held.low END);
-  IF held.ascending = ascends AND low = held.low AND high = held.high THEN RETURN; END IF;
-  IF high - low > 9007199254740991 THEN RAISE EXCEPTION 'Too wide a range' USING ERRCODE = '${TOO_WIDE}'; END IF;
-  levels := ${LEVELS("high - low")};
-  IF held.ascending <> ascends THEN UPDATE ${rows} SET k = -k WHERE list IN (SELECT list FROM ${lists} WHERE board = of_board); END IF;
-  held := ROW(of_board, ascends, low, high);
-  UPDATE ${rules} SET ascending = held.ascending, low = held.low, high = held.high WHERE board = of_board;
-  DELETE FROM ${hist} WHERE list IN (SELECT list FROM ${lists} WHERE board = of_board);
-  INSERT INTO ${hist} SELECT list, d, ${bucket("k", "d")}, count(*) FROM ${rows} CROSS JOIN generate_series(0, levels - 1) AS d
-    WHERE shown >= 0 AND list IN (SELECT list FROM ${lists} WHERE board = of_board) GROUP BY 1, 2, 3;
-END $fn$;
-${change("submit")}
-DECLARE
-  want CONSTANT jsonb := ask::jsonb;
-  entry CONSTANT jsonb := want->'entry';
-  wanted bigint := (entry->>'score')::bigint;
-  sign CONSTANT int := CASE WHEN (want->>'ascending')::boolean THEN 1 ELSE -1 END;
-  of_list int;
-  held ${rows};
-  status text;
-  answer jsonb;
-BEGIN
-  IF NOT ${name("begin")}(want, ${player}, ARRAY[entry->>'player']) OR NOT ${name("begin")}(want, ${board}, ARRAY[entry->>'board']) THEN
-    RETURN ${LATE};
-  END IF;
-  IF EXISTS (SELECT FROM ${bans} WHERE player = entry->>'player') THEN RETURN jsonb_build_object('status', 'banned', 'clock', ${CLOCK})::text; END IF;
-  PERFORM ${fn("reconcile")}(entry->>'board', (want->>'ascending')::boolean, (want->>'low')::bigint, (want->>'high')::bigint);
-  -- A new list gets the number after the last one, under a lock that all boards share. The identity's sequence is not used: after an import or under
-  -- logical replication it stands behind the rows, and each of its numbers would be refused. Before anything is written: "too late" leaves nothing.
-  IF EXISTS (SELECT FROM jsonb_array_elements_text(want->'periods') AS of_period
-      WHERE NOT EXISTS (SELECT FROM ${lists} WHERE board = entry->>'board' AND period = of_period))
-    AND NOT ${name("begin")}(want, ${allLists}, ARRAY['']) THEN RETURN ${LATE};
-  END IF;
-  FOR i IN 0..jsonb_array_length(want->'periods') - 1 LOOP
-    SELECT list INTO of_list FROM ${lists} WHERE board = entry->>'board' AND period = want->'periods'->>i;
-    IF NOT FOUND THEN
-      SELECT coalesce(max(list), 0) + 1 INTO of_list FROM ${lists};
-      INSERT INTO ${lists} (list, board, period) VALUES (of_list, entry->>'board', want->'periods'->>i);
-    END IF;
-    SELECT * INTO held FROM ${rows} WHERE player = entry->>'player' AND list = of_list;
-    INSERT INTO ${seen} VALUES (of_list, entry->>'submission') ON CONFLICT DO NOTHING;
-    IF NOT FOUND THEN status := 'repeated';
-    ELSE
-      wanted := (entry->>'score')::bigint;
-      status := CASE
-        -- What is too weak to be shown must not stand in the way of what can be.
-        WHEN held.id IS NULL OR held.level < (want->>'minLevel')::int OR want->>'operator' = 'sum' THEN 'stored'
-        WHEN want->>'operator' = 'last' AND (entry->>'at')::bigint >= held.at THEN 'stored'
-        WHEN want->>'operator' = 'best' AND sign * wanted < held.k THEN 'stored'
-        ELSE 'kept' END;
-      IF status = 'stored' THEN
-        IF held.id IS NULL THEN
-          held.id := want->'ids'->>i; held.list := of_list; held.player := entry->>'player'; held.hidden := false;
-        ELSE
-          IF want->>'operator' = 'sum' AND held.level >= (want->>'minLevel')::int THEN
-            wanted := least((want->>'most')::bigint, greatest((want->>'least')::bigint, held.score + wanted));
-          END IF;
-          IF held.shown >= 0 THEN PERFORM ${fn("count")}(of_list, held.k, -1); END IF;
-        END IF;
-        held.k := sign * wanted; held.score := wanted; held.at := entry->>'at'; held.submission := entry->>'submission'; held.level := entry->>'level';
-        held.flags := entry->>'flags'; held.name := entry->>'name'; held.log := entry->>'log';
-        -- A better score does not bring back what was hidden.
-        held.shown := CASE WHEN held.shown < 0 THEN -1 ELSE held.level END;
-        INSERT INTO ${rows} SELECT (held).* ON CONFLICT (id) DO UPDATE SET k = excluded.k, score = excluded.score, at = excluded.at,
-          submission = excluded.submission, level = excluded.level, flags = excluded.flags, name = excluded.name, log = excluded.log, shown = excluded.shown;
-        IF held.shown >= 0 THEN PERFORM ${fn("count")}(of_list, held.k, 1); END IF;
-      END IF;
-    END IF;
-    CONTINUE WHEN i > 0;
-    answer := jsonb_build_object('status', status, 'id', '', 'rank', 0, 'best', false);
-    IF held.id IS NOT NULL THEN
-      answer := jsonb_build_object('status', status, 'id', held.id, 'rank', ${fn("rank")}(of_list, held.k), 'best', held.submission = entry->>'submission');
-    END IF;
-  END LOOP;
-  RETURN (answer || jsonb_build_object('clock', ${CLOCK}))::text;
-END $fn$;
-${change("moderate")}
-DECLARE
-  want CONSTANT jsonb := ask::jsonb;
-  action CONSTANT text := want->>'action';
-  whose text := want->>'player';
-  entry ${rows};
-  boards text[];
-  changed int := 0;
-BEGIN
-  IF whose IS NULL THEN
-    SELECT player INTO whose FROM ${rows} WHERE id = want->>'id';
-    IF NOT FOUND THEN RETURN '{"changed": 0}'; END IF;
-  END IF;
-  IF NOT ${name("begin")}(want, ${player}, ARRAY[whose]) THEN RETURN ${LATE}; END IF;
-  -- A statement of its own: nobody adds a row of the player from here on, so these are its boards.
-  boards := ARRAY(SELECT DISTINCT l.board FROM ${rows} r JOIN ${lists} l ON l.list = r.list WHERE r.player = whose);
-  IF NOT ${name("begin")}(want, ${board}, boards) THEN RETURN ${LATE}; END IF;
-  IF action = 'ban' THEN INSERT INTO ${bans} VALUES (whose) ON CONFLICT DO NOTHING; END IF;
-  IF action = 'unban' THEN DELETE FROM ${bans} WHERE player = whose; END IF;
-  FOR entry IN SELECT * FROM ${rows} WHERE player = whose AND (want->>'id' IS NULL OR id = want->>'id') LOOP
-    changed := changed + 1;
-    IF action IN ('remove', 'purge') THEN
-      PERFORM ${fn("show")}(entry, -1);
-      DELETE FROM ${rows} WHERE id = entry.id;
-      CONTINUE;
-    END IF;
-    IF action IN ('hide', 'unhide') THEN
-      entry.hidden := action = 'hide';
-      UPDATE ${rows} SET hidden = entry.hidden WHERE id = entry.id;
-    END IF;
-    PERFORM ${fn("show")}(entry, CASE WHEN entry.hidden OR EXISTS (SELECT FROM ${bans} WHERE player = whose) THEN -1 ELSE entry.level END);
-  END LOOP;
-  RETURN jsonb_build_object('changed', changed, 'clock', ${CLOCK})::text;
-END $fn$;
-${read("top")}
-DECLARE
-  want CONSTANT jsonb := ask::jsonb;
-  least_level CONSTANT int := (want->>'level')::int;
-  place ${lists};
-  told jsonb;
-BEGIN
-  SELECT * INTO place FROM ${lists} WHERE board = want->>'board' AND period = want->>'period';
-  SELECT jsonb_agg(to_jsonb(y)) INTO told FROM (${sorted("", "k, at, id", "(want->>'limit')::bigint")}) AS y;
-  RETURN jsonb_build_object('clock', ${CLOCK}, 'board', place.board, 'period', place.period, 'rows', coalesce(told, '[]'))::text;
+  RETURN EXISTS (SELECT FROM ${lists} l JOIN ${rules} u ON u.board = l.board WHERE l.list = of_list AND u.grp = of_group);
 END $fn$;
 
--- The ranks of the first row and of the first with another score: the others follow by counting.
-${read("around")}
-DECLARE
-  want CONSTANT jsonb := ask::jsonb;
-  n CONSTANT bigint := (want->>'n')::bigint;
-  least_level CONSTANT int := 0;
-  anchor ${rows};
-  place ${lists};
-  told jsonb;
-  ranks jsonb := '[]';
-  first bigint;
-  second bigint;
+-- The level that a row is shown with: -1 when it is hidden itself, or its player is banned in its board's group.
+CREATE OR REPLACE FUNCTION ${fn("bars")}(entry ${rows}) RETURNS smallint LANGUAGE plpgsql STABLE AS $fn$
 BEGIN
-  SELECT * INTO anchor FROM ${rows} WHERE id = want->>'id' AND shown >= 0;
-  SELECT * INTO place FROM ${lists} WHERE list = anchor.list;
-  SELECT jsonb_agg(to_jsonb(y) ORDER BY k, at, id), min(k) INTO told, first FROM (
-    (${sorted("AND (k, at, id) < (anchor.k, anchor.at, anchor.id)", "k DESC, at DESC, id DESC", "n")})
-    UNION ALL SELECT ${COLUMNS} FROM ${rows} WHERE id = anchor.id
-    UNION ALL (${sorted("AND (k, at, id) > (anchor.k, anchor.at, anchor.id)", "k, at, id", "n")})) AS y;
-  SELECT min((each->>'k')::bigint) INTO second FROM jsonb_array_elements(told) AS each WHERE (each->>'k')::bigint > first;
-  IF first IS NOT NULL THEN ranks := jsonb_build_array(${fn("rank")}(anchor.list, first), ${fn("rank")}(anchor.list, coalesce(second, first))); END IF;
-  RETURN jsonb_build_object('clock', ${CLOCK}, 'board', place.board, 'period', place.period, 'rows', coalesce(told, '[]'), 'ranks', ranks)::text;
+  RETURN CASE WHEN entry.hidden OR EXISTS (SELECT FROM ${lists} l JOIN ${rules} u ON u.board = l.board JOIN ${bans} b ON b.grp = u.grp
+    WHERE l.list = entry.list AND b.player = entry.player) THEN -1 ELSE entry.level END;
 END $fn$;
-${read("find")}
-DECLARE
-  want CONSTANT jsonb := ask::jsonb;
-  entry ${rows};
-  place ${lists};
-  told jsonb;
-BEGIN
-  IF want->>'id' IS NOT NULL THEN SELECT * INTO entry FROM ${rows} WHERE id = want->>'id';
-  ELSE
-    SELECT * INTO entry FROM ${rows} WHERE player = want->>'player'
-      AND list = (SELECT list FROM ${lists} WHERE board = want->>'board' AND period = want->>'period');
-  END IF;
-  IF entry.id IS NULL THEN RETURN '{"rows": []}'; END IF;
-  SELECT * INTO place FROM ${lists} WHERE list = entry.list;
-  told := to_jsonb(entry) || jsonb_build_object('replay', entry.log IS NOT NULL);
-  IF want->>'id' IS NULL THEN told := told - 'log'; END IF;
-  RETURN jsonb_build_object('clock', ${CLOCK}, 'board', place.board, 'period', place.period, 'rows', jsonb_build_array(told),
-    'ranks', jsonb_build_array(${fn("rank")}(entry.list, entry.k)))::text;
-END $fn$;`;
+`;
 }

@@ -1,10 +1,34 @@
-import { LEVELS } from "../src/protocol.ts";
-import type { ScoreBoard, ScoreRow, SubmitResult } from "../src/scores/board.ts";
-import { assertEntry, assertLimit, keyRange, levelNumber, scoreRange, withRanks } from "../src/scores/ranking.ts";
-import { isJsonObject } from "../src/util/json.ts";
+import type { ConfigProblem } from "../src/errors.ts";
+import type { BoardCheck, BoardView, ScoreBoard, ScoreRow, SubmitResult } from "../src/scores/board.ts";
+import { heldRules, histogramProblem, outsideProblem, rulesProblem } from "../src/scores/board-check.ts";
+import {
+  assertEntry,
+  assertGroup,
+  assertLimit,
+  assertPlayers,
+  assertView,
+  levelNumber,
+  levelsOf,
+  periodsIn,
+  scoreRange,
+  viewOf,
+  withRanks,
+} from "../src/scores/ranking.ts";
+import { assertInteger, assertString } from "../src/util/assertions.ts";
 import { assertOptions, integer, type Rules } from "../src/util/options.ts";
 import { randomId } from "../src/util/random.ts";
-import { decodeText, encodeText, openPostgres, type PostgresClient, type PostgresPlace, unreadable, wholeNumber } from "./_postgres.ts";
+import {
+  decodeText,
+  encodeText,
+  openPostgres,
+  type Postgres,
+  type PostgresClient,
+  type PostgresPlace,
+  unreadable,
+  wholeNumber,
+} from "./_postgres.ts";
+import { bareRowsIn, boardsIn, logIn, ranksIn, rowsIn } from "./_postgres-board-answer.ts";
+import { BOARD_FUNCTIONS, BOARD_TABLES } from "./_postgres-board-sql.ts";
 import { checkPostgres } from "./_postgres-migrate.ts";
 
 /** Options of {@link postgresBoard}. */
@@ -15,12 +39,11 @@ export interface PostgresBoardOptions extends PostgresPlace {
   random?: (bytes: number) => Uint8Array;
 }
 
-const TABLES = ["rules", "lists", "rows", "hist", "seen", "bans"].map((name) => `board_${name}`);
-const CALLS = ["submit", "moderate", "top", "around", "find", "rank", "count", "show", "reconcile"];
-const FUNCTIONS = ["begin", ...CALLS.map((name) => `board_${name}`)];
-
 /** A board in PostgreSQL. */
 export type PostgresBoard = ScoreBoard & Required<Pick<ScoreBoard, "check" | "close">>;
+
+/** Rows that one call of the function \`sweep\` deletes at most: others do not wait long for it. */
+const STEP = 500;
 
 /**
  * A board in PostgreSQL, 12 or newer, shared by all processes that use the database. Every call is one function call
@@ -34,7 +57,7 @@ export type PostgresBoard = ScoreBoard & Required<Pick<ScoreBoard, "check" | "cl
  * ```ts
  * import { postgresBoard } from "gatepass/adapters/postgres";
  * // As `new pg.Pool({ connectionString })`: whatever has query(text, values).
- * const answer = JSON.stringify({ board: "main", period: "all", rows: [] });
+ * const answer = JSON.stringify({ rows: [], ranks: [] });
  * const board = postgresBoard({ query: async () => ({ rows: [{ answer }] }) });
  * console.assert((await board.top({ board: "main", period: "all", limit: 10 })).length === 0);
  * ```
@@ -44,128 +67,220 @@ export function postgresBoard(client: PostgresClient, options: PostgresBoardOpti
   assertOptions("postgresBoard", options, rules);
   const { random, timeoutMs } = options;
   const database = openPostgres(client, { place: options, code: "ERR_BOARD_UNAVAILABLE", timeoutMs });
-  const find = (wanted: Record<string, unknown>): Promise<ScoreRow | null> =>
-    database.ask("board_find", wanted, (answer) => {
-      const [record, ...others] = recordsIn(answer);
-      if (record === undefined) return null;
-      const [row] = rowsIn(answer, 1);
-      const [rank] = ranksIn(answer);
-      if (row === undefined || rank === undefined || others.length > 0) throw unreadable();
-      return { ...row, rank, ...(row.replay && "id" in wanted ? { log: decodeText(record["log"]) } : {}) };
-    });
-  const moderate = (action: string, whose: { id: string } | { player: string }): Promise<number> =>
-    database.ask("board_moderate", { action, ...whose }, ({ changed }) => wholeNumber(changed));
 
   return {
     async submit(entry, rules) {
       assertEntry(entry, rules);
-      const { low, high } = keyRange(rules);
       const { min, max } = scoreRange(rules);
+      const held = heldRules(rules);
+      const tags = entry.tag === undefined ? [""] : ["", encodeText(entry.tag)];
       const wanted = {
         entry: {
-          board: encodeText(entry.board),
-          player: encodeText(entry.player),
-          submission: encodeText(entry.submission),
-          name: encodeText(entry.name),
+          ...encoded({ board: entry.board, player: entry.player, submission: entry.submission, name: entry.name }),
+          ...encoded({ log: entry.log, data: entry.data, unique: entry.unique }),
           score: entry.score,
           at: entry.at,
           level: levelNumber(entry.level),
           flags: JSON.stringify(entry.flags),
-          ...(entry.log === undefined ? {} : { log: encodeText(entry.log) }),
         },
-        periods: rules.periods.map(encodeText),
-        ids: rules.periods.map(() => randomId(random)),
-        ascending: rules.order === "asc",
+        lists: periodsIn(rules).flatMap(({ key, forget }) =>
+          tags.map((tag) => ({ period: encodeText(key), tag, forget, id: randomId(random) })),
+        ),
+        group: encodeText(held.group),
+        rules: JSON.stringify({ ...held, group: encodeText(held.group) }),
+        depths: levelsOf({ min, max }),
         operator: rules.operator,
-        minLevel: levelNumber(rules.minLevel ?? "claimed"),
-        low,
-        high,
+        sign: rules.order === "asc" ? -1 : 1,
+        minLevel: levelNumber(held.minLevel),
         least: min,
         most: max,
+        view: viewIn(viewOf(rules)),
       };
-      return database.ask("board_submit", wanted, ({ status, id, rank, best }): SubmitResult => {
-        if (status === "banned") return { status, id: "", rank: 0, best: false };
+      return database.ask("boards_submit", wanted, ({ status, id, rank, best }): SubmitResult => {
+        if (status === "banned" || status === "taken") return { status, id: "", rank: 0, best: false };
         if (!isStatus(status) || typeof id !== "string" || typeof best !== "boolean") throw unreadable();
         return { status, id, rank: wholeNumber(rank), best };
       });
     },
 
-    async top({ board, period, limit, minLevel = "claimed" }) {
-      assertLimit("limit", limit);
-      const wanted = { board: encodeText(board), period: encodeText(period), limit, level: levelNumber(minLevel) };
-      return database.ask("board_top", wanted, (answer) => withRanks(rowsIn(answer, limit), (index) => index + 1));
+    ...readingOf(database),
+    ...moderationOf(database),
+
+    async clear(board, period) {
+      return database.ask("boards_clear", encoded({ board, period }), ({ changed }) => wholeNumber(changed));
     },
 
-    async around(id, n) {
-      assertLimit("n", n, 0);
-      return database.ask("board_around", { id: encodeText(id), n }, (answer) => {
-        const rows = rowsIn(answer, 2 * n + 1);
-        const ranks = ranksIn(answer);
-        if (rows.length > 0 && ranks.length !== 2) throw unreadable();
-        const [first = 0, second = 0] = ranks;
-        return withRanks(rows, (index) => (index === 0 ? first : second));
-      });
+    async sweep(max = 1000, now = Date.now()) {
+      assertInteger("max", max, 1);
+      assertInteger("now", now, 0);
+      let gone = 0;
+      for (let goesOn = true; goesOn && gone < max; ) {
+        const answer = await database.ask("boards_sweep", { max: Math.min(STEP, max - gone), now }, ({ gone: some, more }) => {
+          if (typeof more !== "boolean") throw unreadable();
+          return { some: wholeNumber(some), more };
+        });
+        gone += answer.some;
+        goesOn = answer.more;
+      }
+      return gone;
     },
 
-    find: (id) => find({ id: encodeText(id) }),
-    ofPlayer: ({ board, period, player }) => find({ board: encodeText(board), period: encodeText(period), player: encodeText(player) }),
-    remove: async (id) => (await moderate("remove", { id: encodeText(id) })) > 0,
-    hide: async (id, hidden) => (await moderate(hidden ? "hide" : "unhide", { id: encodeText(id) })) > 0,
-    async ban(player, banned) {
-      await moderate(banned ? "ban" : "unban", { player: encodeText(player) });
+    async check(boards = []) {
+      const problems = await checkPostgres(database, options, BOARD_TABLES, BOARD_FUNCTIONS);
+      // What is not prepared, or not allowed, cannot be asked.
+      return problems.some(({ severity }) => severity === "error") ? problems : [...problems, ...(await checkBoards(database, boards))];
     },
-    purge: (player) => moderate("purge", { player: encodeText(player) }),
-    check: () => checkPostgres(database, options, TABLES, FUNCTIONS),
+
     async close() {
       database.close();
     },
   };
 }
 
+type Reading = "top" | "around" | "near" | "count" | "find" | "ofPlayer" | "ofPlayers" | "hidden" | "banned" | "rowsOf";
+
+function readingOf(database: Postgres): Pick<ScoreBoard, Reading> {
+  const page = (name: string, wanted: Record<string, unknown>, most: number): Promise<ScoreRow[]> =>
+    database.ask(name, wanted, (answer) => pageIn(answer, most));
+  return {
+    async top({ limit, after, ...view }) {
+      assertLimit("limit", limit);
+      assertView(view);
+      const place = after && { score: after.score, at: after.at, after: encodeText(after.id) };
+      return page("boards_top", { view: viewIn(view), n: limit, ...place }, limit);
+    },
+
+    async around(id, n, view = {}) {
+      assertLimit("n", n, 0);
+      assertView(view);
+      return page("boards_around", { view: viewIn(view), id: encodeText(id), n }, 2 * n + 1);
+    },
+
+    async near({ score, n, ...view }) {
+      assertLimit("n", n, 0);
+      assertInteger("score", score, Number.MIN_SAFE_INTEGER);
+      assertView(view);
+      return database.ask("boards_near", { view: viewIn(view), score, n }, (answer) => ({
+        rank: wholeNumber(answer["rank"]),
+        rows: pageIn(answer, 2 * n),
+      }));
+    },
+
+    async count(view) {
+      assertView(view);
+      return database.ask("boards_length", { view: viewIn(view) }, ({ count }) => wholeNumber(count));
+    },
+
+    async find(id) {
+      const wanted = { action: "id", id: encodeText(id), view: viewIn({}) };
+      const [row] = await database.ask("boards_rows", wanted, (answer) => loggedRowsIn(answer, 1));
+      return row ?? null;
+    },
+
+    async ofPlayer({ player, ...view }) {
+      assertView(view);
+      const wanted = { action: "player", players: [encodeText(player)], view: viewIn(view) };
+      const [row] = await database.ask("boards_rows", wanted, (answer) => rowsIn(answer, 1));
+      return row ?? null;
+    },
+
+    async ofPlayers({ players, ...view }) {
+      assertPlayers(players);
+      assertView(view);
+      const unique = [...new Set(players)].map(encodeText);
+      return database.ask("boards_rows", { action: "players", players: unique, view: viewIn(view) }, (answer) =>
+        rowsIn(answer, unique.length),
+      );
+    },
+
+    async hidden({ group, limit, after = "" }) {
+      assertGroup(group);
+      assertLimit("limit", limit);
+      const wanted = { action: "hidden", view: viewIn({}), limit, ...encoded({ group, after }) };
+      return database.ask("boards_rows", wanted, (answer) => rowsIn(answer, limit));
+    },
+
+    async banned({ group, limit, after = "" }) {
+      assertGroup(group);
+      assertLimit("limit", limit);
+      return database.ask("boards_banned", { limit, ...encoded({ group, after }) }, ({ players }) => {
+        if (!Array.isArray(players) || players.length > limit) throw unreadable();
+        return players.map(decodeText);
+      });
+    },
+
+    async rowsOf(player, group) {
+      assertGroup(group);
+      const wanted = { action: "all", view: viewIn({}), ...encoded({ player, group }) };
+      return database.ask("boards_rows", wanted, (answer) => loggedRowsIn(answer, Infinity));
+    },
+  };
+}
+
+function moderationOf(database: Postgres): Pick<ScoreBoard, "remove" | "hide" | "ban" | "purge" | "rename" | "claim"> {
+  const change = (name: string, wanted: Record<string, unknown>): Promise<number> =>
+    database.ask(name, wanted, ({ changed }) => wholeNumber(changed));
+  const moderate = (action: string, whose: Record<string, string>): Promise<number> => change("boards_moderate", { action, ...whose });
+  return {
+    remove: async (id) => (await moderate("remove", encoded({ id }))) > 0,
+    hide: async (id, hidden) => (await moderate(hidden ? "hide" : "unhide", encoded({ id }))) > 0,
+    async ban(player, banned, group) {
+      assertGroup(group);
+      await moderate(banned ? "ban" : "unban", encoded({ player, group }));
+    },
+    async purge(player, group) {
+      assertGroup(group);
+      return moderate("purge", encoded({ player, group }));
+    },
+    async rename(player, name, { group, unique }) {
+      assertGroup(group);
+      assertString("name", name, 0, 128);
+      return (await change("boards_rename", encoded({ player, name, group, unique }))) > 0;
+    },
+    async claim(from, to, group) {
+      assertGroup(group);
+      return from === to ? 0 : change("boards_claim", encoded({ from, to, group }));
+    },
+  };
+}
+
+async function checkBoards(database: Postgres, boards: readonly BoardCheck[]): Promise<ConfigProblem[]> {
+  const wanted = boards.map(({ board, rules }) => ({ board: encodeText(board), ...scoreRange(rules) }));
+  const found = await database.ask("boards_check", { boards: wanted }, (answer) => ({
+    wrong: wholeNumber(answer["wrong"]),
+    boards: boardsIn(answer, boards.length),
+  }));
+  return [
+    ...histogramProblem(found.wrong, '`migrate(client, { recount: true })` of "gatepass/adapters/postgres"'),
+    ...boards.flatMap(({ board, rules }, i) => {
+      const { outside = 0, held } = found.boards[i] ?? {};
+      return [...outsideProblem(board, outside, rules), ...rulesProblem(board, held, rules)];
+    }),
+  ];
+}
+
+/** A view as the functions read it: what is not there has no bound. */
+function viewIn({ board, period, tag = "", order, min, max, minLevel = "claimed" }: Partial<BoardView>): Record<string, unknown> {
+  return { ...encoded({ board, period, tag }), order, min, max, level: levelNumber(minLevel) };
+}
+
+/** Texts as PostgreSQL can hold them; what is undefined stays away. */
+function encoded(texts: Record<string, string | undefined>): Record<string, string> {
+  return Object.fromEntries(Object.entries(texts).flatMap(([name, text]) => (text === undefined ? [] : [[name, encodeText(text)]])));
+}
+
 function isStatus(value: unknown): value is "stored" | "kept" | "repeated" {
   return value === "stored" || value === "kept" || value === "repeated";
 }
 
-function recordsIn(answer: Record<string, unknown>): Record<string, unknown>[] {
-  const rows = answer["rows"];
-  if (!Array.isArray(rows) || !rows.every(isJsonObject)) throw unreadable();
-  return rows;
+function pageIn(answer: Record<string, unknown>, most: number): ScoreRow[] {
+  const rows = bareRowsIn(answer, most);
+  const ranks = ranksIn(answer);
+  if (rows.length > 0 && ranks.length !== 2) throw unreadable();
+  const [first = 0, second = 0] = ranks;
+  return withRanks(rows, (index) => (index === 0 ? first : second));
 }
 
-function ranksIn({ ranks }: Record<string, unknown>): number[] {
-  if (!Array.isArray(ranks)) throw unreadable();
-  return ranks.map(wholeNumber);
-}
-
-/** @throws {TypeError} more rows than `most`, one twice, or a row of another shape */
-function rowsIn(answer: Record<string, unknown>, most: number): Omit<ScoreRow, "rank">[] {
-  const records = recordsIn(answer);
-  const ids = new Set(records.map(({ id }) => id));
-  if (records.length > most || ids.size !== records.length) throw unreadable();
-  return records.map((row) => readRow(answer, row));
-}
-
-function readRow({ board, period }: Record<string, unknown>, row: Record<string, unknown>): Omit<ScoreRow, "rank"> {
-  const { id, flags, replay } = row;
-  const level = LEVELS[wholeNumber(row["level"])];
-  const read: unknown = typeof flags === "string" ? JSON.parse(flags) : undefined;
-  if (typeof id !== "string" || level === undefined || !isTexts(read) || typeof replay !== "boolean") throw unreadable();
-  return {
-    id,
-    board: decodeText(board),
-    period: decodeText(period),
-    player: decodeText(row["player"]),
-    score: wholeNumber(row["score"]),
-    at: wholeNumber(row["at"]),
-    submission: decodeText(row["submission"]),
-    level,
-    flags: read,
-    name: decodeText(row["name"]),
-    hidden: wholeNumber(row["shown"]) < 0,
-    replay,
-  };
-}
-
-function isTexts(value: unknown): value is string[] {
-  return Array.isArray(value) && value.every((one) => typeof one === "string");
+function loggedRowsIn(answer: Record<string, unknown>, most: number): ScoreRow[] {
+  return rowsIn(answer, most).map((row, i) => ({ ...row, ...logIn(answer, i, row) }));
 }

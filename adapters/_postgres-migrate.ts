@@ -10,11 +10,11 @@ import {
   type PostgresClient,
   type PostgresPlace,
 } from "./_postgres.ts";
-import { boardSql } from "./_postgres-board-sql.ts";
+import { boardSql, recountSql } from "./_postgres-board-sql.ts";
 import { beginSql, storeSql } from "./_postgres-store-sql.ts";
 
 /** The version of the tables and functions. Increase it with every change to one of them. */
-const VERSION = 2;
+const VERSION = 3;
 
 /** Options of {@link migrate}. */
 export interface MigrateOptions extends PostgresPlace {
@@ -22,6 +22,8 @@ export interface MigrateOptions extends PostgresPlace {
    * Milliseconds until it rejects, 1..60000, default 30000. It waits for other processes that migrate at the same time.
    */
   timeoutMs?: number;
+  /** Whether the board's rows are counted again for the histogram of ranks, as `check()` asks for with GP174. Reads every row. Default false. */
+  recount?: boolean;
 }
 
 /**
@@ -47,9 +49,9 @@ export interface MigrateOptions extends PostgresPlace {
  * ```
  */
 export async function migrate(client: PostgresClient, options: MigrateOptions = {}): Promise<number> {
-  const rules: Rules<MigrateOptions> = { schema: "string", prefix: "string", timeoutMs: integer(1, 60_000) };
+  const rules: Rules<MigrateOptions> = { schema: "string", prefix: "string", timeoutMs: integer(1, 60_000), recount: "boolean" };
   assertOptions("migrate", options, rules);
-  const { schema = "public", timeoutMs = 30_000 } = options;
+  const { schema = "public", timeoutMs = 30_000, recount = false } = options;
   const database = openPostgres(client, { place: options, code: "ERR_STORE_UNAVAILABLE", timeoutMs });
   const name = (what: string): string => nameIn(options, what);
   const versions = name("migrations");
@@ -63,11 +65,13 @@ BEGIN
   IF to_regclass('${versions}') IS NULL THEN
     CREATE TABLE ${versions} (version int PRIMARY KEY, migrated timestamptz NOT NULL DEFAULT now());
   END IF;
-  IF EXISTS (SELECT FROM ${versions} WHERE version >= ${VERSION}) THEN RETURN; END IF;
+  IF NOT EXISTS (SELECT FROM ${versions} WHERE version >= ${VERSION}) THEN
 ${beginSql(name)}
 ${storeSql(name)}
 ${boardSql(name)}
-  INSERT INTO ${versions} (version) VALUES (${VERSION});
+    INSERT INTO ${versions} (version) VALUES (${VERSION});
+  END IF;
+${recount ? recountSql(name) : ""}
 END $migrate$`);
   return Number(await versionIn(database, versions));
 }

@@ -144,7 +144,8 @@ export function openPostgres(client: PostgresClient, { place, code, timeoutMs = 
         `Cannot migrate: the database is encoded in ${encoding}, which lacks characters of names (GP154)`,
       );
     }
-    if (state === TOO_WIDE) return new GatepassError("ERR_CONFIG_INVALID", "Cannot widen the board's range: more than 53 bits");
+    if (state === NEWER_DATA)
+      return new GatepassError("ERR_CONFIG_INVALID", isJsonObject(error) ? String(error["message"]) : "Newer data (GP173)");
     return error;
   }
 
@@ -174,7 +175,7 @@ const ISOLATED: ReadonlySet<unknown> = new Set(["repeatable read", "serializable
 
 /** SQLSTATEs of our own, raised by the functions. */
 export const OTHER_ISOLATION = "GPISO";
-export const TOO_WIDE = "GPCFG";
+export const NEWER_DATA = "GPVER";
 export const OTHER_ENCODING = "GPENC";
 /**
  * Errors after which a call is repeated: serialization failure, deadlock (with a caller's own transaction), and unique

@@ -1,213 +1,141 @@
-/** Every command that the board's script runs, in a form that can be tried on a key (`@`). */
+import { BOARD_VERSION } from "../src/scores/board-check.ts";
+import { LISTS, PLAYERS } from "./_redis-board-players.ts";
+import { READING } from "./_redis-board-reading.ts";
+import { WRITING } from "./_redis-board-writing.ts";
+
+/** Every command that the script runs, in a form that can be tried on a key (`@`). */
 export const BOARD_COMMANDS: readonly string[] = [
-  ...["SET @ x PX 1000", "DEL @"],
-  ...["HSET @ f 1", "HSETNX @ f 1", "HGET @ f", "HGETALL @", "HKEYS @", "HEXISTS @ f", "HDEL @ f", "DEL @"],
-  ...["SADD @ m", "DEL @"],
-  ...["ZADD @ 1 m", "ZCOUNT @ -inf (2", "ZRANGE @ 0 0", "ZRANK @ m", "ZSCORE @ m", "ZUNIONSTORE @ 1 @ WEIGHTS -1", "ZREM @ m", "DEL @"],
-  ...["GET @", "MGET @"],
+  ...["SET @ x PX 1000", "GET @", "MGET @", "TYPE @", "DEL @", "UNLINK @", "INCR @", "DEL @"],
+  ...["HSET @ f 1", "HGET @ f", "HGETALL @", "HKEYS @", "HDEL @ f", "DEL @"],
+  ...["SADD @ m", "SISMEMBER @ m", "SMEMBERS @", "SRANDMEMBER @", "SPOP @ 1", "SREM @ m", "DEL @"],
+  ...["ZADD @ 1 m", "ZCARD @", "ZCOUNT @ -inf (2", "ZRANGE @ 0 0", "ZRANGEBYLEX @ - + LIMIT 0 1", "ZRANGEBYSCORE @ -inf 2 LIMIT 0 1"],
+  ...["ZSCORE @ m", "ZREM @ m", "DEL @"],
 ];
 
 /**
- * Everything a board does in Redis, as one script. `KEYS[1]` is the prefix of all its keys, with the hash tag that puts
- * them into one slot. `ARGV[1]` names the action. The last argument names the call, and the answer begins with it:
- * otherwise a driver that assigns answers to the wrong calls would give one player another's result. The script derives
- * all other keys from `KEYS[1]`, since a player's rows are not known before it runs.
+ * Everything a board does in Redis, as one script: `KEYS[1]` is the beginning of all its keys, with the hash tag that puts them in one slot;
+ * `ARGV[1]` names the action, the last one the call: the answer begins with it, since a driver whose order slips would tell one player another's result.
+ * Keys are derived from the first one, since nobody knows a player's rows beforehand; all of them are in its slot.
  *
- * The keys after `KEYS[1]`. BOARD, LIST (a board in a period) and PLAYER stand for `usesKey` of these texts (plain
- * characters, injective, at most 80 bytes):
+ * Behind `KEYS[1]`, where BOARD, LIST (a board in a period, of all or of a tag), PLAYER and GROUP are what `usesKey` makes of the texts (harmless,
+ * injective, at most 80 bytes), and N is the number of a list, which is never used again:
  *
  * | key | type | holds |
  * |---|---|---|
- * | `r:ID` | string | a row: `score at level hidden LIST BOARD PLAYER data` |
+ * | `v` | string | the version of the data |
+ * | `n` | string | the last N |
+ * | `BOARD` | string | its rules: `order operator minLevel GROUP` and the rules as JSON |
+ * | `G:GROUP` | set | the boards of a group |
+ * | `L:BOARD` | hash | N by LIST |
+ * | `LIST` | hash | `n`: N, `forget`: milliseconds since the epoch, if it ends, `board`, `period`: its key |
+ * | `f` | sorted set | lists that end, by when |
+ * | `y0:N` .. `y3:N` | sorted set | what is shown of that level or above: the score, then `at` in 16 digits and the id |
+ * | `m:N` | set | the ids of all rows |
+ * | `s:N` | set | submissions |
+ * | `r:ID` | string | a row, in lines: `score at level hidden N LIST BOARD PLAYER`, place, player, name, submission, content |
  * | `g:ID` | string | its log |
- * | `z0LIST` .. `z3LIST` | sorted set | visible rows from that level on, best first; member: `at` in 16 digits, id |
- * | `sLIST` | set | submissions |
- * | `BOARD` | hash | `order`, and the name of each list |
- * | `PLAYER` | hash | the row's id by LIST, and `ban` |
+ * | `PLAYER` | hash | the row's id by N |
+ * | `b:GROUP` | sorted set | the banned players, all with the score 0 |
+ * | `k:GROUP` | hash | PLAYER of each banned player |
+ * | `h:BOARD` | sorted set | the ids of hidden rows, all with the score 0 |
+ * | `u:GROUP` | hash | players by their unique names |
+ * | `w:GROUP` | hash | unique names by players |
+ * | `x` | set | N of lists that were cleared or forgotten, and are not yet deleted |
  *
- * A sorted set's score is a double, which just holds the 53 bits of a score. Ties are ordered by the member, which
- * Redis compares byte by byte. Numbers are always written with `%.0f`: Lua's own `tostring` rounds to 14 digits.
+ * A sorted set's score is a double: all 53 bits of a score, and nothing else, fit in. Ties are told by the member, which Redis compares byte by byte.
+ * The sets are kept by rising scores whatever the order is. A number becomes a text by `%.0f` alone: Lua's own `tostring` rounds to 14 digits.
+ * A row counts only as long as its list still has its N.
+ * A script of version 1 writes nothing to such data: it expects a hash where a board has a text, and fails.
  */
-export const BOARD_SCRIPT: string = `
+const COMMON = `
 local base, action, call = KEYS[1], ARGV[1], redis.call
 
 local function text(number) return string.format('%.0f', number) end
-local function zset(level, list) return base .. 'z' .. level .. list end
+local function zset(level, n) return base .. 'y' .. level .. ':' .. n end
 local function member(row) return string.format('%016.0f', row.at) .. row.id end
-local function keyOf(score, order) if order == 'asc' then return score end return 0 - score end
-local function banned(player) return call('HEXISTS', base .. player, 'ban') == 1 end
+
+local rulesOf = setmetatable({}, { __index = function(known, board)
+  local held = call('GET', base .. board)
+  local order, operator, least, group, json = string.match(held or '', '^(%S+) (%S+) (%d) (%S+) (.*)$')
+  local rules = { order = order or 'desc', operator = operator or 'best', least = tonumber(least or 0), group = group, json = json, held = held }
+  known[board] = rules
+  return rules
+end })
+
+local function banned(player, group)
+  return group and call('ZSCORE', base .. 'b:' .. group, player) and true or false
+end
 
 local function parse(id, held)
-  local score, at, level, hidden, list, board, player, data =
-    string.match(held, '^(%S+) (%S+) (%d) (%d) (%S+) (%S+) (%S+) (.*)$')
-  return { id = id, held = held, score = tonumber(score), at = tonumber(at), level = tonumber(level), hidden = hidden == '1',
-    list = list, board = board, player = player, data = data }
+  local head, place, player, name, submission, content = string.match(held, '^([^\\n]*)\\n([^\\n]*)\\n([^\\n]*)\\n([^\\n]*)\\n([^\\n]*)\\n(.*)$')
+  local score, at, level, hidden, n, list, board, key = string.match(head, '^(%S+) (%S+) (%d) (%d) (%d+) (%S+) (%S+) (%S+)$')
+  return { id = id, held = held, score = tonumber(score), at = tonumber(at), level = tonumber(level), hidden = hidden == '1', n = n, list = list,
+    board = board, key = key, place = place, player = player, name = name, submission = submission, content = content }
+end
+
+local numbers = {}
+local function isThere(row)
+  if numbers[row.list] == nil then numbers[row.list] = call('HGET', base .. row.list, 'n') end
+  return numbers[row.list] == row.n
 end
 
 local function read(id)
   local held = id and call('GET', base .. 'r:' .. id)
-  return held and parse(id, held) or nil
+  local row = held and parse(id, held)
+  return row and isThere(row) and row or nil
 end
 
 local function write(row)
-  row.held = table.concat({ text(row.score), text(row.at), row.level, row.hidden and 1 or 0, row.list, row.board, row.player, row.data }, ' ')
+  local head = table.concat({ text(row.score), text(row.at), row.level, row.hidden and 1 or 0, row.n, row.list, row.board, row.key }, ' ')
+  row.held = table.concat({ head, row.place, row.player, row.name, row.submission, row.content }, '\\n')
   call('SET', base .. 'r:' .. row.id, row.held)
 end
 
-local function show(row)
-  local key = text(keyOf(row.score, call('HGET', base .. row.board, 'order')))
-  for level = 0, row.level do call('ZADD', zset(level, row.list), key, member(row)) end
-end
+local function isShown(row) return not row.hidden and not banned(row.player, rulesOf[row.board].group) end
 
-local function conceal(row)
-  for level = 0, row.level do call('ZREM', zset(level, row.list), member(row)) end
-end
-
-local function drop(row)
-  conceal(row)
-  call('DEL', base .. 'r:' .. row.id, base .. 'g:' .. row.id)
-  call('HDEL', base .. row.player, row.list)
-end
-
-local function better(list, key) return call('ZCOUNT', zset(0, list), '-inf', '(' .. key) end
-local function rank(row) return 1 + better(row.list, text(keyOf(row.score, call('HGET', base .. row.board, 'order')))) end
-
-local function idsOf(player)
-  local ids, fields = {}, call('HGETALL', base .. player)
-  for i = 1, #fields, 2 do if fields[i] ~= 'ban' then ids[#ids + 1] = fields[i + 1] end end
+local function idsOf(key)
+  local ids, fields = {}, call('HGETALL', base .. key)
+  for i = 2, #fields, 2 do ids[#ids + 1] = fields[i] end
   return ids
 end
 
-local function withRows(answer, members)
-  if #members == 0 then return answer end
-  local keys = {}
-  for i, one in ipairs(members) do keys[i] = base .. 'r:' .. string.sub(one, 17) end
-  for i, held in ipairs(call('MGET', unpack(keys))) do
-    -- A row that Redis has evicted is left out.
-    if held then
-      answer[#answer + 1] = string.sub(members[i], 17)
-      answer[#answer + 1] = held
-    end
+-- The player's rows on the boards of a group.
+local function rowsIn(key, group)
+  local rows = {}
+  for _, id in ipairs(idsOf(key)) do
+    local row = read(id)
+    if row and rulesOf[row.board].group == group then rows[#rows + 1] = row end
   end
-  return answer
-end
-
-local function whole(row, withLog)
-  if not row then return {} end
-  return { row.id, row.held, rank(row), (row.hidden or banned(row.player)) and 1 or 0, withLog and call('GET', base .. 'g:' .. row.id) }
-end
-
-local function setOrder(board, order)
-  local known = call('HGET', base .. board, 'order')
-  if known == order then return end
-  call('HSET', base .. board, 'order', order)
-  if not known then return end
-  for _, list in ipairs(call('HKEYS', base .. board)) do
-    if list ~= 'order' then
-      for level = 0, 3 do call('ZUNIONSTORE', zset(level, list), 1, zset(level, list), 'WEIGHTS', -1) end
-    end
-  end
+  return rows
 end
 
 local actions = {}
-
-function actions.submit(player, board, order, operator, min, max, least, score, at, level, submission, count)
-  if banned(player) then return { 'banned' } end
-  setOrder(board, order)
-  min, max, score, at, level = tonumber(min), tonumber(max), tonumber(score), tonumber(at), tonumber(level)
-  local function nextScore(row)
-    -- What is too weak to be shown must not stand in the way of what can be.
-    if not row or row.level < tonumber(least) then return score end
-    if operator == 'sum' then return math.min(max, math.max(min, row.score + score)) end
-    if operator == 'last' then return at >= row.at and score or nil end
-    return keyOf(score, order) < keyOf(row.score, order) and score or nil
-  end
-  local answer
-  local last = 13 + 3 * count
-  for i = 14, last, 3 do
-    local list, status = ARGV[i], 'repeated'
-    local row = read(call('HGET', base .. player, list))
-    if call('SADD', base .. 's' .. list, submission) == 1 then
-      local value = nextScore(row)
-      status = value and 'stored' or 'kept'
-      if value then
-        if row then
-          conceal(row)
-        else
-          row = { id = ARGV[i + 1], hidden = false, list = list, board = board, player = player }
-          call('HSET', base .. player, list, row.id)
-          call('HSET', base .. board, list, 1)
-        end
-        row.score, row.at, row.level, row.data = value, at, level, ARGV[i + 2]
-        write(row)
-        if ARGV[last + 1] then call('SET', base .. 'g:' .. row.id, ARGV[last + 1]) else call('DEL', base .. 'g:' .. row.id) end
-        if not row.hidden then show(row) end
-      end
-    end
-    answer = answer or (row and { status, row.id, row.held, rank(row) } or { status })
-  end
-  return answer
-end
-
-function actions.top(list, level, limit)
-  return withRows({}, call('ZRANGE', zset(level, list), 0, limit - 1))
-end
-
-function actions.around(id, n)
-  local row = read(id)
-  local position = row and call('ZRANK', zset(0, row.list), member(row))
-  if not position then return {} end
-  local from = math.max(0, position - n)
-  local members = call('ZRANGE', zset(0, row.list), from, position + n)
-  return withRows({ from, 1 + better(row.list, call('ZSCORE', zset(0, row.list), members[1])) }, members)
-end
-
-function actions.find(id) return whole(read(id), true) end
-function actions.ofPlayer(player, list) return whole(read(call('HGET', base .. player, list)), false) end
-
-function actions.remove(id)
-  local row = read(id)
-  if row then drop(row) end
-  return row and 1 or 0
-end
-
-function actions.hide(id, hidden)
-  local row = read(id)
-  if not row then return 0 end
-  row.hidden = hidden == '1'
-  write(row)
-  conceal(row)
-  if not row.hidden and not banned(row.player) then show(row) end
-  return 1
-end
-
-function actions.ban(player, ban)
-  local changed = ban == '1' and call('HSETNX', base .. player, 'ban', 1) or call('HDEL', base .. player, 'ban')
-  if changed == 0 then return 0 end
-  for _, id in ipairs(idsOf(player)) do
-    local row = read(id)
-    if row and not row.hidden then if ban == '1' then conceal(row) else show(row) end end
-  end
-  return changed
-end
-
-function actions.purge(player)
-  local ids = idsOf(player)
-  for _, id in ipairs(ids) do
-    local row = read(id)
-    if row then drop(row) end
-  end
-  return #ids
-end
-
-local serial = table.remove(ARGV)
-return {serial, actions[action](unpack(ARGV, 2))}
 `;
 
+/** What the answer begins with, and the refusal of data that this release does not know. */
+const END = `
+local serial = table.remove(ARGV)
+local version = call('GET', base .. 'v')
+-- Version 1 had no such key, but other fields in its hashes, and rows of one line.
+if not version then
+  local one = ARGV[2]
+  if call('TYPE', base .. one).ok == 'hash' then
+    for _, field in ipairs(call('HKEYS', base .. one)) do
+      if string.find(field, '%D') then version = '1' end
+    end
+  end
+  local held = string.find(one, '^[%w_-]+$') and call('GET', base .. 'r:' .. one)
+  if held and not string.find(held, '\\n', 1, true) then version = '1' end
+end
+if version and version ~= '${BOARD_VERSION}' then return {serial, {'version', version}} end
+return {serial, actions[action](unpack(ARGV, 3))}
+`;
+
+export const BOARD_SCRIPT: string = `${COMMON}${READING}${WRITING}${PLAYERS}${LISTS}${END}`;
+
 /**
- * {@link BOARD_SCRIPT} for moderators. Its flag lets it write although Redis has no memory left (`maxmemory`): hiding
- * or banning needs hardly any memory, and must work on a full board. Redis before version 7 does not support flags of
- * scripts.
+ * {@link BOARD_SCRIPT} for moderators. Its flag lets it write although Redis has no memory left (`maxmemory`): hiding or banning takes hardly any memory,
+ * and must be possible on a full board. Redis before version 7 does not know flags of scripts.
  */
 export const MODERATION_SCRIPT: string = `#!lua flags=allow-oom
 ${BOARD_SCRIPT}`;

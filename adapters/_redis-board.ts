@@ -1,12 +1,21 @@
-import { type ConfigProblem, GatepassError } from "../src/errors.ts";
-import { LEVELS } from "../src/protocol.ts";
-import type { ScoreBoard, ScoreRow, SubmitResult } from "../src/scores/board.ts";
-import { assertEntry, assertLimit, levelNumber, scoreRange, withRanks } from "../src/scores/ranking.ts";
-import { usesKey } from "../src/store/keys.ts";
-import { assertString } from "../src/util/assertions.ts";
+import { type ConfigProblem, GatepassError, isGatepassError } from "../src/errors.ts";
+import type { BoardCheck, BoardRules, ScoreBoard, ScoreEntry } from "../src/scores/board.ts";
+import {
+  BOARD_VERSION,
+  heldRules,
+  isHeldRules,
+  outsideProblem,
+  rulesProblem,
+  versionError,
+  versionProblem,
+} from "../src/scores/board-check.ts";
+import { assertEntry, levelNumber, periodsIn, scoreRange } from "../src/scores/ranking.ts";
+import { assertInteger, assertString } from "../src/util/assertions.ts";
 import { assertOptions, integer, type Rules } from "../src/util/options.ts";
 import { randomId } from "../src/util/random.ts";
 import { createCall } from "./_call.ts";
+import { listOf, numberOf, readSubmit, readWhole } from "./_redis-board-answer.ts";
+import { asJson, boardKey, groupKey, listKey, moderationOf, playerKey, type Run, readingOf } from "./_redis-board-calls.ts";
 import { BOARD_COMMANDS, BOARD_SCRIPT, MODERATION_SCRIPT } from "./_redis-board-script.ts";
 import { checkRedis } from "./_redis-check.ts";
 import { evaluateOver, type RedisClient, redisDriver } from "./_redis-client.ts";
@@ -26,8 +35,8 @@ export interface RedisBoardOptions {
   random?: (bytes: number) => Uint8Array;
 }
 
-/** A row as Redis holds it. */
-type HeldRow = Omit<ScoreRow, "rank">;
+/** A board in Redis. */
+export type RedisBoard = ScoreBoard & Required<Pick<ScoreBoard, "check">>;
 
 /** Messages of the server's problems, as they concern a board. */
 const MESSAGES: Record<string, string> = {
@@ -47,22 +56,21 @@ const BUFFERS: ConfigProblem = {
   fix: "Give redisBoard a client without a type mapping for texts, e.g. client.withTypeMapping({})",
 };
 
-/** Actions of a moderator. */
-const MODERATIONS = ["remove", "hide", "ban", "purge"];
-const STATUSES = ["stored", "kept", "repeated", "banned"] as const;
+/** What a moderator does, and what makes room: it works although Redis has no memory left. */
+const MODERATIONS = ["remove", "hide", "ban", "purge", "clear", "sweep"];
+/** Rows or submissions that one script deletes at most: others do not wait long for it. */
+const STEP = 500;
 
 /**
  * A board in Redis or Valkey, shared by all processes that use it, over any client that `redisStore` takes. Every call
  * is one script and one round trip. The time for ranks, lists and neighbours grows with the logarithm of the rows. All
- * data is in one slot (see `prefix`) and in memory: 700 to 1100 bytes for each row and period, by its level, besides
- * its log, and some 40 bytes for every submission, which is kept for ever.
+ * data is in one slot (see `prefix`) and in memory.
  *
- * Where Redis has no memory left, submissions reject with `ERR_BOARD_FULL`; a moderator can still remove, hide, ban and
- * purge (from Redis 7 on).
+ * Where Redis has no memory left, submissions reject with `ERR_BOARD_FULL`; a moderator can still remove, hide, ban,
+ * purge, clear and sweep (from Redis 7 on).
  *
  * Set `maxmemory-policy noeviction` and use an append-only file; otherwise scores can be lost. `check` reports other
- * settings. A change of a board's `order` rewrites it in one script, which blocks Redis for a second or more with
- * 100,000 rows.
+ * settings.
  *
  * @throws {TypeError} an unknown option; an unsupported `client`
  * @throws {RangeError} `prefix` or `timeoutMs`
@@ -75,7 +83,7 @@ const STATUSES = ["stored", "kept", "repeated", "banned"] as const;
  * console.assert((await board.top({ board: "main", period: "all", limit: 10 })).length === 0);
  * ```
  */
-export function redisBoard(client: RedisClient, options: RedisBoardOptions = {}): ScoreBoard & { check(): Promise<ConfigProblem[]> } {
+export function redisBoard(client: RedisClient, options: RedisBoardOptions = {}): RedisBoard {
   const rules: Rules<RedisBoardOptions> = { prefix: "string", timeoutMs: integer(1, 60_000), random: "function" };
   assertOptions("redisBoard", options, rules);
   const { prefix = "gatepass-board", timeoutMs, random } = options;
@@ -98,91 +106,108 @@ export function redisBoard(client: RedisClient, options: RedisBoardOptions = {})
       throw full(error);
     });
   };
-  const run = <T>(read: (answer: unknown) => T, action: string, ...values: (string | number)[]): Promise<T> =>
+  /** One call. `probe` is the key behind which data of another version would be seen, of a board, a player or a row. */
+  const run = <T>(read: (answer: unknown) => T, action: string, probe: string, ...values: (string | number)[]): Promise<T> =>
     call(async () => {
       const serial = randomId(random);
-      const answer = await send(action, [`{${prefix}}:`], [action, ...values.map(String), serial]);
+      const answer = await send(action, [`{${prefix}}:`], [action, probe, ...values.map(String), serial]);
       if (Array.isArray(answer) && answer[0] instanceof Uint8Array) throw new BuffersError();
       // Drivers assign answers to calls by their order only. If the order slipped, this is the answer to another call.
       if (!Array.isArray(answer) || answer[0] !== serial) throw new Error("The answer is none of this script's");
-      return read(answer[1]);
+      const told: unknown = answer[1];
+      if (Array.isArray(told) && told[0] === "version") throw versionError(otherVersion(prefix, numberOf(told[1])));
+      return read(told);
     });
 
   return {
     async submit(entry, rules) {
       assertEntry(entry, rules);
-      const { board, player, score, at, submission, level, name, flags, log } = entry;
-      const { min, max } = scoreRange(rules);
-      const perPeriod = rules.periods.flatMap((period) => [
-        listKey(board, period),
-        randomId(random),
-        JSON.stringify([board, period, player, submission, name, flags, log !== undefined]),
-      ]);
-      return run(
-        (answer) => readSubmit(answer, submission),
-        "submit",
-        playerKey(player),
-        usesKey("b", board),
-        rules.order,
-        rules.operator,
-        min,
-        max,
-        levelNumber(rules.minLevel ?? "claimed"),
-        score,
-        at,
-        levelNumber(level),
-        asJson(submission),
-        rules.periods.length,
-        ...perPeriod,
-        ...(log === undefined ? [] : [asJson(log)]),
-      );
+      const { player, submission } = entry;
+      const key = playerKey(player);
+      return run((answer) => readSubmit(answer, submission), "submit", boardKey(entry.board), ...submitValues(entry, rules, key, random));
     },
 
-    async top({ board, period, limit, minLevel = "claimed" }) {
-      assertLimit("limit", limit);
-      const read = (answer: unknown): ScoreRow[] => withRanks(readRows(listOf(answer), limit), (index) => index + 1);
-      return run(read, "top", listKey(board, period), levelNumber(minLevel), limit);
+    ...readingOf(run),
+    ...moderationOf(run),
+
+    async clear(board, period) {
+      return run(numberOf, "clear", boardKey(board), boardKey(board), ...(period === undefined ? [] : [asJson(period)]));
     },
 
-    async around(id, n) {
-      assertLimit("n", n, 0);
-      return isId(id) ? run((answer) => readAround(answer, 2 * n + 1), "around", id, n) : [];
+    async sweep(max = 1000, now = Date.now()) {
+      assertInteger("max", max, 1);
+      assertInteger("now", now, 0);
+      let gone = 0;
+      for (let more = true; more && gone < max; ) {
+        const step = await run((answer) => listOf(answer).map(numberOf), "sweep", "v", now, Math.min(STEP, max - gone));
+        gone += step[0] ?? 0;
+        more = step[1] !== 0;
+      }
+      return gone;
     },
 
-    async find(id) {
-      return isId(id) ? run(readWhole, "find", id) : null;
-    },
-
-    async ofPlayer({ board, period, player }) {
-      return run(readWhole, "ofPlayer", playerKey(player), listKey(board, period));
-    },
-
-    async remove(id) {
-      return isId(id) && (await run(numberOf, "remove", id)) > 0;
-    },
-
-    async hide(id, hidden) {
-      return isId(id) && (await run(numberOf, "hide", id, hidden ? 1 : 0)) > 0;
-    },
-
-    async ban(player, banned) {
-      await run(numberOf, "ban", playerKey(player), banned ? 1 : 0);
-    },
-
-    async purge(player) {
-      return run(numberOf, "purge", playerKey(player));
-    },
-
-    async check() {
+    async check(boards = []) {
       const use = { key: `{${prefix}}:check:${randomId(random)}`, prefix: `{${prefix}}:`, commands: BOARD_COMMANDS };
       const problems = await call(() => checkRedis(driver, { ...use, consequence: "calls of the board fail" }, 0));
-      const buffers = await run(() => false, "find", "none").catch((error: unknown) => error instanceof BuffersError);
-      return [
-        ...problems.map((problem) => ({ ...problem, message: MESSAGES[problem.code] ?? problem.message })),
-        ...(buffers ? [BUFFERS] : []),
-      ];
+      const found = await checkBoards(run, boards).catch((error: unknown) => {
+        if (error instanceof BuffersError) return [BUFFERS];
+        const version = isGatepassError(error, "ERR_CONFIG_INVALID") && /has version (\d+)/.exec(error.message)?.[1];
+        if (version) return [otherVersion(prefix, Number(version))];
+        // What the role lacks has been told by the others.
+        if (problems.some(({ severity }) => severity === "error")) return [];
+        throw error;
+      });
+      return [...problems.map((problem) => ({ ...problem, message: MESSAGES[problem.code] ?? problem.message })), ...found];
     },
   };
+}
+
+async function checkBoards(run: Run, boards: readonly BoardCheck[]): Promise<ConfigProblem[]> {
+  // Any call tells a client that gives Buffers, also where there are no boards.
+  await run(readWhole, "find", "none", "none");
+  const problems: ConfigProblem[] = [];
+  for (const { board, rules } of boards) {
+    const { min, max } = scoreRange(rules);
+    const [outside, held] = await run(listOf, "check", boardKey(board), boardKey(board), min, max);
+    const known: unknown = typeof held === "string" ? JSON.parse(held) : undefined;
+    if (known !== undefined && !isHeldRules(known)) throw new TypeError("Cannot read the answer of Redis");
+    problems.push(...outsideProblem(board, numberOf(outside), rules), ...rulesProblem(board, known, rules));
+  }
+  return problems;
+}
+
+/** What the script's action `submit` is called with. */
+function submitValues(entry: ScoreEntry, rules: BoardRules, key: string, random?: (bytes: number) => Uint8Array): (string | number)[] {
+  const { board, player, score, at, submission, level, name, flags, log, data, tag, unique } = entry;
+  const { min, max } = scoreRange(rules);
+  const held = heldRules(rules);
+  const group = groupKey(held.group);
+  const tags = tag === undefined ? [[]] : [[], [tag]];
+  const lists = periodsIn(rules).flatMap(({ key: period, forget = "" }) =>
+    tags.flatMap((one) => [
+      listKey({ board, period, tag: one[0] }),
+      asJson(period),
+      forget,
+      randomId(random),
+      JSON.stringify([board, period, ...one]),
+    ]),
+  );
+  const text = `${held.order} ${held.operator} ${levelNumber(held.minLevel)} ${group} ${JSON.stringify(held)}`;
+  return [
+    ...[boardKey(board), key, group, text, min, max, score, at, levelNumber(level), asJson(player), asJson(name), asJson(submission)],
+    JSON.stringify([flags, log !== undefined, ...(data === undefined ? [] : [data])]),
+    unique === undefined ? "" : asJson(unique),
+    log === undefined ? "" : asJson(log),
+    lists.length / 5,
+    ...lists,
+  ];
+}
+
+/** GP173. Redis has no tables that could be made anew in one step: the scores of another release stay where they are. */
+function otherVersion(prefix: string, version: number): ConfigProblem {
+  const problem = versionProblem(`Redis behind "${prefix}"`, version, "");
+  if (version > BOARD_VERSION) return problem;
+  return { ...problem, fix: "Give redisBoard another `prefix`, and keep the old one until its scores are no longer wanted" };
 }
 
 /** `ERR_BOARD_FULL` if Redis has no memory left, which the operator can fix; else the error itself. */
@@ -194,96 +219,4 @@ class BuffersError extends GatepassError {
   constructor() {
     super("ERR_BOARD_UNAVAILABLE", `${BUFFERS.message}. ${BUFFERS.fix}`);
   }
-}
-
-const playerKey = (player: string): string => usesKey("p", player);
-const listKey = (board: string, period: string): string => usesKey("l", board, period);
-
-/** Whether a text may be a row's id; other texts are not looked up. */
-function isId(id: string): boolean {
-  return /^[\w-]{1,64}$/.test(id);
-}
-
-/** A text as JSON, which keeps lone surrogates. UTF-8 would turn all of them into one replacement character. */
-function asJson(text: string): string {
-  return JSON.stringify(text);
-}
-
-function readSubmit(answer: unknown, submission: string): SubmitResult {
-  const [told, id, held, rank, ...more] = listOf(answer);
-  const status = STATUSES.find((one) => one === textOf(told));
-  if (status === undefined || more.length > 0) throw garbage();
-  if (listOf(answer).length === 1) return { status, id: "", rank: 0, best: false };
-  const row = readRow(textOf(id), held);
-  return { status, id: row.id, rank: numberOf(rank), best: row.submission === submission };
-}
-
-function readAround(answer: unknown, most: number): ScoreRow[] {
-  const [from, first, ...rows] = listOf(answer);
-  if (listOf(answer).length === 0) return [];
-  const [position, rank] = [numberOf(from), numberOf(first)];
-  // The first row's rank comes from the script. A score that begins after it has its position as rank.
-  return withRanks(readRows(rows, most), (index) => (index === 0 ? rank : position + index + 1));
-}
-
-function readWhole(answer: unknown): ScoreRow | null {
-  const [id, held, rank, hidden, log, ...more] = listOf(answer);
-  if (listOf(answer).length === 0) return null;
-  if (more.length > 0) throw garbage();
-  const row = { ...readRow(textOf(id), held), rank: numberOf(rank), hidden: numberOf(hidden) === 1 };
-  return log === undefined || log === null ? row : { ...row, log: String(JSON.parse(textOf(log))) };
-}
-
-/** Ids and rows in turn, of at most `most` rows. */
-function readRows(values: readonly unknown[], most: number): HeldRow[] {
-  const rows = values.flatMap((id, i) => (i % 2 === 1 ? [] : [readRow(textOf(id), values[i + 1])]));
-  if (rows.length > most || new Set(rows.map(({ id }) => id)).size !== rows.length) throw garbage();
-  return rows;
-}
-
-function readRow(id: string, value: unknown): HeldRow {
-  const held = textOf(value);
-  const start = held.indexOf("[");
-  const [score, at, level] = held.slice(0, start).split(" ").map(Number);
-  const data: unknown = JSON.parse(held.slice(start));
-  const [board, period, player, submission, name, flags, replay]: unknown[] = listOf(data);
-  const shown = LEVELS[numberOf(level)];
-  if (shown === undefined || typeof replay !== "boolean") throw garbage();
-  return {
-    id,
-    board: textOf(board),
-    period: textOf(period),
-    player: textOf(player),
-    score: numberOf(score),
-    at: numberOf(at),
-    submission: textOf(submission),
-    level: shown,
-    flags: listOf(flags).map(textOf),
-    name: textOf(name),
-    hidden: false,
-    replay,
-  };
-}
-
-function listOf(value: unknown): unknown[] {
-  if (!Array.isArray(value)) throw garbage();
-  return value;
-}
-
-function textOf(value: unknown): string {
-  if (typeof value !== "string") throw garbage();
-  return value;
-}
-
-/** An integer of an answer, also where the client is set to give texts or bigints. */
-function numberOf(value: unknown): number {
-  // Only digits: an empty text would pass for 0.
-  const isDigits = typeof value === "string" && /^-?\d+$/.test(value);
-  const number = typeof value === "bigint" || isDigits ? Number(value) : value;
-  if (typeof number !== "number" || !Number.isSafeInteger(number)) throw garbage();
-  return number;
-}
-
-function garbage(): TypeError {
-  return new TypeError("Cannot read the answer of Redis");
 }

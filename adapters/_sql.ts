@@ -57,27 +57,20 @@ export function textIn(row: SqlRow, column: string): string {
 }
 
 /**
- * Sorts the better row first, by the columns `k`, `at`, `id`: of equal scores the earlier one; then by id, which is
- * random but does not change.
- */
-export function betterRow(a: SqlRow, b: SqlRow): number {
-  const id = textIn(a, "id") < textIn(b, "id") ? -1 : 1;
-  return numberIn(a, "k") - numberIn(b, "k") || numberIn(a, "at") - numberIn(b, "at") || id;
-}
-
-/**
- * A board's row out of its columns: `level` is a number, `flags` JSON, `shown` the level of a visible row, else -1, and
- * `replay` is 1 if there is a log.
+ * A board's row out of its columns: `level` is a number, `flags` JSON, `shown` the level of a visible row, else -1,
+ * `replay` is 1 if there is a log, `tag` is empty in the list of all, and `data` is null if there is none.
  */
 export function scoreRow(row: SqlRow): Omit<ScoreRow, "rank"> {
   const flags: unknown = JSON.parse(textIn(row, "flags"));
   const level = LEVELS[numberIn(row, "level")];
   if (level === undefined) throw new TypeError('Cannot read the column "level": expected a level');
   if (!isTexts(flags)) throw new TypeError('Cannot read the column "flags": expected a list of texts');
+  const tag = textIn(row, "tag");
   return {
     id: textIn(row, "id"),
     board: textIn(row, "board"),
     period: textIn(row, "period"),
+    ...(tag !== "" && { tag }),
     player: textIn(row, "player"),
     score: numberIn(row, "score"),
     at: numberIn(row, "at"),
@@ -87,6 +80,7 @@ export function scoreRow(row: SqlRow): Omit<ScoreRow, "rank"> {
     name: textIn(row, "name"),
     hidden: numberIn(row, "shown") < 0,
     replay: flagIn(row, "replay"),
+    ...(row["data"] !== null && { data: textIn(row, "data") }),
   };
 }
 

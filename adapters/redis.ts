@@ -21,7 +21,7 @@ import { STORE_COMMANDS } from "./_redis-permissions.ts";
 import { redisKey, scriptedStore } from "./_redis-script.ts";
 import { slotOf } from "./_redis-slot.ts";
 
-export { type RedisBoardOptions, redisBoard } from "./_redis-board.ts";
+export { type RedisBoard, type RedisBoardOptions, redisBoard } from "./_redis-board.ts";
 export type { BunRedisClient, DenoRedisClient, IoRedisClient, NodeRedisClient, NodeRedisCluster, RedisClient } from "./_redis-client.ts";
 
 /** Options of {@link redisStore}. */

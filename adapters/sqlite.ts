@@ -16,7 +16,7 @@ import { isReadOnly, openSqlite, type SqliteClient } from "./_sqlite.ts";
 import { sqliteLedger } from "./_sqlite-ledger.ts";
 
 export type { SqliteClient, SqliteStatement, SqliteValue } from "./_sqlite.ts";
-export { type SqliteBoardOptions, sqliteBoard } from "./_sqlite-board.ts";
+export { type MigrateOptions, migrate, type SqliteBoard, type SqliteBoardOptions, sqliteBoard } from "./_sqlite-board.ts";
 
 /** Options of {@link sqliteStore}. */
 export interface SqliteStoreOptions {

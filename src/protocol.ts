@@ -96,6 +96,7 @@ export const STATUS = {
   CHECKPOINT_CONFLICT: 409,
   REQUEST_REPLAYED: 409,
   JOB_HELD: 409,
+  NAME_TAKEN: 409,
   COMMITMENT_EXPIRED: 410,
   TICKET_EXPIRED: 410,
   VERSION_RETIRED: 410,
@@ -104,6 +105,7 @@ export const STATUS = {
   UNSUPPORTED_MEDIA_TYPE: 415,
   SCORE_INVALID: 422,
   NAME_INVALID: 422,
+  DATA_INVALID: 422,
   FORM_INVALID: 422,
   COMMITMENT_INVALID: 422,
   TICKET_INVALID: 422,
@@ -156,14 +158,25 @@ export interface PublicScore {
   level: Level;
   /** Whether the run can be watched. */
   replay: boolean;
+  /** What came with the score, where the board takes data. */
+  data?: unknown;
 }
 
-/** Answer of `GET /scores`. `me` (and no caching) only with a session; `around` only when asked for. */
+/** Answer of `GET /scores`. `me` (and no caching) only with a session. */
 export interface ScoresAnswer {
   scores: PublicScore[];
   /** Only where the board rises: a lower score is better. */
   order?: "asc";
-  me?: PublicScore | null;
+  /** Brings the next page as `after`; absent on the last one. */
+  next?: string;
+  /** How many rows the list has; only when asked for by `total=1`. */
+  total?: number;
+  /** The rank that the `score` of the query would have. */
+  rank?: number;
+  /** How many of a hundred rows that rank is at least as good as; only with `total` and `score`. */
+  percentile?: number;
+  /** With `total`, `percentile` tells how many of a hundred rows this one is at least as good as. */
+  me?: (PublicScore & { percentile?: number }) | null;
 }
 
 /** Answer of `POST /scores`. */

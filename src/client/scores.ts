@@ -20,22 +20,22 @@ export function createScores(
   // Through JSON: without what is undefined.
   const scores = (query: object = {}): Promise<ScoresAnswer> =>
     ask<ScoresAnswer>("scores", `${SCORES_PATH}?${new URLSearchParams(JSON.parse(JSON.stringify(query)))}`);
-  const commit = async (entry: { score: number; board?: string | undefined }): Promise<string> =>
+  const commit = async (entry: { score: number; board?: string | undefined; data?: unknown }): Promise<string> =>
     (await ask<Partial<CommitmentAnswer>>("commitment", COMMITMENTS_PATH, entry)).commitment ?? "";
   const submit = (body: object): Promise<ScoreReceipt> => ask<ScoreReceipt>("id", SCORES_PATH, body);
   return {
-    scores: open(scores, "board period limit around"),
-    commit: open(commit, "score board"),
-    submitScore: open(async ({ score, name, board, commitment }) => {
+    scores: open(scores, "board period limit around tag total after score"),
+    commit: open(commit, "score board data"),
+    submitScore: open(async ({ name, commitment, ...entry }) => {
       if (commitment) return submit({ name, commitment });
       try {
-        return await submit({ name, score, board });
+        return await submit({ name, ...entry });
       } catch (error) {
         // Some boards take signed scores only.
         if (Object(error).cause?.code !== "COMMITMENT_INVALID") throw error;
-        return submit({ name, commitment: await commit({ score, board }) });
+        return submit({ name, commitment: await commit(entry) });
       }
-    }, "score name board commitment"),
+    }, "score name board commitment data"),
     qualifies: open(async (score, board) => {
       const TOP = 10;
       const { order, scores: rows } = await scores({ limit: TOP, board });

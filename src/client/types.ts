@@ -1,4 +1,4 @@
-import type { PublicCode, PublicScore, ScoreReceipt } from "../protocol.ts";
+import type { PublicCode, ScoreReceipt, ScoresAnswer } from "../protocol.ts";
 
 /**
  * What the client is doing: `loading` the script or a challenge, `ready` after a success, `interactive` while a person is asked,
@@ -52,8 +52,30 @@ export interface ScoreSubmission {
   score: number;
   name?: string | undefined;
   board?: string | undefined;
+  /** What the board takes along with a score. */
+  data?: unknown;
   /** What `commit` gave: submitted in the score's place. Default: commit when the board asks for it. */
   commitment?: string | undefined;
+}
+
+/** What of a board is asked for: of `around`, `after` and `score` one at most. */
+export interface ScoresQuery {
+  /** Default: the gate's first board. */
+  board?: string | undefined;
+  /** `all` (default), `day`, `week`, `month`, `year`, `season`, or the key of a period that is over, e.g. `2026-11-20`. */
+  period?: string | undefined;
+  /** The list of one value of the board's data key alone. */
+  tag?: string | undefined;
+  /** Rows, 1..100, default 10. */
+  limit?: number | undefined;
+  /** With 1 the answer tells how many rows there are, and percentiles. */
+  total?: 1 | undefined;
+  /** A row's id, or `me`: the rows around it. */
+  around?: string | undefined;
+  /** `next` of the page before: the rows that follow. */
+  after?: string | undefined;
+  /** A score that need not be submitted: its rank, and the rows around its place. */
+  score?: number | undefined;
 }
 
 /** The `cause` of an `ERR_CLIENT_REFUSED`: what the gate answered. */
@@ -86,17 +108,13 @@ export interface Client {
   /** As `fetch`, with the session on our own origins, one refresh and one retry. Reads take a session along only if there is one. */
   fetch(input: string | URL | Request, init?: RequestInit): Promise<Response>;
   /** Has the gate sign a score, to be submitted within 15 minutes (once a name is typed). */
-  commit(entry: { score: number; board?: string }): Promise<string>;
+  commit(entry: { score: number; board?: string; data?: unknown }): Promise<string>;
   /** Submits a score. Each call has a name (`Idempotency-Key`): a request that the browser sends again, since its answer was lost, counts once. */
   submitScore(entry: ScoreSubmission): Promise<ScoreReceipt>;
   /** Whether a score would enter the first 10 of a board, by that board's order: a courtesy before a name is asked for, not security. */
   qualifies(score: number, board?: string): Promise<boolean>;
-  scores(query?: {
-    board?: string;
-    period?: string;
-    limit?: number;
-    around?: string;
-  }): Promise<{ scores: PublicScore[]; order?: "asc"; me?: PublicScore | null }>;
+  /** A page of a board: the best, those around a row (`around`, an id or `me`) or around a score that is not submitted, or those that follow (`after`). */
+  scores(query?: ScoresQuery): Promise<ScoresAnswer>;
   /** Ends everything: pending promises reject with `ERR_CLIENT_CLOSED`; no timer, listener or node stays. */
   close(): void;
 }

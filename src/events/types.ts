@@ -115,6 +115,8 @@ export const EVENT_REASONS = [
   "commitment_used",
   "score_bounds",
   "name",
+  "name_taken",
+  "score_data",
   "unauthorized",
   "revoked",
   // clearance
@@ -137,6 +139,7 @@ export const EVENT_REASONS = [
   "moderation_ban",
   "moderation_unban",
   "moderation_purge",
+  "moderation_rename",
   // configuration and operation
   "test_keys_allowed",
   "memory_store",

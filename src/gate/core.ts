@@ -28,6 +28,7 @@ import { assemble, type Parts } from "./features.ts";
 import { createLimits } from "./limits.ts";
 import { type Settings, settle } from "./options.ts";
 import { createPlayers } from "./players.ts";
+import { createRecords, type GatePlayers } from "./records.ts";
 import { type RequestScope, whoIs } from "./request-scope.ts";
 import type { Match } from "./router.ts";
 import { ADMIT_RULES, EXCHANGE_RULES, REPORT_RULES, SIGNALS } from "./rules.ts";
@@ -42,6 +43,7 @@ export interface Core {
   settings: Settings;
   kernel: Kernel;
   parts: Parts;
+  players: GatePlayers;
   cors: Cors;
   handle(request: Request, platform: Platform): Promise<Response | null>;
   /** A route's `admit` with what surrounds a route: the checks before it, CORS, and a 503 while the store is down. */
@@ -103,10 +105,8 @@ export function createCore(given: GateOptions): Core {
         // Without an address and a request there is nothing to count by: one shared counter would let one caller block
         // all others. A request without an address uses the shared counter of unknown addresses.
         const admission = keys && (asked || route || seen.info.ip) ? await admit(seen, { open: true, limits: [OWN_LIMIT] }) : undefined;
-        if (admission?.ok === false) {
-          const { code, retryAfter, response } = admission;
-          return { ok: false, code, retryAfter, headers: response.headers };
-        }
+        if (admission?.ok === false)
+          return { ok: false, code: admission.code, retryAfter: admission.retryAfter, headers: admission.response.headers };
         // The request is over the limit, and mode `monitor` let it pass. A failed check never yields a signed token.
         if (admission?.dryRun) return { ok: false, code: "RATE_LIMITED" };
         const result = await sessions.exchange(seen, token, playerToken);
@@ -252,6 +252,7 @@ export function createCore(given: GateOptions): Core {
     settings,
     kernel,
     parts,
+    players: createRecords(keys, features),
     cors,
     answerOf,
     async handle(request, platform) {

@@ -110,6 +110,13 @@ function gateOf<Env>(coreOf: (platform: Platform) => Core, coreFor: (env: unknow
       verify: async (token) => here().kernel.sessions.verify(token),
       revoke: async (jti) => here().kernel.sessions.revoke(jti),
     },
+    // No getter, which could throw: a runtime reads every member of what a module exports.
+    players: {
+      rename: async (player, name) => here().players.rename(player, name),
+      erase: async (player) => here().players.erase(player),
+      export: async (player) => here().players.export(player),
+      claim: async (guestToken, player) => here().players.claim(guestToken, player),
+    },
     async run(job) {
       const { kernel, parts } = here();
       return runJob(kernel, parts, job);

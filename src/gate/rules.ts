@@ -110,6 +110,7 @@ export const FEATURE_RULES: Rules<Feature> = {
   report: "function",
   reports: listOf("string"),
   signals: "function",
+  players: methods("rename", "erase", "export", "claim"),
   on: "function",
   check: "function",
 };

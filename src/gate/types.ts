@@ -7,6 +7,7 @@ import type { Consistency, RateStore, Store } from "../store/contract.ts";
 import type { Secret, Subkeys, Tokens } from "../tokens/types.ts";
 import type { Turnstile, TurnstileOptions } from "../turnstile/types.ts";
 import type { Admission, AdmitOptions, Admitted, ProtectOptions, Refused, Vouched } from "./admission-types.ts";
+import type { GatePlayers, PlayerRecords } from "./records.ts";
 import type { Screened } from "./screened.ts";
 import type { SessionClaims, Sessions } from "./session-types.ts";
 
@@ -186,6 +187,8 @@ export interface Gate<Env = unknown> {
   report(request: Request, signal: ReportSignal | (string & {}), about?: ReportDetails, second?: unknown, third?: unknown): Promise<void>;
   /** Exchanges, verifies and revokes sessions, for routes of the application's own. */
   readonly sessions: Sessions;
+  /** What the features keep of players. */
+  readonly players: GatePlayers;
   /**
    * Runs one job (`sweep`, or a feature's) for up to 25 seconds.
    *
@@ -337,6 +340,8 @@ export interface Feature {
   report?(request: Request, signal: string, about: ReportDetails, context: GuardContext): Promise<void>;
   /** Signals of a request, for the risk. */
   signals?(request: Request, context: GuardContext): Promise<Partial<Signals>>;
+  /** What it keeps of players. */
+  players?: PlayerRecords;
   /** Gets every event. */
   on?(event: SecurityEvent): void;
   /** Problems for `gate.check()`. */

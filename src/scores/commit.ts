@@ -4,9 +4,9 @@ import { type CommitmentAnswer, PATH } from "../protocol.ts";
 import { callOf, type ScoreCall } from "./call.ts";
 import { COMMITMENT_TTL, signCommitment } from "./commitment.ts";
 import type { Settled } from "./options.ts";
-import { check, rejector, scoreSchema, undoing } from "./submit.ts";
+import { check, readData, rejector, scoreSchema, undoing } from "./submit.ts";
 
-const commitmentSchema = z.strictObject({ score: scoreSchema, board: z.optional(z.string()) });
+const commitmentSchema = z.strictObject({ score: scoreSchema, board: z.optional(z.string()), data: z.optional(z.unknown()) });
 
 /** `POST /commitments`: signs that this player claims this score now. */
 export function commitRoute(settled: Settled): Route {
@@ -15,18 +15,21 @@ export function commitRoute(settled: Settled): Route {
     path: PATH.commitments,
     async handle(ctx) {
       const { tokens, clock } = ctx.kernel;
-      const { score, board } = await ctx.body(commitmentSchema);
-      const checked = check(settled, board, score, "claimed", rejector(ctx));
+      const { score, board, data: given } = await ctx.body(commitmentSchema);
+      const refuse = rejector(ctx);
+      const checked = check(settled, board, score, "claimed", refuse);
       if (checked instanceof Response) return checked;
       const { name } = checked;
-      // The score is part of the call: one key signs one score, whatever is sent with it.
-      const call = callOf(ctx, "commitment", name, String(score));
+      const data = await readData(checked, given, refuse);
+      if (data instanceof Response) return data;
+      // The score is part of the call: one key signs one score with its data, whatever is sent with it.
+      const call = callOf(ctx, "commitment", name, String(score), data.data ?? "");
       const admission = await ctx.admit({ action: settled.action, limits: ["scores.commit"], call });
       const { player } = admission;
       const deg = admission.ok && admission.degraded;
       const sign = async (ts: number): Promise<CommitmentAnswer | { dryRun: true }> => {
         if (!tokens || player === undefined) return { dryRun: true };
-        const about = { score, ts, game: name, board: name, sub: player, level: "claimed", ...(deg && { deg }) } as const;
+        const about = { score, ts, game: name, board: name, sub: player, level: "claimed", ...data, ...(deg && { deg }) } as const;
         const commitment = await signCommitment(tokens, { ...about, ...(call?.made && { jti: call.made.id }) });
         return { commitment, expiresIn: COMMITMENT_TTL };
       };

@@ -5,7 +5,7 @@ import { LEVELS, type Level, type PublicCode, TYP } from "../protocol.ts";
 import type { Quota } from "../store/contract.ts";
 import { rateKey, usesKey } from "../store/index.ts";
 import { isCount } from "../tokens/shapes.ts";
-import type { Tokens } from "../tokens/types.ts";
+import type { Tokens, VerifiedClaims } from "../tokens/types.ts";
 import { assertKeys } from "../util/assertions.ts";
 
 /** Seconds that a commitment lives: a name has to be typed. */
@@ -30,6 +30,10 @@ export interface CommitmentClaims {
   jti?: string;
   /** Whether it was signed while nobody could check the challenge. Default: it was checked. */
   deg?: boolean;
+  /** Data of the score, JSON of at most 256 bytes. Default: none. */
+  data?: string;
+  /** The list of its own that the score counts in, 1 to 64 characters. Default: none. */
+  tag?: string;
 }
 
 /** A commitment whose MAC and times were checked. */
@@ -41,7 +45,7 @@ export interface Commitment extends CommitmentClaims {
   exp: number;
 }
 
-const CLAIMS = ["score", "ts", "game", "board", "sub", "level", "run", "flags", "jti", "deg"];
+const CLAIMS = ["score", "ts", "game", "board", "sub", "level", "run", "flags", "jti", "deg", "data", "tag"];
 
 /**
  * Signs a commitment (`gp-score+jwt`). What it says is checked where it is read.
@@ -61,30 +65,9 @@ export async function readCommitment(
   const invalid = (reason: EventReason) => ({ ok: false, code: "COMMITMENT_INVALID", reason }) as const;
   if (!tokens) return invalid("misconfigured");
   try {
-    const { jti, iat, exp, score, ts, game, board, sub, level, run, flags = [], deg = false } = await tokens.verify(TYP.commitment, token);
+    const claims = await tokens.verify(TYP.commitment, token);
     // Whoever has the secret may sign; what it signs must still have the shape of a commitment.
-    const known = LEVELS.find((one) => one === level);
-    if (!isWhole(score) || !isWhole(ts) || !isCount(iat) || !isCount(exp) || !known) return invalid("token_claim");
-    if (!isText(game) || !isText(board) || !isText(sub)) return invalid("token_claim");
-    if ((run !== undefined && !isText(run)) || !Array.isArray(flags) || !flags.every(isText) || typeof deg !== "boolean")
-      return invalid("token_claim");
-    return {
-      ok: true,
-      commitment: {
-        jti,
-        iat,
-        exp,
-        score,
-        ts,
-        game,
-        board,
-        sub,
-        level: known,
-        flags,
-        ...(run !== undefined && { run }),
-        ...(deg && { deg }),
-      },
-    };
+    return isCommitment(claims) ? { ok: true, commitment: commitmentOf(claims) } : invalid("token_claim");
   } catch (error) {
     if (!isGatepassError(error)) throw error;
     const reason = eventReasonOfToken(error.code);
@@ -102,6 +85,33 @@ export function commitmentQuota({ jti, iat, exp, deg }: Commitment, clockToleran
   const life = { window: Math.max(1, exp - iat) + 2 * clockTolerance };
   if (deg) return { key: rateKey({ name: "score", ...life }, [jti]), limit: 1, ...life };
   return { key: usesKey("score", jti), limit: 1, expiresAt: (exp + 2 * clockTolerance) * 1000, issuedAt: iat * 1000 + 999 };
+}
+
+function isCommitment(claims: VerifiedClaims): claims is VerifiedClaims & Commitment {
+  const { iat, exp, score, ts, game, board, sub, level, run = "-", flags = [], deg = false, data = "-", tag = "-" } = claims;
+  return (
+    [score, ts].every(isWhole) &&
+    isCount(iat) &&
+    isCount(exp) &&
+    [game, board, sub, run, tag].every(isText) &&
+    LEVELS.some((one) => one === level) &&
+    Array.isArray(flags) &&
+    flags.every(isText) &&
+    typeof deg === "boolean" &&
+    typeof data === "string" &&
+    data.length <= 256
+  );
+}
+
+/** A commitment's own claims, without what is empty. */
+function commitmentOf({ jti, iat, exp, score, ts, game, board, sub, level, run, flags = [], deg, data, tag }: Commitment): Commitment {
+  const more = {
+    ...(run !== undefined && { run }),
+    ...(deg && { deg }),
+    ...(data !== undefined && { data }),
+    ...(tag !== undefined && { tag }),
+  };
+  return { jti, iat, exp, score, ts, game, board, sub, level, flags, ...more };
 }
 
 function isWhole(value: unknown): value is number {

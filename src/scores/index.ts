@@ -6,17 +6,33 @@
 
 import type { FeatureFactory } from "../gate/types.ts";
 import { commitRoute } from "./commit.ts";
+import { forgetJob, periodsJob } from "./jobs.ts";
 import { moderationRoutes } from "./moderate.ts";
 import { SCORE_LIMITS, type ScoresOptions, settle } from "./options.ts";
+import { playerRecords } from "./players.ts";
 import { readRoute } from "./read.ts";
 import { submitRoute } from "./submit.ts";
 
 export { LEVELS, type Level, type PublicScore, type ScoreReceipt, type ScoresAnswer } from "../protocol.ts";
-export type { BoardRules, Operator, Order, ScoreBoard, ScoreEntry, ScoreRow, SubmitResult } from "./board.ts";
+export type {
+  BoardCheck,
+  BoardPeriod,
+  BoardPlace,
+  BoardRules,
+  BoardView,
+  Operator,
+  Order,
+  ScoreBoard,
+  ScoreEntry,
+  ScoreRow,
+  SubmitResult,
+} from "./board.ts";
+export type { PeriodKind, Season } from "./calendar.ts";
 export { type Commitment, type CommitmentClaims, signCommitment } from "./commitment.ts";
+export type { DataOptions, DataResult, DataSchema } from "./data.ts";
 export { type MemoryBoardOptions, memoryBoard } from "./memory-board.ts";
 export { cleanName, foldName, generatedName, type NameOptions, type NameRule } from "./names.ts";
-export type { BoardOptions, ScoresOptions } from "./options.ts";
+export type { BoardOptions, PeriodEnd, ScoresOptions } from "./options.ts";
 export { periodsOf } from "./periods.ts";
 
 /**
@@ -47,7 +63,9 @@ export function scores(options: ScoresOptions): FeatureFactory {
       routes: [readRoute(settled), submitRoute(settled), ...(tokens ? [commitRoute(settled)] : []), ...moderationRoutes(settled)],
       actions: [settled.action],
       limits: SCORE_LIMITS,
-      check: async () => (await store.check?.()) ?? [],
+      jobs: { boards: forgetJob(settled), ...(settled.onPeriodEnd && { periods: periodsJob(settled) }) },
+      players: playerRecords(settled),
+      check: async () => (await store.check?.(settled.boards.map(({ name, rules }) => ({ board: name, rules })))) ?? [],
     };
   };
 }

@@ -1,28 +1,17 @@
+import { assertInteger } from "../util/assertions.ts";
 import { assertOptions, type Rules } from "../util/options.ts";
 import { randomId } from "../util/random.ts";
-import type { Order, ScoreBoard, ScoreRow, SubmitResult } from "./board.ts";
-import { assertEntry, assertLimit, keyOf, levelNumber, nextScore, withRanks } from "./ranking.ts";
-import { Sorted } from "./sorted.ts";
+import type { BoardRules, BoardView, ScoreBoard, ScoreEntry, ScoreRow, SubmitResult } from "./board.ts";
+import { heldRules, outsideProblem, rulesProblem } from "./board-check.ts";
+import { type List, MemoryLists, type Row } from "./memory-lists.ts";
+import { memoryModeration } from "./memory-moderation.ts";
+import { assertEntry, assertLimit, assertPlayers, assertView, nextScore, periodsIn, scoreRange, viewOf, withRanks } from "./ranking.ts";
+import { comparePlaces } from "./window.ts";
 
 /** Options of {@link memoryBoard}. */
 export interface MemoryBoardOptions {
   /** Random bytes for row ids. Default `crypto.getRandomValues`. */
   random?: (bytes: number) => Uint8Array;
-}
-
-interface Row extends Omit<ScoreRow, "rank" | "hidden" | "replay"> {
-  list: List;
-  key: number;
-  hiddenItself: boolean;
-}
-
-/** One board in one period. */
-interface List {
-  board: string;
-  /** What is shown, best first. */
-  shown: Sorted<Row>;
-  byPlayer: Map<string, Row>;
-  seen: Set<string>;
 }
 
 /**
@@ -41,164 +30,168 @@ interface List {
  */
 export function memoryBoard(options: MemoryBoardOptions = {}): ScoreBoard {
   assertOptions("memoryBoard", options, { random: "function" } satisfies Rules<MemoryBoardOptions>);
-  const lists = new Map<string, List>();
-  const rows = new Map<string, Row>();
-  const banned = new Set<string>();
-  const orders = new Map<string, Order>();
+  const held = new MemoryLists();
+  const bare = (row: Row): Omit<ScoreRow, "rank"> => bareRow(row, !held.isShown(row));
+  const ranked = (row: Row, view?: Partial<BoardView>): ScoreRow => ({ ...bare(row), rank: held.shownIn(row.list, view).rank(row.score) });
+  const logged = (row: Row): ScoreRow => ({ ...ranked(row), ...(row.log !== undefined && { log: row.log }) });
 
-  const keyIn = (board: string, period: string): string => `${board.length}:${board}${period}`;
-  const found = (board: string, period: string): List | undefined => lists.get(keyIn(board, period));
-
-  function listOf(board: string, period: string): List {
-    let list = found(board, period);
-    if (list === undefined) {
-      list = { board, shown: new Sorted(compare), byPlayer: new Map(), seen: new Set() };
-      lists.set(keyIn(board, period), list);
+  function store(list: List, entry: ScoreEntry, next: { score: number; level: ScoreRow["level"] }): void {
+    const { player, at, submission, name, flags, log, data } = entry;
+    const values = {
+      ...next,
+      at,
+      submission,
+      name,
+      flags: [...flags],
+      ...(log !== undefined && { log }),
+      ...(data !== undefined && { data }),
+    };
+    let row = list.byPlayer.get(player);
+    if (!row) {
+      const { board, period, tag } = list;
+      const id = randomId(options.random);
+      row = { ...values, id, board, period, ...(tag !== undefined && { tag }), player, list, hiddenItself: false };
     }
-    return list;
-  }
-
-  const isShown = (row: Row): boolean => !row.hiddenItself && !banned.has(row.player);
-  const rankOf = (row: Row): number => 1 + row.list.shown.countBefore((other) => other.key >= row.key);
-
-  /** Takes a row out of its list while `change` is made, and puts it back where it now belongs. */
-  function update(row: Row, change: () => void): void {
-    if (isShown(row)) row.list.shown.delete(row);
-    change();
-    if (isShown(row) && rows.has(row.id)) row.list.shown.add(row);
-  }
-
-  function drop(row: Row): void {
-    update(row, () => {
-      rows.delete(row.id);
-      row.list.byPlayer.delete(row.player);
+    const placed = row;
+    held.update([placed], () => {
+      for (const optional of ["log", "data"] as const) delete placed[optional];
+      Object.assign(placed, values);
+      list.byPlayer.set(player, placed);
+      held.rows.set(placed.id, placed);
     });
   }
 
-  function setOrder(board: string, order: Order): void {
-    const known = orders.get(board);
-    orders.set(board, order);
-    if (known === undefined || known === order) return;
-    for (const row of rows.values()) if (row.board === board) row.key = keyOf(row.score, order);
-    for (const list of lists.values()) if (list.board === board) list.shown.sort();
+  /** Keeps the rules of the board. Where its group is another one now, its rows are shown or not by the bans of that one. */
+  function setRules(board: string, given: BoardRules): void {
+    const rules = heldRules(given);
+    const known = held.rules.get(board);
+    const rows = known && known.group !== rules.group ? [...held.rows.values()].filter((row) => row.board === board) : [];
+    held.update(rows, () => held.rules.set(board, rules));
   }
-
-  const bare = ({ list: _list, key: _key, hiddenItself: _hidden, log, ...row }: Row): Omit<ScoreRow, "rank"> => ({
-    ...row,
-    hidden: hiddenOf(row.id),
-    replay: log !== undefined,
-  });
-  const hiddenOf = (id: string): boolean => {
-    const row = rows.get(id);
-    return row === undefined || !isShown(row);
-  };
-  const ofPlayerIn = (player: string): Row[] => [...lists.values()].flatMap((list) => list.byPlayer.get(player) ?? []);
 
   return {
     async submit(entry, rules) {
       assertEntry(entry, rules);
-      if (banned.has(entry.player)) return { status: "banned", id: "", rank: 0, best: false };
-      setOrder(entry.board, rules.order);
+      const { player, unique, submission } = entry;
+      const { group = "" } = rules;
+      const none = { id: "", rank: 0, best: false };
+      if (held.group(group).banned.has(player)) return { status: "banned", ...none };
+      if (unique !== undefined && !held.isFree(group, unique, player)) return { status: "taken", ...none };
+      setRules(entry.board, rules);
       let answer: SubmitResult | undefined;
-      for (const period of rules.periods) {
-        const list = listOf(entry.board, period);
-        let row = list.byPlayer.get(entry.player);
-        let status: SubmitResult["status"] = "repeated";
-        if (!list.seen.has(entry.submission)) {
-          list.seen.add(entry.submission);
-          const score = nextScore(row, entry, rules);
-          status = score === null ? "kept" : "stored";
-          if (score !== null) {
-            const { player, at, submission, level, name, log } = entry;
-            const values = { score, key: keyOf(score, rules.order), at, submission, level, name, flags: [...entry.flags], log };
-            if (row === undefined) {
-              row = { ...strip(values), id: randomId(options.random), board: entry.board, period, player, list, hiddenItself: false };
-              list.byPlayer.set(player, row);
-              rows.set(row.id, row);
-              list.shown.add(row);
-            } else {
-              const held = row;
-              update(held, () => {
-                delete held.log;
-                Object.assign(held, strip(values));
-              });
-            }
+      let stored = false;
+      for (const { key, forget = Infinity } of periodsIn(rules)) {
+        for (const tag of entry.tag === undefined ? [undefined] : [undefined, entry.tag]) {
+          const list = held.make(entry.board, key, tag, forget);
+          let status: SubmitResult["status"] = "repeated";
+          if (!list.seen.has(submission)) {
+            list.seen.add(submission);
+            const next = nextScore(list.byPlayer.get(player), entry, rules);
+            status = next ? "stored" : "kept";
+            if (next) store(list, entry, next);
+            stored ||= next !== null;
           }
+          if (answer) continue;
+          const row = list.byPlayer.get(player);
+          answer = { status, ...none };
+          if (row)
+            answer = { status, id: row.id, rank: held.shownIn(list, viewOf(rules)).rank(row.score), best: row.submission === submission };
         }
-        answer ??= row
-          ? { status, id: row.id, rank: rankOf(row), best: row.submission === entry.submission }
-          : { status, id: "", rank: 0, best: false };
       }
-      return answer ?? { status: "kept", id: "", rank: 0, best: false };
+      if (stored && unique !== undefined) held.setName(group, player, unique);
+      return answer ?? { status: "kept", ...none };
     },
 
-    async top({ board, period, limit, minLevel = "claimed" }) {
-      assertLimit("limit", limit);
-      const best: Row[] = [];
-      for (const row of found(board, period)?.shown ?? []) {
-        if (levelNumber(row.level) >= levelNumber(minLevel) && best.push(row) === limit) break;
-      }
-      return withRanks(best.map(bare), (index) => index + 1);
+    async top(query) {
+      assertLimit("limit", query.limit);
+      assertView(query);
+      const list = held.find(query);
+      if (!list) return [];
+      const shown = held.shownIn(list, query);
+      const from = query.after ? shown.positionOf(query.after, true) : 0;
+      const page = shown.slice(from, from + query.limit);
+      return withRanks(page.map(bare), (index) => shown.rank(page[index]?.score ?? 0));
     },
 
-    async around(id, n) {
+    async around(id, n, view = {}) {
       assertLimit("n", n, 0);
-      const row = rows.get(id);
-      if (row === undefined || !isShown(row)) return [];
-      const at = row.list.shown.indexOf(row);
-      const near = row.list.shown.slice(Math.max(0, at - n), at + n + 1);
-      return withRanks(near.map(bare), (index) => rankOf(near[index] ?? row));
+      assertView(view);
+      const row = held.rows.get(id);
+      if (!row || !held.isIn(row, view)) return [];
+      const shown = held.shownIn(row.list, view);
+      const at = shown.positionOf(row);
+      const page = shown.slice(at - n, at + n + 1);
+      return withRanks(page.map(bare), (index) => shown.rank(page[index]?.score ?? 0));
+    },
+
+    async near(query) {
+      const { score, n } = query;
+      assertLimit("n", n, 0);
+      assertInteger("score", score, Number.MIN_SAFE_INTEGER);
+      assertView(query);
+      const list = held.find(query);
+      if (!list) return { rank: 1, rows: [] };
+      const shown = held.shownIn(list, query);
+      const at = shown.positionOf({ score, at: Infinity, id: "" });
+      const page = shown.slice(at - n, at + n);
+      return { rank: shown.rank(score), rows: withRanks(page.map(bare), (index) => shown.rank(page[index]?.score ?? 0)) };
+    },
+
+    async count(query) {
+      assertView(query);
+      const list = held.find(query);
+      return list ? held.shownIn(list, query).length : 0;
     },
 
     async find(id) {
-      const row = rows.get(id);
-      return row ? { ...bare(row), rank: rankOf(row), ...(row.log === undefined ? {} : { log: row.log }) } : null;
+      const row = held.rows.get(id);
+      return row ? logged(row) : null;
     },
 
-    async ofPlayer({ board, period, player }) {
-      const row = found(board, period)?.byPlayer.get(player);
-      return row ? { ...bare(row), rank: rankOf(row) } : null;
+    async ofPlayer(query) {
+      assertView(query);
+      const row = held.find(query)?.byPlayer.get(query.player);
+      return row ? ranked(row, query) : null;
     },
 
-    async remove(id) {
-      const row = rows.get(id);
-      if (row) drop(row);
-      return row !== undefined;
+    async ofPlayers(query) {
+      assertPlayers(query.players);
+      assertView(query);
+      const list = held.find(query);
+      const rows = [...new Set(query.players)].flatMap((player) => list?.byPlayer.get(player) ?? []).filter((row) => held.isIn(row, query));
+      const order = query.order ?? held.rules.get(query.board)?.order ?? "desc";
+      const compare = (a: Row, b: Row): number => (order === "asc" || a.score === b.score ? comparePlaces(a, b) : b.score - a.score);
+      return rows.sort(compare).map((row) => ranked(row, query));
     },
 
-    async hide(id, hidden) {
-      const row = rows.get(id);
-      if (row) update(row, () => Object.assign(row, { hiddenItself: hidden }));
-      return row !== undefined;
+    ...memoryModeration(held, { ranked, logged }),
+
+    async clear(board, period) {
+      const gone = [...held.lists.values()].filter((list) => list.board === board && (period === undefined || list.period === period));
+      for (const list of gone) held.drop(list);
+      return gone.length;
     },
 
-    async ban(player, ban) {
-      const held = ofPlayerIn(player);
-      const shown = held.filter((row) => !row.hiddenItself);
-      if (ban === banned.has(player)) return;
-      if (ban) {
-        for (const row of shown) row.list.shown.delete(row);
-        banned.add(player);
-      } else {
-        banned.delete(player);
-        for (const row of shown) row.list.shown.add(row);
+    async sweep(max = 1000, now = Date.now()) {
+      assertInteger("max", max, 1);
+      let gone = 0;
+      for (const list of held.lists.values()) {
+        if (gone >= max) break;
+        if (list.forget <= now) gone += held.drop(list);
       }
+      return gone;
     },
 
-    async purge(player) {
-      const held = ofPlayerIn(player);
-      for (const row of held) drop(row);
-      return held.length;
+    async check(boards = []) {
+      return boards.flatMap(({ board, rules }) => {
+        const { min, max } = scoreRange(rules);
+        const outside = [...held.rows.values()].filter((row) => row.board === board && (row.score < min || row.score > max));
+        return [...outsideProblem(board, outside.length, rules), ...rulesProblem(board, held.rules.get(board), rules)];
+      });
     },
   };
 }
 
-/** Best first; of equals the earlier; then by id, which is random but stays. */
-function compare(a: Row, b: Row): number {
-  return a.key - b.key || a.at - b.at || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
-}
-
-/** Without the log when there is none: an optional member is absent, not undefined. */
-function strip<T extends { log: string | undefined }>({ log, ...rest }: T): Omit<T, "log"> & { log?: string } {
-  return log === undefined ? rest : { ...rest, log };
+function bareRow({ list: _list, hiddenItself: _hidden, log, ...row }: Row, hidden: boolean): Omit<ScoreRow, "rank"> {
+  return { ...row, flags: [...row.flags], hidden, replay: log !== undefined };
 }

@@ -5,72 +5,109 @@ import { PATH } from "../protocol.ts";
 import { timingSafeEqual, utf8 } from "../util/bytes.ts";
 import { sha256 } from "../util/hmac.ts";
 import type { ScoreRow } from "./board.ts";
+import { cleanName } from "./names.ts";
 import type { Settled } from "./options.ts";
-import { periodsOf } from "./periods.ts";
+
+/** Below `basePath`: what is done to players, whether or not they have rows. */
+const MODERATION = "/moderation";
 
 const hideSchema = z.strictObject({ hidden: z.optional(z.boolean()) });
 const banSchema = z.strictObject({ banned: z.optional(z.boolean()) });
 const emptySchema = z.strictObject({});
+const player = z.string().check(z.minLength(1), z.maxLength(256));
+const playerSchema = z.strictObject({ player });
+const playerBanSchema = z.strictObject({ player, banned: z.optional(z.boolean()) });
+const renameSchema = z.strictObject({ player, name: z.string() });
 
-/** Does something to a row or its player, and tells what was done. */
-type Deed = (settled: Settled, row: ScoreRow, ctx: RouteContext) => Promise<EventReason>;
+/** Does something, and tells what was done and to whom. */
+type Deed = (ctx: RouteContext) => Promise<{ reason: EventReason; player: string } | Response>;
 
-/** The routes behind the moderation bearer; none without a token. */
+/** The routes behind the moderation bearer; none without a token. All of them reach the boards of this gate's group alone. */
 export function moderationRoutes(settled: Settled): Route[] {
-  const { store, boards, moderators } = settled;
+  const { moderators, store, group } = settled;
   if (!moderators) return [];
-  const route = (method: string, path: string, deed: Deed): Route => ({
+  const guarded = (method: string, path: string, handle: Route["handle"]): Route => ({
     method,
-    path: `${PATH.scores}/:id${path}`,
-    async handle(ctx) {
-      const refused = await authorise(ctx, moderators);
-      if (refused) return refused;
+    path,
+    handle: async (ctx) => (await authorise(ctx, moderators)) ?? handle(ctx),
+  });
+  const deed = (method: string, path: string, act: Deed): Route =>
+    guarded(method, path, async (ctx) => {
+      const done = await act(ctx);
+      if (done instanceof Response) return done;
+      const lifted = done.reason === "moderation_show" || done.reason === "moderation_unban";
+      ctx.emit(lifted ? "score_accepted" : "score_rejected", { outcome: "info", ...done });
+      return ctx.respond(204, undefined);
+    });
+  const ban = async (who: string, banned = true): Promise<{ reason: EventReason; player: string }> => {
+    await store.ban(who, banned, group);
+    return { reason: banned ? "moderation_ban" : "moderation_unban", player: who };
+  };
+  const purge = async (who: string): Promise<{ reason: EventReason; player: string }> => {
+    await store.purge(who, group);
+    return { reason: "moderation_purge", player: who };
+  };
+  /** A deed to a row of one of this gate's boards. */
+  const ofRow = (method: string, path: string, act: (row: ScoreRow, ctx: RouteContext) => ReturnType<Deed>): Route =>
+    deed(method, `${PATH.scores}/:id${path}`, async (ctx) => {
       const row = await store.find(ctx.params["id"] ?? "");
       // The storage may hold the boards of other gates: their rows are not this gate's moderators' business.
-      if (!row || !boards.has(row.board)) return ctx.refuse("NOT_FOUND");
-      const reason = await deed(settled, row, ctx);
-      const lifted = reason === "moderation_show" || reason === "moderation_unban";
-      ctx.emit(lifted ? "score_accepted" : "score_rejected", { outcome: "info", reason, player: row.player });
-      return ctx.respond(204, undefined);
-    },
-  });
+      return row && settled.find(row.board) ? act(row, ctx) : ctx.refuse("NOT_FOUND");
+    });
   return [
-    route("DELETE", "", async (_, row) => {
-      for (const id of await sameSubmission(settled, row)) await store.remove(id);
-      return "moderation_remove";
+    ofRow("DELETE", "", async ({ id, player: who }) => {
+      await store.remove(id);
+      return { reason: "moderation_remove", player: who };
     }),
-    route("POST", "/hide", async (_, row, ctx) => {
+    ofRow("POST", "/hide", async ({ id, player: who }, ctx) => {
       const { hidden = true } = await optionalBody(ctx, hideSchema, {});
-      for (const id of await sameSubmission(settled, row)) await store.hide(id, hidden);
-      return hidden ? "moderation_hide" : "moderation_show";
+      await store.hide(id, hidden);
+      return { reason: hidden ? "moderation_hide" : "moderation_show", player: who };
     }),
-    route("POST", "/ban", async (_, { player }, ctx) => {
-      const { banned = true } = await optionalBody(ctx, banSchema, {});
-      await store.ban(player, banned);
-      return banned ? "moderation_ban" : "moderation_unban";
-    }),
-    route("POST", "/purge", async (_, { player }, ctx) => {
+    ofRow("POST", "/ban", async (row, ctx) => ban(row.player, (await optionalBody(ctx, banSchema, {})).banned)),
+    ofRow("POST", "/purge", async (row, ctx) => {
       await optionalBody(ctx, emptySchema, {});
-      await store.purge(player);
-      return "moderation_purge";
+      return purge(row.player);
+    }),
+    deed("POST", `${MODERATION}/ban`, async (ctx) => {
+      const body = await ctx.body(playerBanSchema);
+      return ban(body.player, body.banned);
+    }),
+    deed("POST", `${MODERATION}/purge`, async (ctx) => purge((await ctx.body(playerSchema)).player)),
+    deed("POST", `${MODERATION}/rename`, async (ctx) => {
+      const body = await ctx.body(renameSchema);
+      const name = cleanName(body.name);
+      if (name === null) return ctx.refuse("NAME_INVALID");
+      const changed = await store.rename(body.player, name, { group });
+      return changed ? { reason: "moderation_rename", player: body.player } : ctx.refuse("NAME_TAKEN");
+    }),
+    guarded("GET", `${MODERATION}/hidden`, async (ctx) => {
+      const page = pageIn(ctx);
+      if (!page) return ctx.refuse("BODY_INVALID");
+      const rows = await store.hidden({ group, ...page });
+      return ctx.respond(200, { hidden: rows, ...nextOf(rows.length, page.limit, rows.at(-1)?.id) });
+    }),
+    guarded("GET", `${MODERATION}/banned`, async (ctx) => {
+      const page = pageIn(ctx);
+      if (!page) return ctx.refuse("BODY_INVALID");
+      const players = await store.banned({ group, ...page });
+      return ctx.respond(200, { banned: players, ...nextOf(players.length, page.limit, players.at(-1)) });
     }),
   ];
 }
 
-/**
- * The ids of a submission's rows in all periods, given one of them. A cheat that is removed from one list must not stay first in another.
- * On a board that adds up, these are the player's rows of all periods: one submission cannot be taken out of a sum.
- */
-async function sameSubmission({ store, boards }: Settled, row: ScoreRow): Promise<string[]> {
-  const { id, board, player, submission, at } = row;
-  const sums = boards.get(board)?.rules.operator === "sum";
-  const ids = new Set([id]);
-  for (const period of periodsOf(at)) {
-    const other = await store.ofPlayer({ board, period, player });
-    if (other && (sums || other.submission === submission)) ids.add(other.id);
-  }
-  // The named row comes last: where a call fails in between, it is still there, and the moderator can repeat the request.
-  return [...ids].reverse();
+/** What a page of a list is asked by; undefined where it is asked wrongly. */
+function pageIn({ url }: RouteContext): { limit: number; after?: string } | undefined {
+  const keys = [...url.searchParams.keys()];
+  const [limit = "100", after] = ["limit", "after"].map((name) => url.searchParams.get(name) ?? undefined);
+  const known = new Set(keys).size === keys.length && keys.every((key) => key === "limit" || key === "after");
+  if (!known || !/^([1-9]\d{0,2}|1000)$/.test(limit) || (after !== undefined && after.length > 256)) return undefined;
+  return { limit: Number(limit), ...(after !== undefined && { after }) };
+}
+
+/** What brings the next page, where there may be one. */
+function nextOf(length: number, limit: number, last: string | undefined): { next?: string } {
+  return length === limit && last !== undefined ? { next: last } : {};
 }
 
 /** The refusal, if the bearer is none of the moderators'. Failures are counted: charged with the attempt, so that a hundred guesses at once do not slip through. */

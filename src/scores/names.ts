@@ -1,5 +1,5 @@
 import { utf8 } from "../util/bytes.ts";
-import { assertOptions, type Rules } from "../util/options.ts";
+import { assertOptions, listOf, type Rules } from "../util/options.ts";
 import { foldName } from "./fold.ts";
 
 export { foldName };
@@ -15,7 +15,11 @@ export interface NameOptions {
    * Asked for each typed name, after the request was charged: false refuses it with NAME_INVALID (the commitment stays good). `folded` is `foldName(name)`:
    * compare it with folded words or names.
    */
-  filter?(name: string, folded: string): boolean | Promise<boolean>;
+  filter?(name: string, folded: string, about: { player: string; board: string }): boolean | Promise<boolean>;
+  /** Names that nobody may type, e.g. that of the game's makers: compared as `foldName` makes them. Default: none. */
+  reserved?: readonly string[];
+  /** Whether two players of one group of boards cannot type the same name, as `foldName` makes them. Default false. */
+  unique?: boolean;
   /** The name of a player who typed none. Default {@link generatedName}. */
   generate?(player: string): string;
 }
@@ -105,29 +109,51 @@ magpie maple marlin marten meadow meteor mountain nebula newt oak ocean orca orc
 pine planet plover puffin quail quartz rabbit raven reef river robin salmon seal sequoia sparrow spruce starling stork summit swallow
 tiger tulip walnut willow wren yak zebra`;
 
+/** A name as it is stored. */
+export type StoredName = { name: string; unique?: string };
+
 /** A board's names, ready to use. */
 export interface Namer {
   typed: boolean;
-  /** The name to store; null: refused. */
-  nameOf(typed: string | undefined, player: string): Promise<string | null>;
+  unique: boolean;
+  /** The name to store, and in which form it must be unique; null: refused. */
+  nameOf(typed: string | undefined, player: string): Promise<StoredName | null>;
 }
 
-const RULES: Rules<NameOptions> = { typed: "boolean", filter: "function", generate: "function" };
+const RULES: Rules<NameOptions> = {
+  typed: "boolean",
+  filter: "function",
+  generate: "function",
+  reserved: listOf("string"),
+  unique: "boolean",
+};
 
 /** What a rule means. @throws {TypeError} not a rule */
-export function createNamer(rule: NameRule = "generated"): Namer {
+export function createNamer(rule: NameRule = "generated", board = ""): Namer {
   if (rule !== "generated" && rule !== "typed") assertOptions("names", rule, RULES, "names.");
-  const { typed = true, filter, generate = generatedName } = rule === "generated" ? { typed: false } : rule === "typed" ? {} : rule;
+  const {
+    typed = true,
+    filter,
+    generate = generatedName,
+    ...more
+  }: NameOptions = rule === "generated" ? { typed: false } : rule === "typed" ? {} : rule;
+  const { unique = false, reserved = [] } = more;
+  const taken = new Set(reserved.map(foldName));
   return {
     typed,
+    unique,
     async nameOf(name, player) {
       if (!typed || name === undefined) {
-        if (generate === generatedName) return generatedName(player);
+        if (generate === generatedName) return { name: generatedName(player) };
         const made = cleanName(generate(player));
         if (made === null) throw new TypeError('Cannot name the player: "generate" did not answer a name');
-        return made;
+        return { name: made };
       }
-      return filter && !(await filter(name, foldName(name))) ? null : name;
+      if (!filter && !unique && taken.size === 0) return { name };
+      const folded = foldName(name);
+      if (taken.has(folded) || (filter && !(await filter(name, folded, { player, board })))) return null;
+      // A name of signs alone folds to nothing: then it is itself.
+      return unique ? { name, unique: folded || name } : { name };
     },
   };
 }

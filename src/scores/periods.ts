@@ -32,9 +32,9 @@ function periodsOn(ms: number): Periods {
   return ["all", `${year}-W${String(week).padStart(2, "0")}`, day];
 }
 
-/** Whether a text is a period key that `periodsOf` could have made. */
+/** Whether a text is the key of a period: all time, an ISO 8601 week, a day, a month, a year. */
 export function isPeriod(text: string): boolean {
-  if (text === "all" || /^\d{4}-W(0[1-9]|[1-4]\d|5[0-3])$/.test(text)) return true;
+  if (text === "all" || /^\d{4}(-W(0[1-9]|[1-4]\d|5[0-3])|-(0[1-9]|1[0-2]))?$/.test(text)) return true;
   const ms = /^\d{4}-\d\d-\d\d$/.test(text) ? Date.parse(text) : Number.NaN;
   // There is a reader of dates to whom the 30th of February is the 2nd of March.
   return !Number.isNaN(ms) && isoDay(ms) === text;

@@ -6,10 +6,10 @@ import { randomId } from "../util/random.ts";
 import type { BoardRules, ScoreBoard, ScoreEntry, ScoreRow } from "./board.ts";
 import { callOf, type Once, onceOf } from "./call.ts";
 import { type Commitment, readCommitment } from "./commitment.ts";
-import { cleanName } from "./names.ts";
+import type { ScoreData } from "./data.ts";
+import { cleanName, type StoredName } from "./names.ts";
 import type { Board, Settled } from "./options.ts";
-import { periodsOf } from "./periods.ts";
-import { levelNumber, nextScore } from "./ranking.ts";
+import { levelNumber, nextScore, periodsIn, viewOf } from "./ranking.ts";
 
 /** A fraction, -0, 1e400 or a text is no score of any board. */
 export const scoreSchema: z.ZodMiniType<number> = z
@@ -17,7 +17,11 @@ export const scoreSchema: z.ZodMiniType<number> = z
   .check(z.refine((score) => Number.isSafeInteger(score) && !Object.is(score, -0)));
 const name = z.optional(z.string());
 const board = z.optional(z.string());
-const submissionSchema = z.union([z.strictObject({ score: scoreSchema, name, board }), z.strictObject({ commitment: z.string(), name })]);
+const data = z.optional(z.unknown());
+const submissionSchema = z.union([
+  z.strictObject({ score: scoreSchema, name, board, data }),
+  z.strictObject({ commitment: z.string(), name }),
+]);
 
 /** What a request asks to be written, checked as far as it can be without the store. */
 interface Claim {
@@ -26,6 +30,7 @@ interface Claim {
   /** Cleaned. */
   name: string | undefined;
   proof: Commitment | undefined;
+  data: ScoreData;
 }
 
 export type Refuse = (code: PublicCode, reason: EventReason, player?: string) => Response;
@@ -84,18 +89,33 @@ async function readClaim(ctx: RouteContext, settled: Settled, refuse: Refuse): P
     if (found.require === "commitment") {
       return refuse("COMMITMENT_INVALID", "commitment_required");
     }
-    return { board: found, score: given.score, name, proof: undefined };
+    const data = await readData(found, given.data, refuse);
+    return data instanceof Response ? data : { board: found, score: given.score, name, proof: undefined, data };
   }
   const read = await readCommitment(ctx.kernel.tokens, given.commitment);
   if (!read.ok) return refuse(read.code, read.reason);
   const proof = read.commitment;
   const found = check(settled, proof.board, proof.score, proof.level, refuse);
-  return found instanceof Response ? found : { board: found, score: proof.score, name, proof };
+  if (found instanceof Response) return found;
+  const { data, tag } = proof;
+  return {
+    board: found,
+    score: proof.score,
+    name,
+    proof,
+    data: { ...(data !== undefined && { data }), ...(tag !== undefined && { tag }) },
+  };
+}
+
+/** What came with a score, as the board keeps it. */
+export async function readData({ data }: Board, given: unknown, refuse: Refuse): Promise<ScoreData | Response> {
+  if (!data) return given === undefined ? {} : refuse("DATA_INVALID", "score_data");
+  return (await data(given)) ?? refuse("DATA_INVALID", "score_data");
 }
 
 /** The board, if it takes such a score. */
 export function check(settled: Settled, name: string | undefined, score: number, level: Level, refuse: Refuse): Board | Response {
-  const found = name === undefined ? settled.first : settled.boards.get(name);
+  const found = settled.find(name);
   if (!found) return refuse("NOT_FOUND", "invalid");
   const { min, max } = found.rules;
   if (score < min || score > max) return refuse("SCORE_INVALID", "score_bounds");
@@ -115,6 +135,11 @@ async function write(
   const { player } = entry;
   const { status, ...receipt } = await settled.store.submit(entry, rulesOf(board, entry));
   if (status === "banned") return refuse("PLAYER_BANNED", "player_banned", player);
+  if (status === "taken") {
+    // Nothing was written: the commitment is good for another name.
+    if (proof && once?.made?.quota) await ctx.kernel.store.refund([once.made.quota], ctx.kernel.clock());
+    return refuse("NAME_TAKEN", "name_taken", player);
+  }
   if (receipt.id === "") return refuse(once?.code ?? "REQUEST_REPLAYED", once?.reason ?? "request_replayed", player);
   if (status === "repeated") return ctx.respond(200, receipt);
   ctx.emit("score_accepted", {
@@ -138,22 +163,22 @@ async function again(ctx: RouteContext, settled: Settled, claim: Claim, once: On
   if (at === "gone") return ctx.refuse("UNAVAILABLE");
   // Over, or older than a store that forgot what was spent before it started: nobody can say that it was used.
   if (at === "expired") return proof ? refuse("COMMITMENT_EXPIRED", "expired", player) : refuse(once.code, once.reason, player);
-  const entry = entryOf(claim, once.made?.id ?? "", at, player, "");
+  const entry = entryOf(claim, once.made?.id ?? "", at, player, { name: "" });
   const row = await standing(settled.store, entry, rulesOf(board, entry));
   if (row) return ctx.respond(200, { id: row.id, rank: row.rank, best: row.submission === entry.submission } satisfies ScoreReceipt);
   // Charged but not seen on the board: written this instant by a twin of this request, hidden or removed since, or lost between store and board, where the
   // player must not pay for it. The board takes each submission once, so that asking it again is safe; and it alone knows who is banned.
   const name = await board.namer.nameOf(claim.name, player);
   if (name === null) return refuse("NAME_INVALID", "name", player);
-  return write(ctx, settled, claim, { ...entry, name }, once, refuse, admission);
+  return write(ctx, settled, claim, { ...entry, ...name }, once, refuse, admission);
 }
 
 /** The player's row, if it is shown and this entry would change neither it nor that of another period. */
 async function standing(store: ScoreBoard, entry: ScoreEntry, rules: BoardRules): Promise<ScoreRow | undefined> {
   const { board, player, submission } = entry;
   let first: ScoreRow | undefined;
-  for (const period of rules.periods) {
-    const row = await store.ofPlayer({ board, period, player });
+  for (const { key: period } of periodsIn(rules)) {
+    const row = await store.ofPlayer({ ...viewOf(rules), board, period, player });
     if (!row || row.hidden) return undefined;
     first ??= row;
     // All periods are written at once.
@@ -163,14 +188,14 @@ async function standing(store: ScoreBoard, entry: ScoreEntry, rules: BoardRules)
   return first;
 }
 
-function entryOf({ board, score, proof }: Claim, submission: string, at: number, player: string, name: string): ScoreEntry {
+function entryOf({ board, score, proof, data }: Claim, submission: string, at: number, player: string, name: StoredName): ScoreEntry {
   const { level = "claimed", flags = [] } = proof ?? {};
-  return { board: board.name, player, score, at, submission, level, flags, name };
+  return { board: board.name, player, score, at, submission, level, flags, ...name, ...data };
 }
 
 /** Periods by the server's clock when the score was committed to: whoever types a name over midnight is on the board of the day that was played. */
-function rulesOf({ rules }: Board, { at }: ScoreEntry): BoardRules {
-  return { ...rules, periods: periodsOf(at) };
+function rulesOf({ rules, calendar }: Board, { at }: ScoreEntry): BoardRules {
+  return { ...rules, periods: calendar.toWrite(at) };
 }
 
 /** Refuses, and says so in an event: never with a name in it. */

@@ -1,6 +1,6 @@
 import { isGatepassError } from "../errors.ts";
 import type { BoardRules } from "../scores/board.ts";
-import { compareWithModel } from "./board-model.ts";
+import { compareWithModel } from "./board-random.ts";
 import { type BoardTools, RULES } from "./board-tools.ts";
 
 /** Hiding, bans, removal. */
@@ -27,31 +27,32 @@ export function testModeration({ test, expect, put, listed }: BoardTools): void 
   test("a banned player is refused and not shown until the ban is lifted", async (board) => {
     const { id } = await put(board, "a", 30, {}, { periods: ["all", "2026-W47"] });
     await put(board, "b", 20);
-    await board.ban("a", true);
-    await board.ban("a", true);
+    await board.ban("a", true, "");
+    await board.ban("a", true, "");
     expect(await put(board, "a", 99)).toEqual({ status: "banned", id: "", rank: 0, best: false });
     expect(await put(board, "a", 99, { board: "other" })).toEqual({ status: "banned", id: "", rank: 0, best: false });
     expect([await listed(board), await listed(board, "2026-W47")]).toEqual([[["b", 20, 1]], []]);
     expect((await board.find(id))?.hidden).toEqual(true);
     await board.hide(id, true);
-    await board.ban("a", false);
-    expect([await listed(board), (await listed(board, "2026-W47")).length]).toEqual([[["b", 20, 1]], 1]);
-    await board.ban("a", true);
+    await board.ban("a", false, "");
+    expect([await listed(board), await listed(board, "2026-W47")]).toEqual([[["b", 20, 1]], []]);
+    await board.ban("a", true, "");
     await board.hide(id, false);
     expect(await listed(board)).toEqual([["b", 20, 1]]);
-    await board.ban("a", false);
+    await board.ban("a", false, "");
     expect((await listed(board)).length).toEqual(2);
-    await board.ban("nobody", true);
+    await board.ban("nobody", true, "");
     expect((await put(board, "nobody", 1)).status).toEqual("banned");
   });
 
-  test("remove takes one row, purge all of a player", async (board) => {
+  test("remove takes the rows of a submission, purge all of a player", async (board) => {
     const { id } = await put(board, "a", 30, {}, { periods: ["all", "2026-W47"] });
     await put(board, "a", 30, { board: "other" });
+    await put(board, "a", 3, {}, { periods: ["2026-W48"] });
     await put(board, "b", 20);
     expect([await board.remove(id), await board.remove(id), await board.find(id)]).toEqual([true, false, null]);
-    expect([await listed(board), (await listed(board, "2026-W47")).length]).toEqual([[["b", 20, 1]], 1]);
-    expect([await board.purge("a"), await board.purge("a"), await board.purge("nobody")]).toEqual([2, 0, 0]);
+    expect([await listed(board), (await listed(board, "2026-W47")).length]).toEqual([[["b", 20, 1]], 0]);
+    expect([await board.purge("a", ""), await board.purge("a", ""), await board.purge("nobody", "")]).toEqual([2, 0, 0]);
     expect(await listed(board)).toEqual([["b", 20, 1]]);
     expect((await put(board, "a", 5)).rank).toEqual(2);
   });
@@ -102,7 +103,7 @@ export function testGuarantees({ test, expect, put, listed, rejects }: BoardTool
   test("a board whose range or order was changed goes on with right ranks", async (board) => {
     for (let i = 0; i < 20; i++) await put(board, `p${i}`, i * 10, {}, { max: 200 });
     expect((await put(board, "new", 1_000_000, {}, { max: 2 ** 30 })).rank).toEqual(1);
-    expect((await put(board, "low", 95, {}, { max: 200 })).rank).toEqual(12);
+    expect((await put(board, "low", 95, {}, { max: 200 })).rank).toEqual(11);
     expect((await put(board, "low", 94, {}, { order: "asc", max: 200 })).rank).toEqual(11);
     expect((await listed(board, "all", 2)).map(([player]) => player)).toEqual(["p0", "p1"]);
     expect((await board.ofPlayer({ board: "main", period: "all", player: "new" }))?.rank).toEqual(22);
@@ -121,6 +122,19 @@ export function testGuarantees({ test, expect, put, listed, rejects }: BoardTool
     await rejects("range", put(board, "a", 1, {}, { min: 2, max: 1 }));
     await rejects("limit", board.top({ board: "main", period: "all", limit: 0 }));
     await rejects("n", board.around("x", -1));
+    // A ban of no group would be nobody's.
+    const none: { group: string } = JSON.parse("{}");
+    for (const [name, call] of Object.entries({
+      ban: () => board.ban("a", true, none.group),
+      purge: () => board.purge("a", none.group),
+      rowsOf: () => board.rowsOf("a", none.group),
+      claim: () => board.claim("a", "b", none.group),
+      rename: () => board.rename("a", "b", none),
+      hidden: () => board.hidden({ ...none, limit: 1 }),
+      banned: () => board.banned({ ...none, limit: 1 }),
+    })) {
+      await rejects(name, call());
+    }
     expect(await listed(board)).toEqual([]);
   });
 
@@ -147,7 +161,7 @@ export function testGuarantees({ test, expect, put, listed, rejects }: BoardTool
     if (reopen === undefined) return;
     const first = await put(board, "a", 10, { submission: "s1" });
     await put(board, "b", 20);
-    await board.ban("b", true);
+    await board.ban("b", true, "");
     const again = await reopen();
     try {
       expect(await listed(again)).toEqual([["a", 10, 1]]);
@@ -163,7 +177,7 @@ export function testGuarantees({ test, expect, put, listed, rejects }: BoardTool
   test("after close, every call rejects with ERR_BOARD_UNAVAILABLE", async (board) => {
     if (board.close === undefined) return;
     await board.close();
-    const calls = [put(board, "a", 1), board.top({ board: "main", period: "all", limit: 1 }), board.purge("a")];
+    const calls = [put(board, "a", 1), board.top({ board: "main", period: "all", limit: 1 }), board.purge("a", "")];
     for (const result of await Promise.allSettled(calls)) {
       expect(result.status === "rejected" && isGatepassError(result.reason, "ERR_BOARD_UNAVAILABLE")).toEqual(true);
     }

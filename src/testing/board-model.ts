@@ -1,174 +1,126 @@
-import { LEVELS } from "../protocol.ts";
-import type { BoardRules, ScoreBoard, ScoreEntry, ScoreRow } from "../scores/board.ts";
+import { LEVELS, type Level } from "../protocol.ts";
+import type { BoardRules, BoardView, ScoreEntry, ScoreRow } from "../scores/board.ts";
 
 /** A row as the model has it: everything but what the board makes up. */
-type ModelRow = Omit<ScoreRow, "rank" | "replay" | "log" | "hidden"> & { hiddenItself: boolean };
+export type ModelRow = Omit<ScoreRow, "rank" | "replay" | "log" | "hidden"> & { hiddenItself: boolean };
 
-/** A board as one would write it without a thought for speed: it sorts and counts everything, every time. */
-export interface BoardModel {
-  /** Tells the model what was submitted; `idOf` gives the id that the real board gave the row. */
-  submit(entry: ScoreEntry, rules: BoardRules, idOf: (period: string) => Promise<string>): Promise<string>;
-  rows: ModelRow[];
-  banned: Set<string>;
-  /** Shown rows of a period, best first. */
-  shown(period: string): ModelRow[];
-  /** A row as the board should tell it. */
-  told(row: ModelRow): Omit<ScoreRow, "replay">;
-}
+/** A row as a board tells it, without what depends on a log. */
+type Told = Omit<ScoreRow, "replay">;
 
-/** A model of a board that is always used with the same order. */
-export function boardModel(order: "desc" | "asc"): BoardModel {
-  const rows: ModelRow[] = [];
-  const banned = new Set<string>();
-  const seen = new Set<string>();
-  const sign = order === "asc" ? 1 : -1;
-  const isShown = (row: ModelRow): boolean => !row.hiddenItself && !banned.has(row.player);
-  return {
-    rows,
-    banned,
-    shown: (period) =>
-      rows
-        .filter((row) => row.period === period && isShown(row))
-        .sort((a, b) => sign * (a.score - b.score) || a.at - b.at || (a.id < b.id ? -1 : 1)),
-    told({ hiddenItself: _, ...row }) {
-      const better = rows.filter((other) => other.period === row.period && isShown(other) && sign * (other.score - row.score) < 0);
-      const own = rows.find(({ id }) => id === row.id);
-      return { ...row, rank: better.length + 1, hidden: own === undefined || !isShown(own) };
-    },
-    async submit({ log: _, ...entry }, { periods, operator }, idOf) {
-      if (banned.has(entry.player)) return "banned";
-      const statuses: string[] = [];
-      for (const period of periods) {
-        const key = JSON.stringify([period, entry.submission]);
-        const held = rows.find((row) => row.player === entry.player && row.period === period);
-        if (seen.has(key)) statuses.push("repeated");
-        else if (held === undefined) {
-          rows.push({ ...entry, period, id: await idOf(period), hiddenItself: false });
-          statuses.push("stored");
-        } else {
-          const wins = operator === "sum" || (operator === "last" ? entry.at >= held.at : sign * (entry.score - held.score) < 0);
-          if (wins) Object.assign(held, entry, { score: operator === "sum" ? held.score + entry.score : entry.score });
-          statuses.push(wins ? "stored" : "kept");
-        }
-        seen.add(key);
-      }
-      return statuses[0] ?? "";
-    },
-  };
-}
+const strength = (level: Level): number => LEVELS.indexOf(level);
 
-/** Random actions on a board, each mirrored in the model; whatever can be asked must then be answered alike. Tells the first difference. */
-export async function compareWithModel(
-  board: ScoreBoard,
-  rules: BoardRules,
-  options: { seed: number; steps: number; players: number; scores: number },
-): Promise<string | null> {
-  const model = boardModel(rules.order);
-  const below = generator(options.seed);
-  const { min = 0, max = 0xffffff } = rules;
-  const spacing = Math.max(1, Math.floor((max - min) / options.scores));
-  const find = (period: string, player: string): Promise<ScoreRow | null> => board.ofPlayer({ board: "main", period, player });
-  for (let step = 0; step < options.steps; step++) {
-    const action = below(20);
-    const player = `player ${below(options.players)}`;
-    const row = model.rows[below(model.rows.length || 1)];
-    if (action < 13 || row === undefined) {
-      const entry: ScoreEntry = {
-        board: "main",
-        player,
-        score: Math.min(max, min + below(options.scores) * spacing),
-        at: 1_000 + below(4),
-        submission: `s${below(options.steps)}`,
-        level: LEVELS[below(4)] ?? "claimed",
-        flags: below(2) ? ["slow"] : [],
-        name: `name ${step}`,
-      };
-      const periods = below(3) ? rules.periods : rules.periods.slice(0, 1);
-      const result = await board.submit(entry, { ...rules, periods });
-      const status = await model.submit(entry, { ...rules, periods }, async (period) => (await find(period, player))?.id ?? "");
-      const held = model.rows.find((other) => other.player === player && other.period === periods[0]);
-      const told = held && model.told(held);
-      const expected =
-        status === "banned" || told === undefined
-          ? { status, id: "", rank: 0, best: false }
-          : { status, id: told.id, rank: told.rank, best: told.submission === entry.submission };
-      const wrong = differ(`step ${step}: submit`, result, expected);
-      if (wrong) return wrong;
-    } else if (action < 15) {
-      row.hiddenItself = below(2) === 0;
-      await board.hide(row.id, row.hiddenItself);
-    } else if (action < 17) {
-      const ban = below(2) === 0;
-      if (ban) model.banned.add(player);
-      else model.banned.delete(player);
-      await board.ban(player, ban);
-    } else if (action < 19) {
-      const removed = await board.remove(row.id);
-      const wrong = differ(`step ${step}: remove`, removed, true);
-      if (wrong) return wrong;
-      model.rows.splice(model.rows.indexOf(row), 1);
-    } else {
-      const gone = model.rows.filter((other) => other.player === player);
-      const wrong = differ(`step ${step}: purge`, await board.purge(player), gone.length);
-      if (wrong) return wrong;
-      for (const other of gone) model.rows.splice(model.rows.indexOf(other), 1);
-    }
-    const wrong = await compareAnswers(board, model, rules.periods[below(rules.periods.length)] ?? "", below, `step ${step}`);
-    if (wrong) return wrong;
+/** A board as one would write it without a thought for speed: it sorts and counts everything, every time. Always used with one order and operator. */
+export class BoardModel {
+  readonly rows: ModelRow[] = [];
+  readonly banned: Set<string> = new Set();
+  readonly #seen = new Set<string>();
+  readonly #rules: BoardRules;
+  readonly #sign: 1 | -1;
+
+  constructor(rules: BoardRules) {
+    this.#rules = rules;
+    this.#sign = rules.order === "asc" ? 1 : -1;
   }
-  return null;
-}
 
-async function compareAnswers(
-  board: ScoreBoard,
-  model: BoardModel,
-  period: string,
-  below: (n: number) => number,
-  step: string,
-): Promise<string | null> {
-  const shown = model.shown(period);
-  const limit = 1 + below(12);
-  const told = shown.map((row) => ({ ...model.told(row), replay: false }));
-  const wrong = differ(`${step}: top`, await board.top({ board: "main", period, limit }), told.slice(0, limit));
-  if (wrong) return wrong;
-  const level = below(4);
-  const strong = told.filter((row) => LEVELS.indexOf(row.level) >= level);
-  const ranked = strong.map((row) => ({ ...row, rank: strong.findIndex((other) => other.score === row.score) + 1 }));
-  const minLevel = LEVELS[level] ?? "claimed";
-  const off = differ(`${step}: top ${minLevel}`, await board.top({ board: "main", period, limit, minLevel }), ranked.slice(0, limit));
-  if (off) return off;
-  const row = model.rows[below(model.rows.length || 1)];
-  if (row === undefined) return null;
-  const n = below(5);
-  const list = model.shown(row.period);
-  const at = list.indexOf(row);
-  const around = at < 0 ? [] : list.slice(Math.max(0, at - n), at + n + 1).map((other) => ({ ...model.told(other), replay: false }));
-  return (
-    differ(`${step}: around ${n}`, await board.around(row.id, n), around) ??
-    differ(`${step}: find`, await board.find(row.id), { ...model.told(row), replay: false })
-  );
-}
+  /** Whether a row is shown in a view. */
+  isIn(row: ModelRow, { period, tag, min = -Infinity, max = Infinity, minLevel = "claimed" }: BoardView): boolean {
+    const listed = row.period === period && row.tag === tag && !row.hiddenItself && !this.banned.has(row.player);
+    return listed && row.score >= min && row.score <= max && strength(row.level) >= strength(minLevel);
+  }
 
-function differ(what: string, actual: unknown, expected: unknown): string | null {
-  const [a, b] = [stable(actual), stable(expected)];
-  return a === b ? null : `${what}: ${a} instead of ${b}`;
-}
+  /** The shown rows of a view, the best first. */
+  shown(view: BoardView): ModelRow[] {
+    const compare = (a: ModelRow, b: ModelRow): number => this.#sign * (a.score - b.score) || a.at - b.at || (a.id < b.id ? -1 : 1);
+    return this.rows.filter((row) => this.isIn(row, view)).sort(compare);
+  }
 
-function stable(value: unknown): string {
-  return JSON.stringify(value, (_, part: unknown) =>
-    typeof part === "object" && part !== null && !Array.isArray(part)
-      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : part,
-  );
-}
+  rank(score: number, view: BoardView): number {
+    return 1 + this.shown(view).filter((other) => this.#sign * (other.score - score) < 0).length;
+  }
 
-/** Integers below n from a seed: the same failure again with the same seed. */
-function generator(seed: number): (n: number) => number {
-  let state = seed >>> 0;
-  return (n) => {
-    state = (state + 0x9e3779b9) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 16), 0x85ebca6b);
-    mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);
-    return ((mixed ^ (mixed >>> 16)) >>> 0) % n;
-  };
+  /** A row as the board should tell it. */
+  told(row: ModelRow, view: Partial<BoardView> = {}): Told {
+    const { hiddenItself, ...rest } = row;
+    const own = { board: row.board, period: row.period, ...(row.tag !== undefined && { tag: row.tag }) };
+    return { ...rest, rank: this.rank(row.score, { ...view, ...own }), hidden: hiddenItself || this.banned.has(row.player) };
+  }
+
+  held(player: string, period: string, tag: string | undefined): ModelRow | undefined {
+    return this.rows.find((row) => row.player === player && row.period === period && row.tag === tag);
+  }
+
+  /** Tells the model what was submitted; `idOf` gives the id that the real board gave the row. */
+  async submit(
+    { log: _, unique: _unique, tag: wanted, ...entry }: ScoreEntry,
+    rules: BoardRules,
+    idOf: (period: string, tag?: string) => Promise<string>,
+  ): Promise<string> {
+    if (this.banned.has(entry.player)) return "banned";
+    let first: string | undefined;
+    for (const period of rules.periods.map((one) => (typeof one === "string" ? one : one.key))) {
+      for (const tag of wanted === undefined ? [undefined] : [undefined, wanted]) {
+        const key = JSON.stringify([period, tag, entry.submission]);
+        const held = this.held(entry.player, period, tag);
+        let status = "repeated";
+        if (!this.#seen.has(key)) {
+          this.#seen.add(key);
+          status = this.#write(held, entry, rules) ? "stored" : "kept";
+          if (status === "stored" && !held) {
+            this.rows.push({ ...entry, period, ...(tag !== undefined && { tag }), id: await idOf(period, tag), hiddenItself: false });
+          }
+        }
+        first ??= status;
+      }
+    }
+    return first ?? "";
+  }
+
+  #write(held: ModelRow | undefined, entry: ScoreEntry, { operator, minLevel = "claimed" }: BoardRules): boolean {
+    if (!held) return true;
+    const weak = strength(held.level) < strength(minLevel);
+    const better = this.#sign * (entry.score - held.score) < 0;
+    if (!(weak || operator === "sum" || (operator === "last" ? entry.at >= held.at : better))) return false;
+    const added = operator === "sum" && !weak;
+    const level = added && strength(held.level) < strength(entry.level) ? held.level : entry.level;
+    const score = added ? held.score + entry.score : entry.score;
+    delete held.data;
+    Object.assign(held, entry, { score, level });
+    return true;
+  }
+
+  /** The rows that belong to the same submission. */
+  family({ player, submission }: ModelRow): ModelRow[] {
+    const sums = this.#rules.operator === "sum";
+    return this.rows.filter(
+      (row) =>
+        row.player === player && (sums ? this.#seen.has(JSON.stringify([row.period, row.tag, submission])) : row.submission === submission),
+    );
+  }
+
+  remove(rows: readonly ModelRow[]): void {
+    for (const row of rows) this.rows.splice(this.rows.indexOf(row), 1);
+  }
+
+  /** What `claim` does, for rows that are all of the same level or stronger than any minimum. */
+  claim(from: string, to: string): number {
+    const { operator } = this.#rules;
+    const rows = this.rows.filter(({ player }) => player === from);
+    for (const row of rows) {
+      const held = this.held(to, row.period, row.tag);
+      if (held === undefined) row.player = to;
+      else {
+        const { score, name, hiddenItself } = held;
+        const better = this.#sign * (row.score - score);
+        const wins = operator === "best" ? better < 0 || (better === 0 && row.at < held.at) : row.at > held.at;
+        const level = strength(row.level) < strength(held.level) ? row.level : held.level;
+        if (wins) delete held.data;
+        if (wins) Object.assign(held, { ...row, id: held.id, player: to, name });
+        if (operator === "sum") Object.assign(held, { score: score + row.score, level });
+        held.hiddenItself = hiddenItself || row.hiddenItself;
+        this.remove([row]);
+      }
+    }
+    if (this.banned.delete(from)) this.banned.add(to);
+    return rows.length;
+  }
 }

@@ -128,7 +128,7 @@ export function testRows({ test, expect, put, listed }: BoardTools): void {
     expect(await board.around(id, 2)).toEqual([row]);
     expect(await board.ofPlayer({ board: name, period: "all", player })).toEqual(row);
     expect((await board.top({ board: name, period: "x' OR 1=1", limit: 5 })).length).toEqual(1);
-    expect(await board.purge(player)).toEqual(2);
+    expect(await board.purge(player, "")).toEqual(2);
   });
 
   test("row ids are random: they tell nothing of the player", async (board) => {
@@ -137,7 +137,7 @@ export function testRows({ test, expect, put, listed }: BoardTools): void {
     expect(ids.size).toEqual(50);
     expect([...ids].every((id) => /^[A-Za-z0-9_-]{20,64}$/.test(id) && !id.includes("player"))).toEqual(true);
     const { id } = await put(board, "player1", 2);
-    await board.purge("player1");
+    await board.purge("player1", "");
     expect((await put(board, "player1", 2)).id === id).toEqual(false);
   });
 

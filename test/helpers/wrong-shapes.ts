@@ -197,7 +197,7 @@ export async function expectNoWrongRowsByWrongShape(
     await board.submit(entry(player, 100 * (i + 1)), { ...rules, periods: [...rules.periods] });
   const own = await board.ofPlayer({ board: "main", period: "all", player: "bob" });
   if (own === null) throw new Error("The row is missing");
-  await board.ban("eve", true);
+  await board.ban("eve", true, "");
   const calls: Record<string, () => Promise<unknown>> = {
     top: () => board.top({ board: "main", period: "all", limit: 4 }),
     around: () => board.around(own.id, 1),

@@ -5,7 +5,7 @@ import { type Block, bin, blocks, freePort, type UserProject, userProject } from
 import { root } from "../helpers/sources.ts";
 
 /** The guides whose code is checked here. */
-const GUIDES = ["clearance.md", "mobile.md", "emulator.md"];
+const GUIDES = ["clearance.md", "mobile.md", "emulator.md", "boards.md"];
 const text = (guide: string): string => readFileSync(`${root}demo/docs/${guide}`, "utf8");
 const guides = new Map(GUIDES.map((guide) => [guide, blocks(text(guide))]));
 const env = {
@@ -234,11 +234,19 @@ console.log(JSON.stringify([typeof token, typeof now, (await control("counts")).
     expect(verbs.sort()).toEqual(listed?.sort());
   });
 
+  it("boards.md: each board can be made, and a player is renamed, exported and erased", () => {
+    for (const { file, code } of guides.get("boards.md") ?? []) {
+      project.write(`boards/${file}`, code);
+      const { status, output } = project.run(node, [`boards/${file}`], env);
+      expect([file, status, output]).toEqual([file, 0, ""]);
+    }
+  });
+
   it("names codes that exist, and files that are there", () => {
     for (const guide of GUIDES) {
       const codes = [...text(guide).matchAll(/`([A-Z]+(?:_[A-Z]+)+)`/g)].map(([, code = ""]) => code);
       const others =
-        /^(SESSION_SIGNING_SECRET|ERR_CLIENT_(BLOCKED|SCRIPT)|EMULATOR_(SECRET|URL)|TURNSTILE_(SECRET_KEY|SITE_KEY|ENFORCE|SUCCESS|ERROR|EXPIRED))$/;
+        /^(SESSION_SIGNING_SECRET|ERR_CLIENT_(BLOCKED|SCRIPT)|EMULATOR_(SECRET|URL)|TURNSTILE_(SECRET_KEY|SITE_KEY|ENFORCE|SUCCESS|ERROR|EXPIRED)|ERR_CONFIG_INVALID)$/;
       expect(codes.filter((code) => !(code in STATUS) && !others.test(code))).toEqual([]);
       const links = [...text(guide).matchAll(/\]\((?!https?:)([^)#]+)[^)]*\)/g)].map(([, path = ""]) => path);
       for (const path of links) expect(() => readdirSync(new URL(`../../demo/docs/${path}`, import.meta.url)), path).not.toThrow(/ENOENT/);

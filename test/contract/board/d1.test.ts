@@ -6,5 +6,5 @@ const worker = await startWorkerd({ entry: "test/contract/workers/d1.ts", d1: ["
 afterAll(() => worker.dispose());
 
 describe("d1Board in workerd, on its binding", async () => {
-  await runSuite(worker, "/board", 32);
+  await runSuite(worker, "/board", 61);
 });

@@ -13,7 +13,7 @@ describe("postgresBoard on PGlite", () => {
   afterAll(() => database.close());
   testBoard(
     async () => {
-      const tables = ["rules", "lists", "rows", "hist", "seen", "bans"].map((table) => `gatepass_board_${table}`);
+      const tables = ["rules", "lists", "rows", "hist", "seen", "bans", "names"].map((table) => `gatepass_board_${table}`);
       await database.query(`TRUNCATE ${tables.join(", ")}`);
       return { board: postgresBoard(database, { timeoutMs: 20_000 }), reopen: () => postgresBoard(database, { timeoutMs: 20_000 }) };
     },

@@ -5,7 +5,7 @@ import type { BoardRules, ScoreEntry } from "../../../src/scores/board.ts";
 import { describeWith, postgresFolder } from "../../helpers/backends.ts";
 import { type PostgresServer, startPostgres } from "../../helpers/postgres.ts";
 
-const RULES: BoardRules = { periods: ["all", "2026-W47"], order: "desc", operator: "best" };
+const RULES = { periods: ["all", "2026-W47"], order: "desc", operator: "best" } satisfies BoardRules;
 const POOLS = 4;
 
 describeWith("PostgreSQL", postgresFolder() !== undefined)("postgresBoard, from many connections", () => {
@@ -31,7 +31,7 @@ describeWith("PostgreSQL", postgresFolder() !== undefined)("postgresBoard, from 
     await server.close();
   });
   beforeEach(async () => {
-    const tables = ["rules", "lists", "rows", "hist", "seen", "bans"].map((table) => `gatepass_board_${table}`);
+    const tables = ["rules", "lists", "rows", "hist", "seen", "bans", "names"].map((table) => `gatepass_board_${table}`);
     await server.run(`TRUNCATE ${tables.join(", ")}`);
   });
 
@@ -49,11 +49,11 @@ describeWith("PostgreSQL", postgresFolder() !== undefined)("postgresBoard, from 
   /** Cells of the histogram that are not what the rows come to; none is left at zero. */
   async function drift(): Promise<unknown[]> {
     return server.run(`
-      WITH ranges AS (SELECT list, low, (SELECT count(*)::int FROM generate_series(0, 6) AS d WHERE d = 0 OR (high - low) >> (8 * d) > 0) AS levels
-          FROM gatepass_board_lists JOIN gatepass_board_rules USING (board)),
-        counted AS (SELECT list, d AS depth, (k - low) >> (8 * (levels - 1 - d)) AS bucket, count(*) AS n
-          FROM gatepass_board_rows JOIN ranges USING (list) CROSS JOIN LATERAL generate_series(0, levels - 1) AS d WHERE shown >= 0 GROUP BY 1, 2, 3)
-      SELECT * FROM counted FULL JOIN gatepass_board_hist h USING (list, depth, bucket) WHERE counted.n IS DISTINCT FROM h.n`);
+      WITH counted AS (SELECT list, d AS depth, score >> (8 * d) AS bucket, count(*) FILTER (WHERE shown = 0) AS n0, count(*) FILTER (WHERE shown = 1) AS n1,
+          count(*) FILTER (WHERE shown = 2) AS n2, count(*) FILTER (WHERE shown = 3) AS n3
+          FROM gatepass_board_rows JOIN gatepass_board_lists USING (list) CROSS JOIN LATERAL generate_series(0, depths - 1) AS d WHERE shown >= 0 GROUP BY 1, 2, 3)
+      SELECT * FROM counted FULL JOIN gatepass_board_hist h USING (list, depth, bucket)
+      WHERE (counted.n0, counted.n1, counted.n2, counted.n3) IS DISTINCT FROM (h.n0, h.n1, h.n2, h.n3)`);
   }
 
   it("two first submissions of one player make one row, of everybody at once", async () => {
@@ -91,8 +91,8 @@ describeWith("PostgreSQL", postgresFolder() !== undefined)("postgresBoard, from 
           // Ranges that grow and an order that changes make everything anew, under everybody's hands.
           const rules: BoardRules = { ...RULES, max: i % 50 === 0 ? 255 + i * 100 : 255, order: i > 300 ? "asc" : "desc" };
           if (i % 8 === 0) await board.hide(nth(first, i >> 3).id, i % 16 === 0);
-          else if (i % 8 === 1) await board.ban(player, i % 16 === 1);
-          else if (i % 16 === 2) await board.purge(player);
+          else if (i % 8 === 1) await board.ban(player, i % 16 === 1, "");
+          else if (i % 16 === 2) await board.purge(player, "");
           else if (i % 16 === 3) await board.remove(nth(first, i).id);
           else await board.submit(entry(player, (i * 37) % 256, { board: i % 5 ? "main" : "other" }), rules);
         } catch (error) {
@@ -112,7 +112,7 @@ describeWith("PostgreSQL", postgresFolder() !== undefined)("postgresBoard, from 
       const player = `racer${i}`;
       await Promise.all([
         nth(boards, i).submit(entry(player, i), RULES),
-        nth(boards, i + 1).ban(player, true),
+        nth(boards, i + 1).ban(player, true, ""),
         nth(boards, i + 2).submit(entry(player, i), RULES),
       ]);
     }
@@ -128,7 +128,7 @@ describeWith("PostgreSQL", postgresFolder() !== undefined)("postgresBoard, from 
       board.submit(entry("b", 6), RULES),
       board.top({ board: "main", period: "all", limit: 5 }),
       board.find(before.id),
-      board.purge("a"),
+      board.purge("a", ""),
     ];
     const unavailable = async (): Promise<void> => {
       const start = performance.now();

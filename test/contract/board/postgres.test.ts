@@ -37,7 +37,7 @@ describeWith("PostgreSQL", postgresFolder() !== undefined)("postgresBoard on Pos
           client = one.client;
         }
         await migrate(client);
-        const tables = ["rules", "lists", "rows", "hist", "seen", "bans"].map((table) => `gatepass_board_${table}`);
+        const tables = ["rules", "lists", "rows", "hist", "seen", "bans", "names"].map((table) => `gatepass_board_${table}`);
         await server.run(`TRUNCATE ${tables.join(", ")}`);
         const own = client;
         return { board: postgresBoard(own, { timeoutMs: 20_000 }), reopen: () => postgresBoard(own, { timeoutMs: 20_000 }) };
@@ -60,7 +60,7 @@ describeWith("PostgreSQL", postgresFolder() !== undefined)("postgresBoard on Pos
     };
     const board = postgresBoard(counted, { schema: "imported", timeoutMs: 60_000 });
     await pool.query(
-      "INSERT INTO imported.gatepass_board_lists (list, board, period) SELECT n, 'main', 'day ' || n FROM generate_series(1, 3000) AS n",
+      "INSERT INTO imported.gatepass_board_lists (list, board, period, tag, depths) SELECT n, 'main', 'day ' || n, '', 3 FROM generate_series(1, 3000) AS n",
     );
     const rules = { order: "desc", operator: "best" } as const;
     const entry = { board: "main", score: 1, at: 1, level: "claimed", flags: [], name: "n" } as const;

@@ -71,7 +71,7 @@ describeWith("redis-server", hasRedis())("a client of redis with a type mapping 
     const client = await createClient({ url: server.url, RESP, commandOptions: { typeMapping } }).connect();
     try {
       const board = redisBoard(client, { prefix: `mapped-${RESP}` });
-      for (const call of [board.top({ board: "main", period: "all", limit: 3 }), board.find("row"), board.ban("player", true)]) {
+      for (const call of [board.top({ board: "main", period: "all", limit: 3 }), board.find("row"), board.ban("player", true, "")]) {
         await expect(call).rejects.toMatchObject({
           code: "ERR_BOARD_UNAVAILABLE",
           message: expect.stringMatching(/Buffers.*withTypeMapping/),

@@ -69,7 +69,7 @@ describe.each([
           .map((file) => readFileSync(join(folder, file), "latin1"))
           .join("");
       expect(names.some((name) => bytes().includes(name)) && bytes().includes("player-to-erase")).toBe(true);
-      expect(await board.purge("player-to-erase")).toBe(2);
+      expect(await board.purge("player-to-erase", "")).toBe(2);
       expect(["player-to-erase", ...names].filter((text) => bytes().includes(text))).toEqual([]);
       expect((await sqliteBoard(reader).top({ board: "main", period: "all", limit: 1 })).map(({ name }) => name)).toEqual(["Other 59"]);
     } finally {

@@ -28,7 +28,7 @@ await Promise.all(
     await board.submit(entry(i, { player: `p${own}-${i % 7}`, submission: `${own}-own-${i}` }), best);
     const { status } = await board.submit(entry(i, { board: "sums", submission: `shared-${i}`, score: 1 }), { ...best, operator: "sum" });
     statuses[status] = (statuses[status] ?? 0) + 1;
-    if (i % 20 === 19) await board.purge(`p${own}-0`);
+    if (i % 20 === 19) await board.purge(`p${own}-0`, "");
   }),
 );
 await end();

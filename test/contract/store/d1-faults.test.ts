@@ -124,8 +124,8 @@ function boardCalls(board: ScoreBoard): (() => Promise<unknown>)[] {
     () => board.ofPlayer({ board: "main", period: "all", player: "p" }),
     () => board.remove("id"),
     () => board.hide("id", true),
-    () => board.ban("p", true),
-    () => board.purge("p"),
+    () => board.ban("p", true, ""),
+    () => board.purge("p", ""),
   ];
 }
 

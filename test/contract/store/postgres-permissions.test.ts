@@ -92,7 +92,7 @@ describeWith("PostgreSQL", postgresFolder() !== undefined)("a role of PostgreSQL
           ({ ok }) => ok,
           () => false,
         );
-        const shown = await board.ban("anna", false).then(
+        const shown = await board.ban("anna", false, "").then(
           () => true,
           () => false,
         );

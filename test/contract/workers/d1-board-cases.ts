@@ -1,6 +1,7 @@
-import { d1Board } from "../../../adapters/d1.ts";
+import { d1Board, migrate } from "../../../adapters/d1.ts";
 import type { BoardRules, ScoreEntry } from "../../../src/scores/board.ts";
 import type { TestKit } from "../../../src/testing/board.ts";
+import { boardV1, wrongAfterMigration } from "../../helpers/board-v1.ts";
 import { countedD1, type RealD1 } from "./tools.ts";
 
 const RULES: BoardRules = { periods: ["all", "2026-W47"], order: "desc", operator: "best" };
@@ -72,9 +73,9 @@ export function testD1Board(real: RealD1, table: () => string, { it, expect }: T
     const { id } = await board.submit(entryOf(1000), RULES);
     // 2000 rows of one score, and 300 more periods.
     const rows = `WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 2000)
-      INSERT INTO ${name}_rows SELECT 'id' || i, 1, 'q' || i, -7, 7, i, 't' || i, i % 4, '[]', '', 0, i % 4, NULL FROM c`;
+      INSERT INTO ${name}_rows SELECT 'id' || i, 1, 'q' || i, 7, -7, i, 't' || i, i % 4, '[]', '', 0, i % 4, NULL, NULL FROM c`;
     const lists = `WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 300)
-      INSERT INTO ${name}_lists (board, period) SELECT 'main', 'd' || i FROM c`;
+      INSERT INTO ${name}_lists (board, period, tag, depths) SELECT 'main', 'd' || i, '', 3 FROM c`;
     await real.batch([real.prepare(rows), real.prepare(lists)]);
     costs.length = 0;
     await board.submit(entryOf(3000), RULES);
@@ -85,10 +86,10 @@ export function testD1Board(real: RealD1, table: () => string, { it, expect }: T
     await board.find(id);
     await board.ofPlayer({ board: "main", period: "all", player: "q7" });
     await board.hide(id, true);
-    await board.purge("q9");
-    expect(costs.filter(({ rows_read }) => rows_read > 150)).toEqual([]);
-    // Two periods: a new row, and a better score of it, which changes no bucket that it shares with the old one.
-    const most = [16, 10, 0, 0, 0, 0, 0, 4, 4];
+    await board.purge("q9", "");
+    expect(costs.filter(({ rows_read }) => rows_read > 250)).toEqual([]);
+    // Two periods: a new row, a better score of it, and both rows of its submission hidden.
+    const most = [18, 20, 0, 0, 0, 0, 0, 17, 4];
     expect(costs.map(({ rows_written }, i) => Math.max(rows_written, most[i] ?? 0))).toEqual(most);
   });
 
@@ -98,5 +99,55 @@ export function testD1Board(real: RealD1, table: () => string, { it, expect }: T
     for (const [i, player] of players.entries()) await board.submit(entryOf(i, { player, score: i }), RULES);
     expect((await board.top({ board: "main", period: "all", limit: 9 })).length).toEqual(3);
     expect((await board.ofPlayer({ board: "main", period: "all", player: "\ud801" }))?.score).toEqual(1);
+  });
+
+  const codeOf = async (promise: Promise<unknown>): Promise<unknown> =>
+    promise.then(
+      () => "no error",
+      (error: unknown) => error instanceof Error && "code" in error && `${error.code} ${error.message}`,
+    );
+
+  it("data of version 1: a small board is migrated with its first call, by ten at once", async () => {
+    const name = table();
+    await real.batch(boardV1(name, 60, "d1").map((sql) => real.prepare(sql)));
+    const boards = Array.from({ length: 10 }, () => d1Board(real, { table: name, timeoutMs: 20_000 }));
+    await Promise.all(boards.map((board) => board.count({ board: "main", period: "all" })));
+    for (const board of boards.slice(0, 2)) expect(await wrongAfterMigration(board, 60)).toEqual([]);
+    expect((await boards[0]?.submit(entryOf(1, { submission: "s1" }), RULES))?.status).toEqual("repeated");
+    expect(await boards[0]?.banned({ group: "main", limit: 5 })).toEqual(["cheat"]);
+  });
+
+  it("data of version 1: a larger board is refused until migrate has run, and data of a newer release always", async () => {
+    const name = table();
+    const statements = boardV1(name, 600, "d1");
+    for (let i = 0; i < statements.length; i += 20) await real.batch(statements.slice(i, i + 20).map((sql) => real.prepare(sql)));
+    const board = d1Board(real, { table: name, timeoutMs: 20_000 });
+    const refused = String(await codeOf(board.submit(entryOf(1), RULES)));
+    expect(/^ERR_CONFIG_INVALID GP173: .*version 1, .*version 2\. .*migrate\(env\.DB/.test(refused) || refused).toEqual(true);
+    expect((await board.check()).map(({ code }) => code)).toEqual(["GP173"]);
+    const done = (await Promise.all([1, 2, 3].map(() => migrate(real, { table: name })))).flat();
+    expect(done.filter((one) => one.startsWith("set the tables")).length).toEqual(1);
+    expect([await migrate(real, { table: name }), await board.check(), await wrongAfterMigration(board, 600)]).toEqual([[], [], []]);
+    await real.batch([real.prepare(`UPDATE ${name}_meta SET version = 3`)]);
+    const newer = String(await codeOf(board.find("m1-all")));
+    expect(/GP173: .*version 3, .*version 2/.test(newer) || newer).toEqual(true);
+  });
+
+  it("an export that is imported again brings no triggers: they are made with the first write, and ranks are as before", async () => {
+    const name = table();
+    const board = d1Board(real, { table: name });
+    for (let i = 0; i < 30; i++) await board.submit(entryOf(i, { score: i * 300 }), RULES);
+    const before = await board.top({ board: "main", period: "all", limit: 100 });
+    const triggers = [`rows_added`, `rows_removed`, `rows_moved`, `lists_deeper`, `rules_moved`].map(
+      (one) => `DROP TRIGGER ${name}_${one}`,
+    );
+    await real.batch([...triggers, `DELETE FROM ${name}_hist`].map((sql) => real.prepare(sql)));
+    const again = d1Board(real, { table: name });
+    expect((await again.check()).map(({ code }) => code)).toEqual(["GP174"]);
+    expect((await again.submit(entryOf(99, { score: 4500 }), RULES)).rank).toEqual(15);
+    const rows = await again.top({ board: "main", period: "all", limit: 100 });
+    expect(rows.length).toEqual(before.length + 1);
+    for (const row of rows) expect(await again.find(row.id)).toEqual(row);
+    expect(await again.check()).toEqual([]);
   });
 }

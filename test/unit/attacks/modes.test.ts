@@ -159,6 +159,11 @@ const HOLDS: Record<string, (mode: Mode) => Promise<void>> = {
   "POST /scores/:id/hide": (mode) => guesses(mode, "/scores/:id/hide"),
   "POST /scores/:id/ban": (mode) => guesses(mode, "/scores/:id/ban"),
   "POST /scores/:id/purge": (mode) => guesses(mode, "/scores/:id/purge"),
+  "POST /moderation/ban": (mode) => guesses(mode, "/moderation/ban"),
+  "POST /moderation/purge": (mode) => guesses(mode, "/moderation/purge"),
+  "POST /moderation/rename": (mode) => guesses(mode, "/moderation/rename"),
+  "GET /moderation/hidden": (mode) => guesses(mode, "/moderation/hidden", "GET"),
+  "GET /moderation/banned": (mode) => guesses(mode, "/moderation/banned", "GET"),
   async "POST /security/turnstile/verify"(mode) {
     const few = [{ name: "few", limit: 3, window: 60, by: "ip" as const }];
     const { gate, challenge, verify } = pair(mode, { limits: { "clearance.attempts": few } });

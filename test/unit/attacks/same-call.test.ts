@@ -343,13 +343,13 @@ describe("a banned player is told so", () => {
     const headers = named();
     await at.submit({ commitment }, token);
     await at.submit({ score: 1 }, token, headers);
-    await at.board.ban(sub, true);
+    await at.board.ban(sub, true, "main");
     expect(await codeOf(await at.submit({ commitment }, token))).toEqual([403, "PLAYER_BANNED"]);
     expect(await codeOf(await at.submit({ score: 1 }, token, headers))).toEqual([403, "PLAYER_BANNED"]);
-    await at.board.purge(sub);
+    await at.board.purge(sub, "main");
     expect(await codeOf(await at.submit({ commitment }, token))).toEqual([403, "PLAYER_BANNED"]);
     expect(at.rejected().map(({ reason }) => reason)).toEqual(Array(3).fill("player_banned"));
-    await at.board.ban(sub, false);
+    await at.board.ban(sub, false, "main");
     expect(await codeOf(await at.submit({ commitment }, token))).toEqual([409, "COMMITMENT_USED"]);
   });
 

@@ -57,7 +57,7 @@ test("no answer names a player, nor shows a row that is hidden or of who is bann
     await board.hide(row?.id ?? "", true);
     ids.push(row?.id ?? "");
   }
-  await board.ban(players[3] ?? "", true);
+  await board.ban(players[3] ?? "", true, "main");
   const queries = ["all", "week", "day"].flatMap((period) => [
     `?period=${period}&limit=100`,
     ...[...ids, "me"].map((id) => `?period=${period}&limit=100&around=${id}`),

@@ -5,10 +5,10 @@ import { memoryBoard, type ScoresOptions, scores } from "../../../src/scores/ind
 import { memoryStore } from "../../../src/store/index.ts";
 import { bearer, MODERATOR, type TestGate, testGate } from "../../helpers/gate.ts";
 
-const BOARDS: ScoresOptions["boards"] = { main: { names: "typed" }, runs: { minLevel: "replayed" } };
+const BOARDS: ScoresOptions["boards"] = { main: { names: "typed" }, runs: { minLevel: "replayed" }, unique: { names: { unique: true } } };
 const one = (name: string) => ({ [name]: [{ name: "one", limit: 1, window: 60, by: "ip" as const }] });
 
-/** A gate whose board takes typed names, and another level on `runs`. */
+/** A gate whose board takes typed names, another level on `runs`, and each name once on `unique`. */
 function gate(options: Parameters<typeof testGate>[0] = {}, board = memoryBoard()): TestGate {
   const at = testGate({ features: [scores({ board, boards: BOARDS ?? {}, moderation: { tokens: [MODERATOR] } })], ...options });
   return { ...at, board };
@@ -61,7 +61,7 @@ const PROVOKE: Partial<Record<PublicCode, () => Promise<Response>>> = {
   async PLAYER_BANNED() {
     const at = gate();
     const token = await at.session();
-    await at.board.ban((await at.gate.sessions.verify(token)).sub, true);
+    await at.board.ban((await at.gate.sessions.verify(token)).sub, true, "main");
     return submit(at, { score: 1 }, token);
   },
   LEVEL_TOO_LOW: async () => submit(gate(), { score: 1, board: "runs" }),
@@ -89,6 +89,12 @@ const PROVOKE: Partial<Record<PublicCode, () => Promise<Response>>> = {
   UNSUPPORTED_MEDIA_TYPE: async () => submit(gate(), "score=1", undefined, { "content-type": "text/plain" }),
   SCORE_INVALID: async () => submit(gate(), { score: 2 ** 40 }),
   NAME_INVALID: async () => submit(gate(), { score: 1, name: "a\u202eb" }),
+  async NAME_TAKEN() {
+    const at = gate();
+    await submit(at, { score: 1, name: "Ada", board: "unique" });
+    return submit(at, { score: 2, name: "\u0410da", board: "unique" });
+  },
+  DATA_INVALID: async () => submit(gate(), { score: 1, data: { ship: "red" } }),
   COMMITMENT_INVALID: async () => submit(gate(), { commitment: "a.b.c" }),
   async RATE_LIMITED() {
     const at = gate({ limits: one("scores.write") });
@@ -143,9 +149,9 @@ describe("every public code that concerns sessions and scores is reached, with i
       405 METHOD_NOT_ALLOWED
       413 BODY_TOO_LARGE LOG_TOO_LARGE
       415 UNSUPPORTED_MEDIA_TYPE
-      409 COMMITMENT_USED RUN_USED CHECKPOINT_CONFLICT REQUEST_REPLAYED JOB_HELD
+      409 COMMITMENT_USED NAME_TAKEN RUN_USED CHECKPOINT_CONFLICT REQUEST_REPLAYED JOB_HELD
       410 COMMITMENT_EXPIRED TICKET_EXPIRED VERSION_RETIRED
-      422 SCORE_INVALID NAME_INVALID FORM_INVALID COMMITMENT_INVALID TICKET_INVALID LOG_INVALID TOO_FAST TOO_SLOW CHAIN_INVALID
+      422 SCORE_INVALID NAME_INVALID DATA_INVALID FORM_INVALID COMMITMENT_INVALID TICKET_INVALID LOG_INVALID TOO_FAST TOO_SLOW CHAIN_INVALID
       422 REPLAY_MISMATCH NOT_FINISHED
       429 RATE_LIMITED SECURITY_VERIFICATION_LIMITED
       500 INTERNAL

@@ -106,7 +106,11 @@ const emulator = (create: (...given: never[]) => unknown): ReturnType<typeof cre
   (create as unknown as typeof createTurnstileEmulator)();
 const redis = { send: async () => [] };
 const kv = { get: async () => new Map(), put: async () => undefined, delete: async () => undefined };
-const d1 = { prepare: () => ({ bind: () => ({}) }), batch: async () => [] };
+/** Like the binding of an empty database, as far as `migrate` asks: there are no tables, and whatever is made is made. */
+const d1 = {
+  prepare: () => ({ bind: () => ({}) }),
+  batch: async (statements: object[]) => statements.map(() => ({ results: [{ meta: 0, old: 0, n: 0, triggers: 1, version: 2 }] })),
+};
 const denoKv = { getMany: async () => [], atomic: () => ({}) };
 const namespace = { idFromName: (name: string) => name, get: () => ({ fetch: async () => Response.json({}) }) };
 const postgres = { query: async () => ({ rows: [{ answer: "1" }] }) };
@@ -681,6 +685,7 @@ const EXPORTS: Record<string, Record<string, string | ((exported: (...given: nev
   "./adapters/d1": {
     d1Store: (make) => [{ of: "d1Store", use: (options) => call(make, d1, options), impossible: sqlStore }],
     d1Board: (make) => [{ of: "d1Board", use: (options) => call(make, d1, options), impossible: sqlBoard }],
+    migrate: (migrate) => [{ of: "migrate", use: (options) => call(migrate, d1, options), impossible: { table: "a b", timeoutMs: MS } }],
   },
   "./adapters/deno-kv": {
     denoKvStore: (make) => [
@@ -714,7 +719,11 @@ const EXPORTS: Record<string, Record<string, string | ((exported: (...given: nev
       },
     ],
     migrate: (migrate) => [
-      { of: "migrate", use: (options) => call(migrate, postgres, options), impossible: { schema: "a b", prefix: 5, timeoutMs: MS } },
+      {
+        of: "migrate",
+        use: (options) => call(migrate, postgres, options),
+        impossible: { schema: "a b", prefix: 5, timeoutMs: MS, recount: 1 },
+      },
     ],
   },
   "./adapters/redis": {
@@ -735,6 +744,13 @@ const EXPORTS: Record<string, Record<string, string | ((exported: (...given: nev
     ],
     sqliteBoard: (make) => [
       { of: "sqliteBoard", use: (options) => call(make, new DatabaseSync(":memory:"), options), impossible: sqlBoard },
+    ],
+    migrate: (migrate) => [
+      {
+        of: "migrate",
+        use: (options) => call(migrate, new DatabaseSync(":memory:"), options),
+        impossible: { table: "a b", timeoutMs: MS },
+      },
     ],
   },
   "./adapters/upstash": {
@@ -850,6 +866,7 @@ describe("what is no client, no gate and no environment", () => {
   it.each([
     ["./adapters/sqlite", "sqliteStore"],
     ["./adapters/sqlite", "sqliteBoard"],
+    ["./adapters/sqlite", "migrate"],
     ["./adapters/redis", "redisStore"],
     ["./adapters/redis", "redisBoard"],
     ["./adapters/postgres", "postgresStore"],
@@ -857,6 +874,7 @@ describe("what is no client, no gate and no environment", () => {
     ["./adapters/postgres", "migrate"],
     ["./adapters/d1", "d1Store"],
     ["./adapters/d1", "d1Board"],
+    ["./adapters/d1", "migrate"],
     ["./adapters/deno-kv", "denoKvStore"],
     ["./adapters/cloudflare-kv", "kvStore"],
     ["./adapters/cloudflare-ratelimit", "rateLimitBinding"],

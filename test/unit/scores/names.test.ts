@@ -170,9 +170,9 @@ describe("generated names", () => {
 
 describe("createNamer", () => {
   it("generated names ignore what was typed; typed ones fall back", async () => {
-    expect(await createNamer().nameOf("Ada", "p")).toBe(generatedName("p"));
-    expect(await createNamer("typed").nameOf("Ada", "p")).toBe("Ada");
-    expect(await createNamer("typed").nameOf(undefined, "p")).toBe(generatedName("p"));
+    expect(await createNamer().nameOf("Ada", "p")).toEqual({ name: generatedName("p") });
+    expect(await createNamer("typed").nameOf("Ada", "p")).toEqual({ name: "Ada" });
+    expect(await createNamer("typed").nameOf(undefined, "p")).toEqual({ name: generatedName("p") });
   });
   it("a filter sees the name and its fold, and may refuse, later too", async () => {
     const seen: string[][] = [];
@@ -183,14 +183,14 @@ describe("createNamer", () => {
       },
     });
     expect(await namer.nameOf("Ａdm1n", "p")).toBeNull();
-    expect(await namer.nameOf("Ada", "p")).toBe("Ada");
+    expect(await namer.nameOf("Ada", "p")).toEqual({ name: "Ada" });
     expect(seen).toEqual([
       ["Ａdm1n", foldName("admin")],
       ["Ada", "ada"],
     ]);
   });
   it("generate of one's own", async () => {
-    expect(await createNamer({ typed: false, generate: () => "Player One" }).nameOf("Ada", "p")).toBe("Player One");
+    expect(await createNamer({ typed: false, generate: () => "Player One" }).nameOf("Ada", "p")).toEqual({ name: "Player One" });
     await expect(createNamer({ generate: () => "\n" }).nameOf(undefined, "p")).rejects.toThrow(TypeError);
     expect(() => createNamer("typo" as "typed")).toThrow(TypeError);
   });

@@ -77,7 +77,7 @@ test("a board of several thousand rows ranks them all", async () => {
   expect(await submit(3000, 2500)).toMatchObject({ rank: 500, best: true });
   const top = await board.top({ board: "main", period: "all", limit: 1000 });
   expect(top.map(({ rank }) => rank).slice(498, 502)).toEqual([499, 500, 500, 502]);
-  await board.ban(top[0]?.player ?? "", true);
+  await board.ban(top[0]?.player ?? "", true, "");
   const me = await board.ofPlayer({ board: "main", period: "all", player: "p3000" });
   expect(me?.rank).toBe(499);
   expect((await board.around(me?.id ?? "", 300)).map(({ rank }) => rank)).toContain(799);

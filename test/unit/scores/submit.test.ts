@@ -137,7 +137,7 @@ describe("POST /scores with a score", () => {
   it("a banned player is told so, and pays", async () => {
     const at = kit();
     const { token, sub } = await at.player();
-    await at.board.ban(sub, true);
+    await at.board.ban(sub, true, "main");
     expect(await codeOf(await at.submit({ score: 1 }, token))).toEqual([403, "PLAYER_BANNED"]);
     expect(at.rejected()).toEqual([
       expect.objectContaining({ reason: "player_banned", code: "PLAYER_BANNED", player: sub, outcome: "deny" }),

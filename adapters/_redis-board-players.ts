@@ -1,0 +1,129 @@
+/** The part of the board's script that is about players. */
+export const PLAYERS = `
+function actions.purge(key, group, player)
+  local rows = rowsIn(key, group)
+  for _, row in ipairs(rows) do drop(row) end
+  keepName(group, player, '')
+  -- What was cleared and not yet swept belongs to no group any more.
+  local fields = call('HGETALL', base .. key)
+  for i = 1, #fields, 2 do
+    local n, id = fields[i], fields[i + 1]
+    if not read(id) then
+      call('DEL', base .. 'r:' .. id, base .. 'g:' .. id)
+      call('HDEL', base .. key, n)
+      call('SREM', base .. 'm:' .. n, id)
+    end
+  end
+  return #rows
+end
+
+function actions.rename(key, group, player, name, unique)
+  if isTaken(group, player, unique) then return 0 end
+  for _, row in ipairs(rowsIn(key, group)) do
+    row.name = name
+    write(row)
+  end
+  keepName(group, player, unique)
+  return 1
+end
+
+-- Two rows in one list are merged as mergedRow of src/scores/ranking.ts does.
+local function merge(row, other)
+  local rules = rulesOf[row.board]
+  local weak, otherWeak = row.level < rules.least, other.level < rules.least
+  local wins = row.at > other.at
+  if weak ~= otherWeak then wins = otherWeak
+  elseif rules.operator == 'best' then wins = better(row.score, other.score, rules.order) or row.score == other.score and row.at < other.at end
+  local score, level = wins and row.score or other.score, wins and row.level or other.level
+  if rules.operator == 'sum' and weak == otherWeak then
+    score = math.min(9007199254740991, math.max(-9007199254740991, row.score + other.score))
+    level = math.min(row.level, other.level)
+  end
+  local log = call('GET', base .. 'g:' .. (wins and row.id or other.id))
+  conceal(other)
+  drop(row)
+  other.score, other.level = score, level
+  if wins then other.at, other.submission, other.content = row.at, row.submission, row.content end
+  if log then call('SET', base .. 'g:' .. other.id, log) else call('DEL', base .. 'g:' .. other.id) end
+  if row.hidden and not other.hidden then
+    other.hidden = true
+    call('ZADD', base .. 'h:' .. other.board, 0, other.id)
+  end
+  write(other)
+end
+
+function actions.claim(from, group, to, fromPlayer, toPlayer)
+  local rows = rowsIn(from, group)
+  for _, row in ipairs(rows) do
+    local other = read(call('HGET', base .. to, row.n))
+    if other then merge(row, other)
+    else
+      conceal(row)
+      call('HDEL', base .. from, row.n)
+      call('HSET', base .. to, row.n, row.id)
+      row.key, row.player = to, toPlayer
+      write(row)
+    end
+  end
+  if banned(fromPlayer, group) then
+    call('ZREM', base .. 'b:' .. group, fromPlayer)
+    call('HDEL', base .. 'k:' .. group, fromPlayer)
+    call('ZADD', base .. 'b:' .. group, 0, toPlayer)
+    call('HSET', base .. 'k:' .. group, toPlayer, to)
+  end
+  for _, row in ipairs(rowsIn(to, group)) do place(row) end
+  local unique = call('HGET', base .. 'w:' .. group, fromPlayer)
+  if unique then
+    keepName(group, fromPlayer, '')
+    -- Where the other has a name of its own, the one of the first is free again.
+    if not call('HGET', base .. 'w:' .. group, toPlayer) then keepName(group, toPlayer, unique) end
+  end
+  return #rows
+end
+`;
+
+/** The part of the board's script that ends lists. */
+export const LISTS = `
+-- Nothing finds the list any more; its rows and submissions are deleted by "sweep".
+local function forget(list)
+  local n, board = call('HGET', base .. list, 'n'), call('HGET', base .. list, 'board')
+  call('DEL', base .. list)
+  call('ZREM', base .. 'f', list)
+  call('HDEL', base .. 'L:' .. board, list)
+  call('UNLINK', zset(0, n), zset(1, n), zset(2, n), zset(3, n))
+  call('SADD', base .. 'x', n)
+end
+
+function actions.clear(board, period)
+  local gone, lists = 0, call('HGETALL', base .. 'L:' .. board)
+  for i = 1, #lists, 2 do
+    if not period or call('HGET', base .. lists[i], 'period') == period then
+      forget(lists[i])
+      gone = gone + 1
+    end
+  end
+  return gone
+end
+
+-- One step: at most "max" rows or submissions are deleted. How many, and whether there may be more.
+function actions.sweep(now, max)
+  local due = call('ZRANGEBYSCORE', base .. 'f', '-inf', now, 'LIMIT', 0, 100)
+  for _, list in ipairs(due) do forget(list) end
+  local n = call('SRANDMEMBER', base .. 'x')
+  if not n then return { 0, #due } end
+  local ids = call('SPOP', base .. 'm:' .. n, max)
+  for _, id in ipairs(ids) do
+    local held = call('GET', base .. 'r:' .. id)
+    local row = held and parse(id, held)
+    call('DEL', base .. 'r:' .. id, base .. 'g:' .. id)
+    if row then
+      call('HDEL', base .. row.key, n)
+      if row.hidden then call('ZREM', base .. 'h:' .. row.board, id) end
+    end
+  end
+  local gone = #ids
+  if gone == 0 then gone = #call('SPOP', base .. 's:' .. n, max) end
+  if gone == 0 then call('SREM', base .. 'x', n) end
+  return { gone, 1 }
+end
+`;
