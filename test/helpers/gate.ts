@@ -88,4 +88,9 @@ export function testGate(options: Partial<GateOptions> = {}): TestGate {
 }
 
 /** The header of a session. */
+/** The token with another signature: its first character, of which every bit counts, is another one. */
+export function forged(token: string): string {
+  return token.replace(/([^.])([^.]*)$/, (_, first: string, rest: string) => (first === "A" ? "B" : "A") + rest);
+}
+
 export const bearer = (token: string): { authorization: string } => ({ authorization: `Bearer ${token}` });

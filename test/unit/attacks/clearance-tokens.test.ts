@@ -7,7 +7,7 @@ import { memoryStore, type RateStore } from "../../../src/store/index.ts";
 import { createSubkeys } from "../../../src/tokens/index.ts";
 import { encodeBase64url } from "../../../src/util/base64url.ts";
 import { concatBytes, lp } from "../../../src/util/bytes.ts";
-import { SECRET } from "../../helpers/gate.ts";
+import { forged, SECRET } from "../../helpers/gate.ts";
 import { type Api, api, challengeOf } from "../clearance/tools.ts";
 
 const errorOf = async (response: Response): Promise<unknown[]> => [response.status, (await response.json()).error];
@@ -357,15 +357,7 @@ describe("the WebView page", () => {
     const { challenge_id } = await challengeOf(await at.call("/v1/otp"));
     const keys = store.keys().length;
     const { app_clearance_token: clearance } = await api().clear("/v1/many");
-    for (const id of [
-      "",
-      "chal_",
-      "chal_a.b.c",
-      `chal_${clearance}`,
-      challenge_id.slice(5),
-      `${challenge_id.slice(0, -2)}AA`,
-      `${challenge_id}&x=1`,
-    ]) {
+    for (const id of ["", "chal_", "chal_a.b.c", `chal_${clearance}`, challenge_id.slice(5), forged(challenge_id), `${challenge_id}&x=1`]) {
       const refused = await page(id);
       expect([refused.status, await refused.text()]).toEqual([403, '{"error":"SECURITY_VERIFICATION_FAILED"}']);
     }

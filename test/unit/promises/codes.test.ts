@@ -3,7 +3,7 @@ import { GatepassError } from "../../../src/errors.ts";
 import { type PublicCode, STATUS } from "../../../src/protocol.ts";
 import { memoryBoard, type ScoresOptions, scores } from "../../../src/scores/index.ts";
 import { memoryStore } from "../../../src/store/index.ts";
-import { bearer, MODERATOR, type TestGate, testGate } from "../../helpers/gate.ts";
+import { bearer, forged, MODERATOR, type TestGate, testGate } from "../../helpers/gate.ts";
 
 const BOARDS: ScoresOptions["boards"] = { main: { names: "typed" }, runs: { minLevel: "replayed" }, unique: { names: { unique: true } } };
 const one = (name: string) => ({ [name]: [{ name: "one", limit: 1, window: 60, by: "ip" as const }] });
@@ -29,7 +29,7 @@ const PROVOKE: Partial<Record<PublicCode, () => Promise<Response>>> = {
   SESSION_MISSING: async () => gate().send("POST", "/scores", { score: 1 }),
   async SESSION_INVALID() {
     const at = gate();
-    return submit(at, { score: 1 }, `${(await at.session()).slice(0, -3)}AAA`);
+    return submit(at, { score: 1 }, forged(await at.session()));
   },
   async SESSION_EXPIRED() {
     const at = gate();
