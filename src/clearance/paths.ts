@@ -17,11 +17,8 @@ export interface Reading {
   text: string;
   /** As policies compare it: see {@link normalizePath}. */
   plain: string;
-  /**
-   * The text that a router has if it does not replace look-alike characters. Equal to `text` unless the reading
-   * replaces some.
-   */
-  base: string;
+  /** The path as it came. A router may decode a part of it alone, and keep the rest. */
+  raw: string;
 }
 
 /** Lower case, one slash between segments, none at the end, no dot segments. */
@@ -47,18 +44,18 @@ export function normalizePath(path: string): string {
  */
 export function readingsOf(path: string): readonly Reading[] | undefined {
   if (path.length > MAX_PATH) return undefined;
-  if (isPlain(path)) return [{ text: path, plain: path, base: path }];
+  if (isPlain(path)) return [{ text: path, plain: path, raw: path }];
   const decoded = decode(path);
   if (decoded === undefined) return undefined;
   const readings = new Map<string, Reading>();
-  for (const text of [path, decoded].flatMap(cuts)) readings.set(text, { text, plain: normalizePath(text), base: text });
+  for (const text of [path, decoded].flatMap(cuts)) readings.set(text, { text, plain: normalizePath(text), raw: path });
   const known = new Set([...readings.values()].map(({ plain }) => plain));
   for (const text of alike(decoded)
     .flatMap(cuts)
     .flatMap((one) => [one, trimmed(one)])) {
     const plain = normalizePath(text);
     // Add only a reading that a policy would compare differently: for most paths there is none.
-    if (!known.has(plain)) readings.set(text, { text, plain, base: decoded });
+    if (!known.has(plain)) readings.set(text, { text, plain, raw: path });
     known.add(plain);
   }
   return [...readings.values()];
@@ -79,12 +76,15 @@ export function matchesPath(pattern: string, path: string, top: boolean): boolea
  * Whether this reading matches `written`, the path or pattern as the policy's author wrote it, to the letter. Then
  * every router agrees. A reading that only matches after normalisation (another letter case, `//`, one more slash) is
  * another route to a router that compares to the letter.
+ *
+ * A reading that only matches once it is decoded does not count either. The attack is `/%75sers/%40me`, where
+ * `/users/@me` is free and `/users/*` is not: Hono and Fastify decode the `u` before they look for a route, and the
+ * `@` only in its parameters. If the path matches a pattern as it came, it does not matter how a router reads the rest.
  */
-export function matchesLetter(written: string, { text, base }: Reading): boolean {
+export function matchesLetter(written: string, { text, raw }: Reading): boolean {
   const names = (path: string): boolean =>
     written.endsWith("/*") ? path.startsWith(written.slice(0, -1)) || path === written.slice(0, -2) : path === written;
-  // Below a pattern, look-alike characters in the rest of the path do not change the match.
-  return names(text) && (text === base || (written.endsWith("/*") && names(base)));
+  return names(text) && (text === raw || (written.endsWith("/*") && names(raw)));
 }
 
 /** The segments of a path without empty ones. A backslash separates segments like a slash. */

@@ -8,6 +8,7 @@ import { memoryStore } from "../../../src/store/index.ts";
 export const ROUTES = [
   ["status", "/api/payment/status"],
   ["receipt", "/api/payment/receipt"],
+  ["receipt", "/api/payment/@receipt"],
   ["payment", "/api/payment/*"],
   ["admin", "/api/admin"],
   ["admin", "/api/admin/*"],
@@ -61,7 +62,7 @@ export function createApp(): App {
             { path: "/api/files/*", max_uses: 1 },
           ],
           risk_based: [{ path: "/api/payment/status", mode: "monitor" }],
-          never_require_clearance: ["/health", "/public/*", "/api/payment/receipt"],
+          never_require_clearance: ["/health", "/public/*", "/api/payment/receipt", "/api/payment/@receipt"],
         },
         // The attack is one device, and asks often.
         risk: { deviceRequests: { points: 0 } },
@@ -99,6 +100,8 @@ export function createApp(): App {
  * The steps that follow a decoding see what it brought forth.
  */
 export const STEPS: readonly ((path: string) => string)[] = [
+  // Letters alone, as routers do that leave the rest to their parameters.
+  (path) => path.replace(/%(?:4[1-9a-f]|5[\da]|6[1-9a-f]|7[\da])/gi, decodeURIComponent),
   (path) => decodeLoosely(path),
   (path) => path.replace(/;[^/]*/g, ""),
   (path) => path.replace(/[?#].*/s, ""),

@@ -191,7 +191,7 @@ const spelling: fc.Arbitrary<Spelling> = fc
         slash,
         word(section),
         slash,
-        fc.oneof(word("42"), word("status"), word("receipt"), word("a-b")),
+        fc.oneof(word("42"), word("status"), word("receipt"), word("a-b"), fc.constantFrom("@receipt", "%40receipt")),
         after,
       ),
     ),

@@ -1,4 +1,6 @@
+import Fastify from "fastify";
 import fc from "fast-check";
+import { Hono } from "hono";
 import { describe, expect, it } from "vitest";
 import { matchPolicy, parsePolicy } from "../../../src/clearance/policy.ts";
 import type { PolicyDocument, PolicyEntry } from "../../../src/clearance/types.ts";
@@ -92,6 +94,59 @@ describe("a free path frees no spelling of itself that a router takes to a prote
     // Whoever compares to the letter has no such path, and nothing else in the policy names it.
     for (const path of ["/health", "/HEALTH", "/health/", "//health"])
       expect([path, (await match({ never_require_clearance: ["/health"] }, path)).kind]).toEqual([path, "never"]);
+  });
+
+  /**
+   * The attack: a free path has a character that some routers only decode in parameters. With a letter before it encoded too, the path as it came is in no
+   * list, and decoded as a whole it is the free one. Hono and Fastify decode the letter alone, and take it to the route beside the free one.
+   */
+  it.each([
+    ["/users/@me", "/%75sers/%40me"],
+    ["/users/@me", "/use%72s/%40m%65"],
+    ["/users/a,b", "/%75sers/a%2Cb"],
+    ["/users/a:b", "/%75sers/a%3Ab"],
+    ["/users/a+b", "/%75sers/a%2bb"],
+    ["/users/a=b", "/%75sers/a%3db"],
+    ["/users/a&b", "/%75sers/a%26b"],
+    ["/users/a$b", "/%75sers/a%24b"],
+    ["/users/a/b", "/%75sers/a%2Fb"],
+  ])("nor what a router takes to a protected path that decodes a part of it alone: %s as %s", async (free, path) => {
+    const mixed: PolicyDocument = {
+      always_require_clearance: [{ path: "/users/*", max_uses: 1, ambiguous: "allow" }],
+      never_require_clearance: [free],
+    };
+    expect(await match(mixed, path)).toMatchObject({ kind: "always", maxUses: 1 });
+    const { call } = api({ policy: mixed });
+    expect(await errorOf(await call(path))).toEqual([403, "TURNSTILE_REQUIRED"]);
+    // Not made up: both routers take it to the protected route, and never to the free one.
+    const hono = new Hono();
+    const fastify = Fastify();
+    hono.post(free, (c) => c.text("free"));
+    fastify.post(free.replace(":", "::"), async () => "free");
+    hono.post("/users/:id", (c) => c.text("protected"));
+    fastify.post("/users/:id", async () => "protected");
+    const reached = [
+      await (await hono.request(`https://game.example${path}`, { method: "POST" })).text(),
+      (await fastify.inject({ method: "POST", url: path })).body,
+    ];
+    expect(reached).toContain("protected");
+  });
+
+  it("nor what a proxy decodes that takes the encoding off letters alone (RFC 3986, 6.2.2.2)", async () => {
+    for (const [free, path] of [
+      ["/users/café", "/%75sers/caf%C3%A9"],
+      ["/users/a|b", "/%75sers/a%7Cb"],
+      ["/users/a!b", "/user%73/a%21b"],
+    ] as const) {
+      const mixed: PolicyDocument = { always_require_clearance: ["/users/*"], never_require_clearance: [free] };
+      expect([path, (await match(mixed, path)).kind]).toEqual([path, "always"]);
+    }
+  });
+
+  it("what honest clients encode below a free pattern stays free beside a pattern for all else", async () => {
+    const open: PolicyDocument = { always_require_clearance: ["/*"], never_require_clearance: ["/files/*"] };
+    for (const path of ["/files/a%20b", "/files/caf%C3%A9", "/files/%40me", "/files/a%2Cb", "/files/x%3Fy"])
+      expect([path, (await match(open, path)).kind]).toEqual([path, "never"]);
   });
 
   it("what is free in all readings stays free, with the limits of each", async () => {
