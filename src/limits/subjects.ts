@@ -41,6 +41,9 @@ const MAX_TEXT = 320;
 export function plainEmail(text: unknown): string | undefined {
   // Refuse control characters: the URL parser that reads the domain would drop them at the ends.
   if (typeof text !== "string" || text.length > MAX_TEXT || /[^\P{Cc}\s]/u.test(text)) return undefined;
+  // Mail programs write to `ann@mail.example` where the text is `ann@mail.example x1` or `"x1"ann@mail.example`. Each
+  // `x1` would be a counter of its own. So allow white space at the ends only, and quotes around the whole name only.
+  if (!/^(?:"(?:\\\S|[^"\\\s])*"|[^"\\\s]+)@[^"\\\s]+$/.test(text.normalize("NFKC").trim())) return undefined;
   const email = canonicalEmail(text);
   const [, name = ""] = /^([^@]+)@(?=.{3,253}$)(?:[a-z\d_](?:[a-z\d_-]*[a-z\d_])?\.)+(?:xn--[a-z\d-]+|[a-z]{2,})$/.exec(email) ?? [];
   return /^[\p{L}\p{M}\p{N}+'&*#$=^_`{}~/-]+(\.[\p{L}\p{M}\p{N}+'&*#$=^_`{}~/-]+)*$/u.test(name) ? email : undefined;
@@ -80,8 +83,9 @@ export function plainPhone(text: unknown): string | undefined {
     .normalize("NFKC")
     .replace(/\p{DI}/gu, "")
     .replace(/\p{Nd}/gu, digitOf);
-  // Cut off an extension, which begins with a letter or a sign: every extension rings the same phone.
-  const [, plus, dialled = ""] = /^\s*(?:tel:)?\s*(\+?)([\d\s().\p{Pd}/]+)(?:[\p{L};,#*].*)?$/isu.exec(ascii) ?? [];
+  // Cut off an extension, which begins with a letter or a sign: every extension rings the same phone. Refuse a line
+  // break: some gateways dial what comes after it, and others drop it.
+  const [, plus, dialled = ""] = /^(?:tel:)?\s*(\+?)([\d\p{Zs}\t().\p{Pd}/]+)(?:[\p{L};,#*].*)?$/isu.exec(ascii.trim()) ?? [];
   const digits = dialled.replace(/\D/g, "");
   // After a plus, or a prefix that stands for one (00; 011 in America, 0011 in Australia), comes a country code. None
   // begins with zero.

@@ -8,8 +8,8 @@ export type SubjectName = "ip" | "ip-prefix" | "device" | "user" | "email" | "ph
  *
  * - `ip`: an IPv4 address or an IPv6 /64, `ip-prefix`: a /24 or a /48. In any spelling; text that is not an address
  *   counts as unknown
- * - `email`: without case, white space, quotes and `+tag`; the domain as IDNA spells it; at gmail.com and
- *   googlemail.com, which are one, without dots
+ * - `email`: without case, `+tag`, white space at the ends and quotes around the name; the domain as IDNA spells
+ *   it; at gmail.com and googlemail.com, which are one, without dots
  * - `phone`: its digits; `+49 (0)30 1234`, `0049 30 1234` and `tel:+49-30-1234` are the same. Give E.164: a number
  *   without a country code is not recognised as the same number with one
  * - an `email` or `phone` that is not a plain one (`Ann <ann@mail.example>`, `mailto:ann@mail.example`, a list of two):
