@@ -1,5 +1,5 @@
-import Fastify from "fastify";
 import fc from "fast-check";
+import Fastify from "fastify";
 import { Hono } from "hono";
 import { describe, expect, it } from "vitest";
 import { matchPolicy, parsePolicy } from "../../../src/clearance/policy.ts";

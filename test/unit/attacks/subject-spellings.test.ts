@@ -80,7 +80,7 @@ const NOT_PLAIN_EMAIL = [
   'auser"xa"@gmail.com',
   'auser@gmail.com"xa"',
   'auser@"xa"gmail.com',
-  '＂xa＂auser@gmail.com',
+  "＂xa＂auser@gmail.com",
   '"a b"@gmail.com',
   '"auser@gmail.com"@xa.example',
   "auser\\xa@gmail.com",
