@@ -1,8 +1,20 @@
 import { assertKeys } from "../util/assertions.ts";
 import { ipKey, ipPrefix } from "../util/ip.ts";
-import type { Subjects } from "./types.ts";
+import type { SubjectName, Subjects } from "./types.ts";
 
-const NAMES = ["ip", "ip-prefix", "device", "user", "email", "phone", "account", "session", "player", "route"];
+/** Every subject; those that a client may choose as text come first. */
+export const SUBJECTS: readonly SubjectName[] = [
+  "device",
+  "user",
+  "email",
+  "phone",
+  "account",
+  "ip",
+  "ip-prefix",
+  "session",
+  "player",
+  "route",
+];
 
 /**
  * Stands for every email or phone that is not a plain one: they share one counter. No email and no number is spelt like
@@ -17,7 +29,7 @@ export const NOT_PLAIN = "?";
  * @throws {TypeError} an unknown name: rules by the subject that was meant would not apply
  */
 export function canonicalSubjects(who: Subjects): Subjects {
-  assertKeys("subjects", who, NAMES);
+  assertKeys("subjects", who, SUBJECTS);
   const { ip, "ip-prefix": prefix = ip, email, phone } = who;
   const all = { ...who };
   // Text that is not an address counts as unknown: otherwise each text would have a counter of its own.
@@ -31,6 +43,11 @@ export function canonicalSubjects(who: Subjects): Subjects {
 /** Characters of the longest email or phone that is read. */
 const MAX_TEXT = 320;
 
+/** Without white space at the ends, and one character for all its forms. Empty for what is no text, or too long. */
+function tidy(text: unknown): string {
+  return typeof text === "string" && text.length <= MAX_TEXT ? text.normalize("NFKC").trim() : "";
+}
+
 /**
  * The canonical spelling of a mailbox, as providers deliver to it: `A.User+x@Gmail.com` is `auser@gmail.com`.
  *
@@ -39,14 +56,16 @@ const MAX_TEXT = 320;
  * spellings.
  */
 export function plainEmail(text: unknown): string | undefined {
-  // Refuse control characters: the URL parser that reads the domain would drop them at the ends.
-  if (typeof text !== "string" || text.length > MAX_TEXT || /[^\P{Cc}\s]/u.test(text)) return undefined;
+  const whole = tidy(text);
   // Mail programs write to `ann@mail.example` where the text is `ann@mail.example x1` or `"x1"ann@mail.example`. Each
-  // `x1` would be a counter of its own. So allow white space at the ends only, and quotes around the whole name only.
-  if (!/^(?:"(?:\\\S|[^"\\\s])*"|[^"\\\s]+)@[^"\\\s]+$/.test(text.normalize("NFKC").trim())) return undefined;
-  const email = canonicalEmail(text);
-  const [, name = ""] = /^([^@]+)@(?=.{3,253}$)(?:[a-z\d_](?:[a-z\d_-]*[a-z\d_])?\.)+(?:xn--[a-z\d-]+|[a-z]{2,})$/.exec(email) ?? [];
-  return /^[\p{L}\p{M}\p{N}+'&*#$=^_`{}~/-]+(\.[\p{L}\p{M}\p{N}+'&*#$=^_`{}~/-]+)*$/u.test(name) ? email : undefined;
+  // `x1` would be a counter of its own. So white space may stand at the ends only, and quotes around the whole name only.
+  // The URL parser that reads the domain would drop control characters at the ends.
+  const email = /[\s\p{Cc}"]/u.test(whole.replace(/^"(.*)"@/, "$1@")) ? "" : canonicalEmail(whole);
+  return /^(?!\.)(\.?[\p{L}\p{M}\p{N}+'&*#$=^_`{}~/-])+@(?=.{3,253}$)([a-z\d_](?:[a-z\d_-]*[a-z\d_])?\.)+(xn--[a-z\d-]+|[a-z]{2,})$/u.test(
+    email,
+  )
+    ? email
+    : undefined;
 }
 
 /** As {@link plainEmail}, but text that is not an address is only folded. */
@@ -78,14 +97,12 @@ function fold(text: string): string {
  * dashes, dots, slashes and parentheses may separate groups.
  */
 export function plainPhone(text: unknown): string | undefined {
-  if (typeof text !== "string" || text.length > MAX_TEXT) return undefined;
-  const ascii = text
-    .normalize("NFKC")
+  const ascii = tidy(text)
     .replace(/\p{DI}/gu, "")
     .replace(/\p{Nd}/gu, digitOf);
   // Cut off an extension, which begins with a letter or a sign: every extension rings the same phone. Refuse a line
   // break: some gateways dial what comes after it, and others drop it.
-  const [, plus, dialled = ""] = /^(?:tel:)?\s*(\+?)([\d\p{Zs}\t().\p{Pd}/]+)(?:[\p{L};,#*].*)?$/isu.exec(ascii.trim()) ?? [];
+  const [, plus, dialled = ""] = /^\s*(?:tel:)?\s*(\+?)([\d\p{Zs}\t().\p{Pd}/]+)(?:[\p{L};,#*].*)?$/isu.exec(ascii) ?? [];
   const digits = dialled.replace(/\D/g, "");
   // After a plus, or a prefix that stands for one (00; 011 in America, 0011 in Australia), comes a country code. None
   // begins with zero.

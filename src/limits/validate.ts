@@ -1,11 +1,11 @@
 import { MAX_QUOTAS } from "../store/validate.ts";
 import { assertInteger, assertOneOf, invalid } from "../util/assertions.ts";
 import { assertOptions, integer, methods, type Rules } from "../util/options.ts";
-import type { LimitRule, Subject, SubjectName } from "./types.ts";
+import { SUBJECTS } from "./subjects.ts";
+import type { LimitRule, Subject } from "./types.ts";
 
 /** Subjects that the client chooses itself: an attacker can have any number of them. */
-const CHOSEN: readonly Subject[] = ["device", "user", "email", "phone", "account"];
-const SUBJECTS: readonly SubjectName[] = ["device", "user", "email", "phone", "account", "ip", "ip-prefix", "session", "player", "route"];
+const CHOSEN: readonly Subject[] = /* @__PURE__ */ SUBJECTS.slice(0, 5);
 
 /** The largest limit of a rule. */
 export const MAX_LIMIT: number = 2 ** 48;
