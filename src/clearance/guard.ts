@@ -14,6 +14,7 @@ import type { Settled } from "./options.ts";
 import { normalizePath } from "./paths.ts";
 import { matchPolicy, unmatched } from "./policy.ts";
 import { pathPoints, weigh } from "./risk.ts";
+import { strictestOf } from "./strictest.ts";
 import { CHALLENGE_TTL, type ClearanceClaims, type Client } from "./tokens.ts";
 import type { PolicyEntry, RiskSignals } from "./types.ts";
 
@@ -186,12 +187,19 @@ export function createGuard(settled: Settled, kernel: Kernel): (request: Request
         return condition !== undefined && askCondition(condition, request);
       },
     );
-    if (fitting(["clearance.tight", ...entry.limits]).length <= entry.limits.length) return undefined;
-    if (asked.scope === undefined) return entry;
+    const asks = asked.scope === undefined ? entry : scoped(asked.scope, entry);
+    return fitting(["clearance.tight", ...asks.limits]).length > asks.limits.length ? asks : undefined;
+  }
+
+  /** The terms of the scope that the program asked for, with the limits of the path's entry beside them. */
+  function scoped(asked: string, entry: PolicyEntry): PolicyEntry {
     // The program asked for this scope. So a `never` entry must not free the route, and the mode of the path's entry
     // does not apply.
-    const scope = normalizePath(asked.scope);
-    const named = policy.entries.find((one) => one.kind !== "never" && one.scope === scope) ?? unmatched(scope);
+    const scope = normalizePath(asked);
+    const all = policy.entries.filter((one) => one.kind !== "never" && one.scope === scope);
+    const [first = unmatched(scope), ...rest] = all;
+    // Several entries may share a scope. The first one alone may be the looser one, or switched off.
+    const named = strictestOf([{ entry: first, plain: first.path }, ...rest.map((one) => ({ entry: one, plain: one.path }))]);
     return { ...named, kind: "always", scope, limits: [...new Set([...named.limits, ...entry.limits])] };
   }
 

@@ -5,9 +5,10 @@ const MAX_CLAIMS = 4;
 /** Headers by which frameworks let a request claim another method than its own. */
 const HEADERS = ["x-http-method-override", "x-http-method", "x-method-override"];
 /**
- * The field `_method`, alone or as the first of a list. PHP also takes a space, a dot or a bracket for the underscore.
+ * The field `_method`, alone or as the first of a list. PHP also takes a space, a dot or a bracket for the underscore,
+ * and ends a name at a NUL.
  */
-const FIELD = /^\s*[_ .[]method(\[|$)/i;
+const FIELD = /^\s*[_ .[]method([[\0]|$)/i;
 
 /**
  * Every method that a router behind us may see: the request's own, and overrides in a header, in the query or in the
@@ -18,7 +19,10 @@ const FIELD = /^\s*[_ .[]method(\[|$)/i;
  */
 export async function methodsOf(request: Request): Promise<readonly string[] | undefined> {
   const { method, headers, url } = request;
-  const claims = HEADERS.flatMap((name) => headers.get(name)?.split(",", MAX_CLAIMS + 1) ?? []);
+  // CGI and its successors (PHP, WSGI, Rack) take an underscore in a header's name for a hyphen.
+  const claims = [...headers].flatMap(([name, value]) =>
+    HEADERS.includes(name.replaceAll("_", "-")) ? value.split(",", MAX_CLAIMS + 1) : [],
+  );
   if (!/^(GET|HEAD)$/i.test(method)) {
     claims.push(...fieldsOf(/\?(.*)/s.exec(url)?.[1] ?? ""));
     claims.push(...(claims.length > MAX_CLAIMS ? [] : await claimsInBody(request)));
@@ -56,7 +60,8 @@ function fieldsOf(text: string): string[] {
  */
 function names(text: string): boolean {
   const plain = decoded(text.replaceAll("\0", "").replace(/\\u00([\da-f]{2})/gi, "%$1")).replaceAll("\\", "");
-  return /"_method"\s*:|\bname\s*=\s*["']?[_ .[]method|[;\s]name\*/i.test(plain);
+  // Some parsers of JSON take other quotes, or none, and comments.
+  return /(?<![\w-])_method["'`]?\s*[:/]|\bname\s*=\s*["']?[_ .[]method|[;\s]name\*/i.test(plain);
 }
 
 /** Without percent-encoding, where there is any. */

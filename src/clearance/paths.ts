@@ -35,6 +35,7 @@ export function normalizePath(path: string): string {
 /**
  * Every way in which a router behind us may read `path`:
  * - as it is, and decoded;
+ * - without a host, where it begins with `//`: `new URL("//host/path", base)` is `/path`;
  * - without `;parameters`, and cut at a `;`, `?` or `#`, also where one appears only after decoding;
  * - with look-alike characters replaced (NFKC), and without dots and spaces at the end of a segment, which Windows
  *   drops.
@@ -48,9 +49,10 @@ export function readingsOf(path: string): readonly Reading[] | undefined {
   const decoded = decode(path);
   if (decoded === undefined) return undefined;
   const readings = new Map<string, Reading>();
-  for (const text of [path, decoded].flatMap(cuts)) readings.set(text, { text, plain: normalizePath(text), raw: path });
+  for (const text of [path, decoded].flatMap(local).flatMap(cuts)) readings.set(text, { text, plain: normalizePath(text), raw: path });
   const known = new Set([...readings.values()].map(({ plain }) => plain));
   for (const text of alike(decoded)
+    .flatMap(local)
     .flatMap(cuts)
     .flatMap((one) => [one, trimmed(one)])) {
     const plain = normalizePath(text);
@@ -104,6 +106,11 @@ export function decode(text: string): string | undefined {
 /** Whether a path has only one reading, the path itself. Nearly every path does. */
 export function isPlain(path: string): boolean {
   return /^\/[a-z\d\-._~!$&'()*+,=:@|[\]/]*$/.test(path) && !/\/[/.]|\.\/|.[/.]$/.test(path);
+}
+
+/** Two readings of a text: whole; without what a URL parser takes for a host, where it begins with two slashes. */
+function local(text: string): string[] {
+  return [text, text.replace(/^[\\/]{2,}[^\\/?#]*[\\/]?/, "/")];
 }
 
 /** Three readings of a text: whole; without the `;parameters` of its segments; cut at the first `;`, `?` or `#`. */

@@ -7,7 +7,8 @@ import type { Call, OneUse } from "./call.ts";
 /** What a request needs, for `protect` and `guard`. */
 export interface ProtectOptions {
   /**
-   * Always requires a clearance of this scope, whatever the policy says about the path. Default: the policy decides.
+   * Always requires a clearance of this scope, whatever the policy says about the path. Where several entries have the
+   * scope, the strictest of their terms count. Default: the policy decides.
    */
   scope?: string;
   /**

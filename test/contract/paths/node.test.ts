@@ -69,6 +69,19 @@ const buyer = (app: App): express.RequestHandler => {
   return (request, response, next) => (request.headers["x-router"] === "buy" ? sell(request, response) : next());
 };
 
+/** A handler of node:http that reads the path as most do: resolved against some base, which takes `//host/path` for another host's. */
+function plainApp(app: App): RequestListener {
+  const sell = toNode(app.buy);
+  return (request, response) => {
+    const url = URL.canParse(request.url ?? "/", "http://base.example") ? new URL(request.url ?? "/", "http://base.example") : undefined;
+    const path = url?.pathname ?? "";
+    const found = ROUTES.find(([, pattern]) => (pattern.endsWith("/*") ? path.startsWith(pattern.slice(0, -1)) : path === pattern));
+    if (request.headers["x-router"] === "buy") sell(request, response);
+    else if (found && !request.headers["x-bare"]) toNode(app.on(found[0]))(request, response);
+    else response.setHeader("content-type", "application/json").end(JSON.stringify({ reached: found?.[0] ?? null }));
+  };
+}
+
 async function fastifyApp(app: App, options: FastifyServerOptions = {}): Promise<Server> {
   const instance = fastify(options);
   const sell = toNode(app.buy);
@@ -93,6 +106,7 @@ describe.each<[string, () => Promise<Server>]>([
   ["Express, the guard in each route", async () => createServer(expressApp(createApp()))],
   ["Express, to the letter", async () => createServer(expressApp(createApp(), { caseSensitive: true, strict: true }))],
   ["Express, the guard before all routes", async () => createServer(expressBehind(createApp()))],
+  ["A handler of node:http", async () => createServer(plainApp(createApp()))],
   ["Fastify", async () => fastifyApp(createApp())],
   ["Fastify, as loose as it can be", async () => fastifyApp(createApp(), { routerOptions: LOOSE })],
 ])("%s", (_name, make) => {

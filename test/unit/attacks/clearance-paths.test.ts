@@ -1,5 +1,6 @@
 import { describe, expect, it, test } from "vitest";
 import { matchPolicy, parsePolicy } from "../../../src/clearance/policy.ts";
+import type { LimitRule } from "../../../src/limits/types.ts";
 import { api, challengeOf } from "../clearance/tools.ts";
 
 const never = (): boolean => false;
@@ -243,4 +244,33 @@ test("a scope that the program asks for is opened by no list, no mode and no spe
   expect([challenge.scope, challenge.max_uses]).toEqual([["/v1/known"], 2]);
   const { app_clearance_token: token } = await clear("/v1/known");
   expect((await call("/v1/free", { scope: "/v1/known", clearance: token })).status).toBe(200);
+});
+
+test("a scope that several entries share is as strict as the strictest of them, whichever the program asks it for", async () => {
+  const loose = { path: "/v1/browse/anything", scope: "/v1/pay", max_uses: 1000, ttl: 1800 };
+  const strict = { path: "/v1/pay", max_uses: 1, ttl: 300 };
+  for (const mode of [undefined, "monitor", "off"] as const) {
+    for (const kind of ["always_require_clearance", "risk_based"] as const) {
+      const { call } = api({
+        policy: { always_require_clearance: [strict], [kind]: [...(kind === "risk_based" ? [] : [strict]), { ...loose, mode }] },
+      });
+      const asked = await call("/v1/other", { scope: "/v1/pay" });
+      expect([mode, kind, asked.status]).toEqual([mode, kind, 403]);
+      expect(await challengeOf(asked)).toMatchObject({ scope: ["/v1/pay"], max_uses: 1 });
+    }
+  }
+});
+
+test("limits of a scope and of a path that do not fit into one step are not dropped: the request is refused", async () => {
+  const rules = (name: string): LimitRule[] =>
+    Array.from({ length: 9 }, (_, i) => ({ name: `${name}-${i}`, limit: 1, window: 60, by: "ip-prefix" }));
+  const { call } = api({
+    policy: {
+      always_require_clearance: [{ path: "/v1/pay", limits: ["pay"] }],
+      risk_based: [{ path: "/v1/other", limits: ["other"] }],
+    },
+    limits: { pay: rules("pay"), other: rules("other") },
+  });
+  expect((await call("/v1/pay", { scope: "/v1/pay" })).status).toBe(403);
+  expect(await errorOf(await call("/v1/other", { scope: "/v1/pay" }))).toEqual([400, "PATH_AMBIGUOUS"]);
 });

@@ -25,6 +25,11 @@ describe("a method that is claimed in a header counts beside the real one", () =
       expect([value, await status({ headers: { [name]: value } })]).toEqual([value, 200]);
   });
 
+  it("an underscore in the header's name is a hyphen to CGI", async () => {
+    for (const name of ["x_http_method_override", "X_HTTP_Method", "x-method_override"])
+      expect([name, await status({ headers: { [name]: "DELETE" } })]).toEqual([name, 403]);
+  });
+
   it("two such headers are one list, whatever their order", async () => {
     for (const lines of [
       ["PUT", "DELETE"],
@@ -85,6 +90,10 @@ describe("a method that is claimed in a body counts", () => {
     ["a form that is too long to read", body(FORM, `a=${"x".repeat(70_000)}&_method=DELETE`)],
     ["JSON", body("application/json", '{"a":1,"_method":"DELETE"}')],
     ["JSON with an escaped name", body("application/merge-patch+json", '{"\\u005fm\\u0065thod" : "DELETE"}')],
+    ["JSON in single quotes, as loose parsers take it", body("application/json5", "{'_method':'DELETE'}")],
+    ["JSON without quotes", body("application/json5", "{a: 1, _method: 'DELETE'}")],
+    ["JSON with a comment", body("application/json", '{"_method" /* */ : "DELETE"}')],
+    ["a form whose name ends at a NUL", body(FORM, "_method%00x=DELETE")],
     ["JSON in UTF-16", body("application/json; charset=utf-16le", '{"_method":"DELETE"}')],
     ["multipart", multipart('Content-Disposition: form-data; name="_method"')],
     ["multipart without quotes", multipart("content-disposition: form-data; NAME = _method")],

@@ -89,10 +89,11 @@ describe("a free path frees no spelling of itself that a router takes to a prote
   });
 
   it("nor what another router takes for a path that is in no list", async () => {
-    for (const path of ["/he%61lth", "/health.", "/health%3Fx", "/%EF%BD%88ealth"])
+    // `new URL("//health", base)` is the root of a host that is called "health".
+    for (const path of ["/he%61lth", "/health.", "/health%3Fx", "/%EF%BD%88ealth", "//health"])
       expect([path, (await match({ never_require_clearance: ["/health"] }, path)).kind]).toEqual([path, "unmatched"]);
     // Whoever compares to the letter has no such path, and nothing else in the policy names it.
-    for (const path of ["/health", "/HEALTH", "/health/", "//health"])
+    for (const path of ["/health", "/HEALTH", "/health/"])
       expect([path, (await match({ never_require_clearance: ["/health"] }, path)).kind]).toEqual([path, "never"]);
   });
 
@@ -157,6 +158,40 @@ describe("a free path frees no spelling of itself that a router takes to a prote
       ],
     };
     expect(await match(free, "/a/b.")).toMatchObject({ kind: "never", limits: expect.arrayContaining(["one", "two"]) });
+  });
+});
+
+/**
+ * The attack: `new URL(request.url, base).pathname` is how handlers of node:http read a path, and it takes what stands behind two slashes for a host.
+ */
+describe("a path that begins with two slashes counts without its host too", () => {
+  const policy: PolicyDocument = {
+    always_require_clearance: [{ path: "/api/payment/*", max_uses: 1 }],
+    never_require_clearance: ["/public/*", "/health"],
+  };
+  it.each([
+    "//evil.example/api/payment/42",
+    "///evil.example/api/payment/42",
+    "//public/api/payment/42",
+    "//public/API/payment//42",
+    "//public/api/p%61yment/42",
+    "//public/api/payment",
+    "//health/api/payment/42/",
+    "//public:80/api/payment/42.",
+    "//u@public/api/payment/42",
+    "//public/%EF%BD%81pi/payment/42",
+    "/%EF%BC%8Fpublic/api/payment/42",
+  ])("%s", async (path) => {
+    // Not made up: that is where such a handler takes it, but for the letters that it compares as they are.
+    if (/^\/+[\w.@:]+\/api\/payment\/42$/.test(path)) expect(new URL(path, "http://base.example").pathname).toBe("/api/payment/42");
+    expect(await match(policy, path)).toMatchObject({ kind: "always", maxUses: 1 });
+    const { call } = api({ policy });
+    expect(await errorOf(await call(path))).toEqual([403, "TURNSTILE_REQUIRED"]);
+  });
+
+  it("a doubled slash behind an address's end stays what it is", async () => {
+    expect(await match(policy, "//api/payment/42")).toMatchObject({ kind: "always" });
+    expect(await match(policy, "//other/x")).toMatchObject({ kind: "unmatched" });
   });
 });
 
