@@ -117,6 +117,7 @@ function finish(res: NodeResponse, status: number, error: string): void {
   res.statusCode = status;
   res.setHeader("content-type", "application/json");
   res.setHeader("cache-control", "no-store");
+  res.setHeader("cdn-cache-control", "no-store");
   res.end(new TextEncoder().encode(JSON.stringify({ error })));
 }
 

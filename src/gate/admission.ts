@@ -160,7 +160,8 @@ export function createAdmission(parts: AdmissionParts): (requestScope: RequestSc
     const bySession = !open && (action !== undefined || !vouched);
     // Nobody has checked this token. So the request is limited by address, also where the program names no limit.
     // Otherwise a stranger could make us ask Cloudflare without end.
-    if (bySession && (fresh || claims?.deg) && !isLimitedByAddress(limits, names)) names.push(OWN_LIMIT);
+    // So is a guess at a secret, whatever rules the application gives to its limit.
+    if ((open ? strict : bySession && (fresh || claims?.deg)) && !isLimitedByAddress(limits, names)) names.push(OWN_LIMIT);
     // Too many quotas are a mistake of the program. Fail for every client, not only for one that needs all quotas.
     checkOptions(settings, limits, { ...options, limits: names });
     if (bySession && action === undefined) refused = await lacking();

@@ -62,7 +62,10 @@ export interface GateOptions {
   publicUrl?: string | undefined;
   /** Where a client's address comes from. Default: the connection's peer. */
   clientIp?: ClientIpOption;
-  /** Rules by limit name; they replace that limit's defaults. An unknown name is a TypeError. */
+  /**
+   * Rules by limit name; they replace that limit's defaults. An unknown name is a TypeError. Where the rules for
+   * `moderation` do not count by address, the limit `session` counts guesses too.
+   */
   limits?: Record<string, readonly LimitRule[]>;
   /**
    * What happens while the store is down, for rules without an `onStoreError` of their own. `allow` lets a request pass

@@ -224,3 +224,22 @@ describe.each(["enforce", "monitor", "off"] as const)("mode %s relaxes nothing b
 it("every route and every guard of the features is walked", () => {
   expect(new Set(Object.keys(HOLDS))).toEqual(new Set(["POST /session", ...pair("enforce").parts]));
 });
+
+describe("moderation whose limit was given rules that count no stranger", () => {
+  it.each([
+    ["none", []],
+    ["by session", [{ name: "m", limit: 5, window: 900, by: "session" }]],
+    ["by player", [{ name: "m", limit: 5, window: 900, by: "player" }]],
+    ["by session and address", [{ name: "m", limit: 5, window: 900, by: ["session", "ip"] }]],
+  ] as const)("%s: guesses count as exchanges do", async (_name, moderation) => {
+    const { guess } = pair("enforce", { limits: { moderation } });
+    const tried = await Promise.all(Array.from({ length: 100 }, (_, i) => guess(`${JUNK} ${i}`)));
+    expect(tried.filter(({ status }) => status === 401)).toHaveLength(30);
+    expect(tried.filter(({ status }) => status === 429)).toHaveLength(70);
+  });
+
+  it("what a moderator does is given back, as under the default", async () => {
+    const { guess } = pair("enforce", { limits: { moderation: [] } });
+    for (let i = 0; i < 40; i++) expect((await guess(MODERATOR)).status).toBe(404);
+  });
+});
