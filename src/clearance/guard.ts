@@ -13,7 +13,7 @@ import { methodsOf } from "./methods.ts";
 import type { Settled } from "./options.ts";
 import { normalizePath } from "./paths.ts";
 import { matchPolicy, unmatched } from "./policy.ts";
-import { pathPoints, weigh } from "./risk.ts";
+import { assertSignals, pathPoints, weigh } from "./risk.ts";
 import { strictestOf } from "./strictest.ts";
 import { CHALLENGE_TTL, type ClearanceClaims, type Client } from "./tokens.ts";
 import type { PolicyEntry, RiskSignals } from "./types.ts";
@@ -87,7 +87,7 @@ export function createGuard(settled: Settled, kernel: Kernel): (request: Request
       sensitivePath: pathPoints(path, entry),
       addressChanged: shown.moved === true,
       ...(await context.signals()),
-      ...(await given.signals?.(request, context)),
+      ...assertSignals(await given.signals?.(request, context), weights),
       // The application may not set this signal: only a clearance that was verified here lowers the risk.
       validClearance: false,
     };
@@ -184,7 +184,7 @@ export function createGuard(settled: Settled, kernel: Kernel): (request: Request
       path,
       (name) => {
         const condition = given.when?.[name];
-        return condition !== undefined && askCondition(condition, request);
+        return condition !== undefined && askCondition(async (copy) => flag(await condition(copy)), request);
       },
     );
     const asks = asked.scope === undefined ? entry : scoped(asked.scope, entry);
@@ -272,6 +272,16 @@ export function createGuard(settled: Settled, kernel: Kernel): (request: Request
       ...extra,
     };
   }
+}
+
+/**
+ * The answer of a condition. Another answer (a match, a number, nothing) fails, so that the stricter side counts.
+ *
+ * @throws {TypeError} neither true nor false
+ */
+function flag(answer: unknown): boolean {
+  if (typeof answer !== "boolean") throw new TypeError('"when" did not answer true or false');
+  return answer;
 }
 
 /**

@@ -1,4 +1,4 @@
-import { assertInteger, assertKeys } from "../util/assertions.ts";
+import { assertInteger, assertKeys, invalid } from "../util/assertions.ts";
 import { readingsOf } from "./paths.ts";
 import type { PolicyEntry, Risk, RiskReason, RiskSignals, RiskWeights } from "./types.ts";
 
@@ -94,6 +94,22 @@ export function weigh(signals: Partial<RiskSignals>, all: Weights, shared: Parti
   // Shared signals are not in `gross`: they lead to a challenge at most.
   const band = gross >= BANDS.deny ? "deny" : score >= BANDS.challenge ? "challenge" : score >= BANDS.limit ? "limit" : "allow";
   return { score, gross, band, reasons };
+}
+
+/**
+ * Checks what the application knows of a request. `badIp: 1` and `botScore: "5"` would never count.
+ *
+ * @throws {TypeError} not an object; a flag that is not a boolean, a number that is none
+ */
+export function assertSignals(signals: Partial<RiskSignals> | undefined, all: Weights): Partial<RiskSignals> {
+  const given = signals ?? {};
+  assertKeys("signals", given, Object.keys(given));
+  for (const [signal, { below, over }] of all) {
+    const value = ownValue(given, signal) ?? undefined;
+    const type = below === undefined && over === undefined ? "boolean" : "number";
+    if (value !== undefined && typeof value !== type) throw invalid(`signals.${signal}`, `a ${type}`, value);
+  }
+  return given;
 }
 
 /** Every weight by its signal. */

@@ -206,13 +206,15 @@ export interface ClearanceOptions {
   policy: PolicyDocument;
   /**
    * Conditions by name, for entries with `when`. A condition gets a copy of the request, and may read at most 64 KiB of
-   * its body in 10 s; beyond that it fails. A condition that fails (throws) holds, except in a `never` entry.
+   * its body in 10 s; beyond that it fails. A condition that fails (throws, or
+   * answers neither true nor false) holds, except in a `never` entry.
    */
   when?: { readonly [name: string]: (request: Request) => boolean | Promise<boolean> };
   /** Weights that differ from the defaults. */
   risk?: { readonly [signal: string]: { points: number; below?: number; over?: number } };
   /**
-   * The application's own signals. They win over counted ones. For lists of bad addresses use `context.info`, the
+   * The application's own signals. They win over counted ones. A flag that is not a boolean, or a number that is none,
+   * is a TypeError of the request. For lists of bad addresses use `context.info`, the
    * address as the gate found it.
    */
   signals?(request: Request, context: GuardContext): Partial<RiskSignals> | Promise<Partial<RiskSignals>>;

@@ -193,7 +193,7 @@ export function createCore(given: GateOptions): Core {
    * - It has no valid host.
    */
   const barred = async ({ request, info, emit }: RequestScope, platform: Platform): Promise<PublicCode | undefined> => {
-    const direct = given.origin && !(await given.origin(request, platform));
+    const direct = given.origin && (await given.origin(request, platform)) !== true;
     if (given.origin) info.edge = !direct;
     let found: Screened | undefined;
     if (direct) found = { code: "REQUEST_DENIED", reason: "direct_to_origin" };

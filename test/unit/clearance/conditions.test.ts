@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { askCondition, borrow } from "../../../src/clearance/conditions.ts";
+import type { PolicyDocument } from "../../../src/clearance/types.ts";
 import { ORIGIN } from "../../helpers/gate.ts";
-import { api } from "./tools.ts";
+import { type Api, api } from "./tools.ts";
 
 // The rest of the gate waits for real work: only the clock of the condition stands still.
 beforeEach(() => vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] }));
@@ -129,4 +130,39 @@ describe("a condition that answers", () => {
     await used.text();
     await expect(borrow(used, (copy) => copy.text())).rejects.toThrow();
   });
+});
+
+it.each([1, 0, "yes", "", {}, [], null, undefined, new Response()])(
+  "a condition in JavaScript that answers %j opens nothing: the stricter side counts",
+  async (answer) => {
+    const call = async (policy: PolicyDocument): Promise<number> => {
+      const at: Api = Reflect.apply(api, undefined, [{ policy, when: { writes: () => answer } }]);
+      return (await at.call("/v1/graphql")).status;
+    };
+    expect(await call(POLICY)).toBe(403);
+    const free: PolicyDocument = {
+      always_require_clearance: ["/v1/*"],
+      never_require_clearance: [{ path: "/v1/graphql", when: "writes" }],
+    };
+    expect(await call(free)).toBe(403);
+  },
+);
+
+it("signals of the application that could never count are its mistake, and open nothing", async () => {
+  const policy: PolicyDocument = { risk_based: [{ path: "/v1/x", risk: 30 }] };
+  for (const [given, message] of [
+    [{ badIp: 1 }, '"signals.badIp": expected a boolean, got 1'],
+    [{ attestation: "false" }, '"signals.attestation": expected a boolean, got false'],
+    [{ botScore: "5" }, '"signals.botScore": expected a number, got 5'],
+    ["badIp", '"signals": expected an object'],
+    [[], '"signals": expected an object'],
+  ] as const) {
+    const { call, through }: Api = Reflect.apply(api, undefined, [{ policy, signals: () => given }]);
+    await expect(call("/v1/x")).rejects.toThrow(message);
+    expect(through).toEqual([]);
+  }
+  for (const given of [undefined, null, {}, { botScore: null, badIp: undefined }, { botScore: Number.NaN, mine: "a text" }]) {
+    const { call }: Api = Reflect.apply(api, undefined, [{ policy, signals: () => given }]);
+    expect((await call("/v1/x")).status).toBe(200);
+  }
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { bearer, ORIGIN, testGate } from "../../helpers/gate.ts";
+import { bearer, ORIGIN, type TestGate, testGate } from "../../helpers/gate.ts";
 import { codeOf } from "../scores/kit.ts";
 
 /** Answers after other work has had its turn, as a hook that asks a database does. */
@@ -40,6 +40,15 @@ describe("an origin guard that answers later", () => {
     await expect(broken.gate.protect(new Request(`${ORIGIN}/buy`, { method: "POST" }))).rejects.toThrow("down");
   });
 });
+
+it.each(["no", 1, {}, { ok: false }, [], null, undefined, new Response(null, { status: 403 })])(
+  "an origin guard in JavaScript that answers %j has not said yes",
+  async (answer) => {
+    const at: TestGate = Reflect.apply(testGate, undefined, [{ origin: () => answer }]);
+    expect(await codeOf(await at.send("POST", "/session", {}))).toEqual([403, "REQUEST_DENIED"]);
+    expect(await at.gate.protect(new Request(`${ORIGIN}/buy`, { method: "POST" }))).toMatchObject({ code: "REQUEST_DENIED" });
+  },
+);
 
 describe("a session's subject that is known later", () => {
   it("is the player: of the session, of its rows and of what protect tells", async () => {
