@@ -88,10 +88,18 @@ export interface Admitted {
    * as a provider behind a breaker
    */
   undo(rates?: boolean): Promise<void>;
+  /**
+   * Gives back the uses of the session that the request did not cost after all: `cost` was the most that it could cost,
+   * `actual` is what it did. Later, `undo` gives back the rest. Without a session (a clearance, a fresh token) nothing
+   * is given back. A failed refund is not thrown: it costs the client its uses.
+   *
+   * @param actual uses, 0 up to `cost` @throws {RangeError} another number
+   */
+  settle(actual: number): Promise<void>;
 }
 
 /** A guard's answer that the request may go on, without a session unless `action` requires one. */
-export interface Vouched extends Admitted {
+export interface Vouched extends Omit<Admitted, "settle"> {
   /** Names of further limits that are charged with the request, in the same spend. */
   limits?: readonly string[];
 }

@@ -12,7 +12,7 @@ import type { Settings } from "./options.ts";
 import type { Players } from "./players.ts";
 import { type RequestScope, whoIs } from "./request-scope.ts";
 import type { SessionService } from "./sessions.ts";
-import type { Admission, AdmitOptions, Admitted, GuardContext, Refused, Vouched } from "./types.ts";
+import type { Admission, AdmitOptions, GuardContext, Refused, Vouched } from "./types.ts";
 
 /** The parts of the kernel that admission needs. */
 export interface AdmissionParts {
@@ -52,7 +52,7 @@ export function createAdmission(parts: AdmissionParts): (requestScope: RequestSc
     const names = [...(options.limits ?? [])];
     const { request, info, emit } = requestScope;
     const playerToken = request.headers.get(HEADER.player);
-    let vouched: Admitted | undefined;
+    let vouched: Vouched | undefined;
     let player: string | undefined;
     let dryRun = false;
     /** Session and player of the credential that is charged, for events. */
@@ -153,7 +153,7 @@ export function createAdmission(parts: AdmissionParts): (requestScope: RequestSc
         await charges.undo();
         return opinion;
       }
-      if (opinion) charges.undos.push(opinion.undo);
+      if (opinion) charges.undos.push(async (rates, keep) => keep === undefined && opinion.undo(rates));
       vouched ??= opinion;
       names.push(...(opinion?.limits ?? []).filter((name) => !names.includes(name)));
     }
@@ -227,6 +227,10 @@ export function createAdmission(parts: AdmissionParts): (requestScope: RequestSc
       dryRun: dryRun || vouched?.dryRun === true,
       accuracy: weaker(charges.accuracy, vouched?.accuracy ?? "exact"),
       undo: (rates) => charges.undo(rates),
+      async settle(actual) {
+        if (!Number.isInteger(actual) || actual < 0 || actual > cost) throw new RangeError(`Cannot settle: ${actual} of ${cost} uses`);
+        if (level === "session") await charges.settle(actual);
+      },
     };
   }
 }

@@ -57,15 +57,18 @@ export interface Charges {
   /** Rate headers. @param retryAfter seconds */
   headers(retryAfter?: number): Headers;
   /**
-   * One function for each charge that gives it back, with or without its rates. A guard's own charges are added here.
+   * One function for each charge that gives it back, with or without its rates; with `keep` only the uses above that
+   * number. A guard's own charges are added here.
    */
-  readonly undos: ((rates: boolean) => Promise<unknown>)[];
+  readonly undos: ((rates: boolean, keep?: number) => Promise<unknown>)[];
   /**
    * Gives the charges back. Works once; never throws. Without `rates` it only gives back uses, one-use ids and
    * failures. If it gave back other rates too, a client whose requests make our own work fail could repeat that work
    * without a limit.
    */
   undo(rates?: boolean): Promise<void>;
+  /** Gives back the uses above this number. Never throws. */
+  settle(keep: number): Promise<void>;
 }
 
 /** Gets told about problems of the stores. */
@@ -145,8 +148,16 @@ export function openCharges(
     if (result.ok) {
       // `rateStore` cannot give back.
       if (backend === store) {
-        undos.push(async (rates) => {
-          const back = items.filter(({ exact, rule }) => rates || exact || !rule).map(({ quota }) => quota);
+        undos.push(async (rates, keep) => {
+          const back: Quota[] = [];
+          for (const item of items) {
+            const { quota, exact, rule, code } = item;
+            const rest = (quota.cost ?? 1) - (keep ?? 0);
+            if (keep === undefined ? rates || exact || !rule : !rule && !code && rest > 0) {
+              back.push({ ...quota, cost: rest });
+              if (keep !== undefined) item.quota = { ...quota, cost: keep };
+            }
+          }
           if (back[0]) await giveBack(back, result.at);
         });
       }
@@ -202,6 +213,9 @@ export function openCharges(
     async undo(rates = false) {
       // Best effort: a failed refund costs the client one use.
       for (const undo of undos.splice(0)) await undo(rates).catch(() => watch.down(emit));
+    },
+    async settle(keep) {
+      for (const undo of undos) await undo(false, keep).catch(() => watch.down(emit));
     },
   };
   return charges;

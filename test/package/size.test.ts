@@ -36,12 +36,12 @@ describe("brotli budgets, per import", () => {
   it("createTurnstile: 2.2 kB", async () => {
     expect(await bytes("{ createTurnstile }", "gatepass/turnstile")).toBeLessThanOrEqual(2_200);
   });
-  it("the gate kernel: 22.4 kB beyond tokens and Turnstile", async () => {
+  it("the gate kernel: 22.5 kB beyond tokens and Turnstile", async () => {
     const base = (await bytes("{ createTokens }", "gatepass/tokens")) + (await bytes("{ createTurnstile }", "gatepass/turnstile"));
-    expect((await bytes("{ createGate }", "gatepass")) - base).toBeLessThanOrEqual(22_400);
+    expect((await bytes("{ createGate }", "gatepass")) - base).toBeLessThanOrEqual(22_500);
   });
-  it("the whole server entry: 33.9 kB (the goal is 28)", async () => {
-    expect(await bytes("*", "gatepass")).toBeLessThanOrEqual(33_900);
+  it("the whole server entry: 34 kB (the goal is 28)", async () => {
+    expect(await bytes("*", "gatepass")).toBeLessThanOrEqual(34_000);
   });
   it("createClient: 4.6 kB, without jose, zod or any server code in it", async () => {
     expect(await bytes("{ createClient }", "gatepass/client")).toBeLessThanOrEqual(4_600);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { GatepassError } from "../../../src/errors.ts";
-import type { Admission, Feature, GateOptions } from "../../../src/gate/types.ts";
+import type { Admission, Feature, GateOptions, Vouched } from "../../../src/gate/types.ts";
 import { memoryStore, usesKey } from "../../../src/store/index.ts";
 import { bearer, codeOf, emulated, kit, ORIGIN } from "./kit.ts";
 
@@ -396,7 +396,7 @@ describe("a rate store beside the store", () => {
 });
 
 describe("guards", () => {
-  const opinion = (more: Partial<Extract<Admission, { ok: true }>> = {}): Admission & { undone: number } => {
+  const opinion = (more: Partial<Vouched> = {}): Vouched & { undone: number } => {
     const self = {
       ok: true as const,
       level: "clearance" as const,

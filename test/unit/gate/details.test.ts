@@ -1,9 +1,10 @@
 import { describe, expect, it } from "vitest";
+import { GatepassError } from "../../../src/errors.ts";
 import { createEnvironments } from "../../../src/gate/environments.ts";
-import type { Feature, GateOptions, GuardContext } from "../../../src/gate/types.ts";
+import type { Admitted, Feature, GateOptions, GuardContext } from "../../../src/gate/types.ts";
 import type { Quota } from "../../../src/store/contract.ts";
 import { memoryStore } from "../../../src/store/index.ts";
-import { ORIGIN, testGate } from "../../helpers/gate.ts";
+import { bearer, ORIGIN, testGate } from "../../helpers/gate.ts";
 import { emulated, SECRET } from "./kit.ts";
 
 const post = (headers: Record<string, string> = {}): Request => new Request(`${ORIGIN}/x`, { method: "POST", headers });
@@ -115,5 +116,94 @@ describe("turnstile.fetch", () => {
     });
     expect((await at.send("POST", "/session", { turnstileToken: "made-up-token-of-a-stranger" })).status).toBe(403);
     expect(asked).toEqual(["https://emulator.example/turnstile/v0/siteverify"]);
+  });
+});
+
+describe("admission.settle", () => {
+  async function admitted(
+    cost: number,
+    options: Partial<GateOptions> = {},
+  ): Promise<{ at: ReturnType<typeof testGate>; token: string; admission: Admitted }> {
+    const at = testGate({ session: { uses: 10 }, ...options });
+    const token = await at.session();
+    const admission = await at.gate.protect(post(bearer(token)), { action: "score_submit", cost });
+    if (!admission.ok) throw new Error(`Refused: ${admission.code}`);
+    return { at, token, admission };
+  }
+  /** How many requests of one use each the session still pays for. */
+  async function usesLeft(at: ReturnType<typeof testGate>, token: string): Promise<number> {
+    for (let used = 0; ; used++) {
+      const next = await at.gate.protect(post(bearer(token)), { action: "score_submit" });
+      if (!next.ok) {
+        expect(next.code).toBe("SESSION_EXHAUSTED");
+        return used;
+      }
+    }
+  }
+
+  it("charges the most, and gives back what the request did not cost", async () => {
+    for (const [cost, actual, left] of [
+      [8, 3, 7],
+      [8, 0, 10],
+      [8, 8, 2],
+      [1, 1, 9],
+    ] as const) {
+      const { at, token, admission } = await admitted(cost);
+      await admission.settle(actual);
+      expect([cost, actual, await usesLeft(at, token)]).toEqual([cost, actual, left]);
+    }
+  });
+
+  it("meanwhile nobody else has these uses: two requests that could cost all cannot both begin", async () => {
+    const { at, token, admission } = await admitted(8);
+    expect(await at.gate.protect(post(bearer(token)), { action: "score_submit", cost: 8 })).toMatchObject({
+      ok: false,
+      code: "SESSION_EXHAUSTED",
+    });
+    await admission.settle(1);
+    expect(await at.gate.protect(post(bearer(token)), { action: "score_submit", cost: 8 })).toMatchObject({ ok: true });
+  });
+
+  it("once is enough, again with less gives back more, and undo gives back the rest alone", async () => {
+    const { at, token, admission } = await admitted(8);
+    await Promise.all([admission.settle(5), admission.settle(5)]);
+    await admission.settle(2);
+    await admission.settle(4);
+    await admission.undo();
+    await admission.undo();
+    await admission.settle(0);
+    expect(await usesLeft(at, token)).toBe(10);
+  });
+
+  it("a limit stays charged, and a fresh token is not given a second life", async () => {
+    const { admission } = await admitted(5, { limits: { "scores.write": [{ name: "few", limit: 1, window: 60, by: "ip" }] } });
+    await admission.settle(0);
+    const at = testGate({ session: { uses: 10 } });
+    const fresh = { "x-turnstile-token": await at.mint() };
+    const first = await at.gate.protect(post(fresh), { action: "score_submit", cost: 5 });
+    if (!first.ok) throw new Error(first.code);
+    await first.settle(0);
+    expect(await at.gate.protect(post(fresh), { action: "score_submit" })).toMatchObject({ ok: false });
+  });
+
+  it.each([-1, 1.5, 9, Number.NaN, Infinity])("refuses %s of 8 uses, and keeps them", async (actual) => {
+    const { at, token, admission } = await admitted(8);
+    await expect(admission.settle(actual)).rejects.toThrow(RangeError);
+    expect(await usesLeft(at, token)).toBe(2);
+  });
+
+  it("a store that is down costs the client its uses, and the program no error", async () => {
+    const inner = memoryStore({ clock: () => Date.UTC(2026, 10, 20, 12) });
+    let down = false;
+    const store = {
+      ...inner,
+      refund: (...all: Parameters<typeof inner.refund>) =>
+        down ? Promise.reject(new GatepassError("ERR_STORE_UNAVAILABLE", "Down")) : inner.refund(...all),
+    };
+    const { at, token, admission } = await admitted(8, { store });
+    down = true;
+    await admission.settle(1);
+    expect(at.events.at(-1)).toMatchObject({ type: "store_unavailable" });
+    expect(await usesLeft(at, token)).toBe(2);
   });
 });
