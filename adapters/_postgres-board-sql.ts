@@ -112,16 +112,19 @@ CREATE TABLE IF NOT EXISTS ${names} (grp text COLLATE "C", name text COLLATE "C"
 /** The histogram: bucket b of depth d counts the scores from b * 256^d up to, not including, (b + 1) * 256^d; `>>` rounds down, negative numbers too. */
 function countSql({ rules, lists, rows, hist, bans, fn }: BoardNames): string {
   return `
--- Counts a row (change 1), or no longer (-1).
+-- Counts a row (change 1), or no longer (-1), at each depth by itself: joined with the depths, the whole histogram would be read.
 CREATE OR REPLACE FUNCTION ${fn("count")}(of_list int, of_score bigint, of_level int, change int) RETURNS void LANGUAGE plpgsql VOLATILE AS $fn$
+DECLARE
+  last CONSTANT int := (SELECT depths - 1 FROM ${lists} WHERE list = of_list);
 BEGIN
-  INSERT INTO ${hist} AS h SELECT of_list, d, of_score >> (8 * d), change * (of_level = 0)::int, change * (of_level = 1)::int, change * (of_level = 2)::int,
-      change * (of_level = 3)::int FROM ${lists} l CROSS JOIN LATERAL generate_series(0, l.depths - 1) AS d WHERE l.list = of_list
-    ON CONFLICT (list, depth, bucket) DO UPDATE SET n0 = h.n0 + excluded.n0, n1 = h.n1 + excluded.n1, n2 = h.n2 + excluded.n2, n3 = h.n3 + excluded.n3;
-  IF change < 0 THEN
-    DELETE FROM ${hist} h USING generate_series(0, 6) AS d
-      WHERE h.list = of_list AND h.depth = d::smallint AND h.bucket = of_score >> (8 * d) AND h.n0 + h.n1 + h.n2 + h.n3 < 1;
-  END IF;
+  FOR d IN 0..coalesce(last, -1) LOOP
+    INSERT INTO ${hist} AS h VALUES (of_list, d, of_score >> (8 * d), change * (of_level = 0)::int, change * (of_level = 1)::int,
+        change * (of_level = 2)::int, change * (of_level = 3)::int)
+      ON CONFLICT (list, depth, bucket) DO UPDATE SET n0 = h.n0 + excluded.n0, n1 = h.n1 + excluded.n1, n2 = h.n2 + excluded.n2, n3 = h.n3 + excluded.n3;
+    IF change < 0 THEN
+      DELETE FROM ${hist} WHERE list = of_list AND depth = d::smallint AND bucket = of_score >> (8 * d) AND n0 + n1 + n2 + n3 < 1;
+    END IF;
+  END LOOP;
 END $fn$;
 
 CREATE OR REPLACE FUNCTION ${fn("counted")}() RETURNS trigger LANGUAGE plpgsql VOLATILE AS $fn$

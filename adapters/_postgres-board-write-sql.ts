@@ -18,6 +18,8 @@ DECLARE
   of_group CONSTANT text := want->>'group';
   view CONSTANT jsonb := want->'view';
   wanted record;
+  banned text[];
+  of_banned text;
   place ${lists};
   held ${rows};
   status text;
@@ -37,10 +39,12 @@ BEGIN
   END IF;
   IF NOT EXISTS (SELECT FROM ${rules} u WHERE u.board = of_board AND u.rules = want->>'rules') THEN
     IF EXISTS (SELECT FROM ${rules} u WHERE u.board = of_board AND u.grp <> of_group) THEN
-      -- The board moves to another group: the bans of that one hold.
+      -- The board moves to another group: the bans of that one hold. By the index of each banned player: others are not read.
+      banned := ARRAY(SELECT player FROM ${bans} WHERE grp IN (of_group, (SELECT grp FROM ${rules} WHERE board = of_board)));
       UPDATE ${rules} SET grp = of_group WHERE board = of_board;
-      UPDATE ${rows} r SET shown = ${fn("bars")}(r) FROM ${lists} l WHERE l.board = of_board AND r.list = l.list
-        AND r.player IN (SELECT player FROM ${bans}) AND r.shown <> ${fn("bars")}(r);
+      FOREACH of_banned IN ARRAY banned LOOP
+        UPDATE ${rows} r SET shown = ${fn("bars")}(r) FROM ${lists} l WHERE r.player = of_banned AND l.list = r.list AND l.board = of_board;
+      END LOOP;
     END IF;
     INSERT INTO ${rules} (board, grp, rules) VALUES (of_board, of_group, want->>'rules') ON CONFLICT (board) DO UPDATE SET grp = excluded.grp, rules = excluded.rules;
   END IF;

@@ -14,7 +14,7 @@ import { boardSql, recountSql } from "./_postgres-board-sql.ts";
 import { beginSql, storeSql } from "./_postgres-store-sql.ts";
 
 /** The version of the tables and functions. Increase it with every change to one of them. */
-const VERSION = 3;
+const VERSION = 4;
 
 /** Options of {@link migrate}. */
 export interface MigrateOptions extends PostgresPlace {
