@@ -92,7 +92,7 @@ describeWith("PostgreSQL", postgresFolder() !== undefined)("postgresBoard on 200
     "back again": () => board.submit(entry(`back ${n}`, 1), RULES),
   });
 
-  it("no call reads the board: whether its plan is from when the board was empty, or from the statistics of the full one", { timeout: 120_000 }, async () => {
+  it("no call reads the board: whether its plan is from when the board was empty, or from statistics of before", { timeout: 120_000 }, async () => {
     const early = await connect();
     await migrate(early);
     const planned = looking(early);
@@ -100,9 +100,7 @@ describeWith("PostgreSQL", postgresFolder() !== undefined)("postgresBoard on 200
     await load(early);
     const [size] = await server.run("SELECT pg_relation_size('gatepass_board_rows') / 8192 AS pages");
     expect(Number(size?.["pages"])).toBeGreaterThan(MOST);
-    const later = looking(await connect());
-    for (const [n, looked] of [planned, later].entries()) {
-      if (looked === later) await early.query("VACUUM ANALYZE");
+    for (const [n, looked] of [planned, looking(await connect())].entries()) {
       const board = postgresBoard(looked.client, { timeoutMs: 60_000 });
       // A connection reads the catalog at its first calls.
       for (const call of Object.values(calls(board, 2 + 2 * n))) await call();
@@ -128,6 +126,8 @@ describeWith("PostgreSQL", postgresFolder() !== undefined)("postgresBoard on 200
     await client.query(`INSERT INTO gatepass_board_rows (id, list, player, score, at, submission, level, flags, name, hidden, shown)
       SELECT 'id ' || i, l.list, 'player ' || i, i::bigint * 7919 * 131 % 1000000, i, 's ' || i, i % 4, '[]', 'n', false, i % 4
       FROM generate_series(1, ${ROWS}) AS i, gatepass_board_lists l WHERE l.board = 'main' ON CONFLICT DO NOTHING`);
+    // The counts come after the statistics, which take their table for an empty one.
+    await client.query("VACUUM ANALYZE");
     await migrate(client, { recount: true });
   }
 });
