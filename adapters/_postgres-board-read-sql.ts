@@ -155,12 +155,14 @@ END $fn$;`;
 function checkSql({ rules, lists, rows, hist, read }: BoardNames): string {
   const shift = "(8 * (l.depths - 1))";
   return `
--- Rows outside the bounds of some boards, the rules that they are held with, and the lists whose coarsest counts are not those of their rows.
+-- Rows outside the bounds of some boards, the rules that they are held with, the lists whose coarsest counts are not those of their rows, and whether the
+-- trigger counts.
 ${read("check")}
 DECLARE
   want CONSTANT jsonb := ask::jsonb;
 BEGIN
-  RETURN jsonb_build_object('clock', ${CLOCK}, 'boards', (SELECT coalesce(jsonb_agg(jsonb_build_object('rules', (SELECT u.rules FROM ${rules} u WHERE u.board = b.board),
+  RETURN jsonb_build_object('clock', ${CLOCK}, 'counting', EXISTS (SELECT FROM pg_trigger WHERE tgrelid = '${rows}'::regclass AND tgname = 'counted'
+      AND tgenabled IN ('O', 'A')), 'boards', (SELECT coalesce(jsonb_agg(jsonb_build_object('rules', (SELECT u.rules FROM ${rules} u WHERE u.board = b.board),
       'outside', (SELECT count(*) FROM ${lists} l JOIN ${rows} r ON r.list = l.list WHERE l.board = b.board AND (r.score < b.min OR r.score > b.max))) ORDER BY b.number), '[]')
       FROM ROWS FROM (jsonb_to_recordset(want->'boards') AS (board text, min bigint, max bigint)) WITH ORDINALITY AS b(board, min, max, number)),
     'wrong', (SELECT count(DISTINCT list) FROM (

@@ -30,6 +30,7 @@ import {
 import { bareRowsIn, boardsIn, logIn, ranksIn, rowsIn } from "./_postgres-board-answer.ts";
 import { BOARD_FUNCTIONS, BOARD_TABLES } from "./_postgres-board-sql.ts";
 import { checkPostgres } from "./_postgres-migrate.ts";
+import { boardVersionProblem, withBoardVersions } from "./_postgres-versions.ts";
 
 /** Options of {@link postgresBoard}. */
 export interface PostgresBoardOptions extends PostgresPlace {
@@ -42,7 +43,7 @@ export interface PostgresBoardOptions extends PostgresPlace {
 /** A board in PostgreSQL. */
 export type PostgresBoard = ScoreBoard & Required<Pick<ScoreBoard, "check" | "close">>;
 
-/** Rows that one call of the function \`sweep\` deletes at most: others do not wait long for it. */
+/** Rows that one call of the function `sweep` deletes at most: others do not wait long for it. */
 const STEP = 500;
 
 /**
@@ -66,7 +67,7 @@ export function postgresBoard(client: PostgresClient, options: PostgresBoardOpti
   const rules: Rules<PostgresBoardOptions> = { schema: "string", prefix: "string", timeoutMs: integer(1, 60_000), random: "function" };
   assertOptions("postgresBoard", options, rules);
   const { random, timeoutMs } = options;
-  const database = openPostgres(client, { place: options, code: "ERR_BOARD_UNAVAILABLE", timeoutMs });
+  const database = withBoardVersions(openPostgres(client, { place: options, code: "ERR_BOARD_UNAVAILABLE", timeoutMs }), options);
 
   return {
     async submit(entry, rules) {
@@ -126,7 +127,10 @@ export function postgresBoard(client: PostgresClient, options: PostgresBoardOpti
     },
 
     async check(boards = []) {
-      const problems = await checkPostgres(database, options, BOARD_TABLES, BOARD_FUNCTIONS);
+      const version = await boardVersionProblem(database, options);
+      const found = await checkPostgres(database, options, BOARD_TABLES, BOARD_FUNCTIONS);
+      // GP150 would say the same of the functions.
+      const problems = version ? [version, ...found.filter(({ code }) => code !== "GP150")] : found;
       // What is not prepared, or not allowed, cannot be asked.
       return problems.some(({ severity }) => severity === "error") ? problems : [...problems, ...(await checkBoards(database, boards))];
     },
@@ -136,6 +140,16 @@ export function postgresBoard(client: PostgresClient, options: PostgresBoardOpti
     },
   };
 }
+
+/** What repairs the counts. */
+const RECOUNT = '`migrate(client, { recount: true })` of "gatepass/adapters/postgres"';
+
+const NOT_COUNTING: ConfigProblem = {
+  code: "GP174",
+  severity: "error",
+  message: "The trigger that counts the board's rows for their ranks is missing or disabled: every change makes ranks wrong",
+  fix: `Run ${RECOUNT}, which makes the trigger and counts the rows again`,
+};
 
 type Reading = "top" | "around" | "near" | "count" | "find" | "ofPlayer" | "ofPlayers" | "hidden" | "banned" | "rowsOf";
 
@@ -246,12 +260,12 @@ function moderationOf(database: Postgres): Pick<ScoreBoard, "remove" | "hide" | 
 
 async function checkBoards(database: Postgres, boards: readonly BoardCheck[]): Promise<ConfigProblem[]> {
   const wanted = boards.map(({ board, rules }) => ({ board: encodeText(board), ...scoreRange(rules) }));
-  const found = await database.ask("boards_check", { boards: wanted }, (answer) => ({
-    wrong: wholeNumber(answer["wrong"]),
-    boards: boardsIn(answer, boards.length),
-  }));
+  const found = await database.ask("boards_check", { boards: wanted }, ({ counting, ...answer }) => {
+    if (typeof counting !== "boolean") throw unreadable();
+    return { counting, wrong: wholeNumber(answer["wrong"]), boards: boardsIn(answer, boards.length) };
+  });
   return [
-    ...histogramProblem(found.wrong, '`migrate(client, { recount: true })` of "gatepass/adapters/postgres"'),
+    ...(found.counting ? histogramProblem(found.wrong, RECOUNT) : [NOT_COUNTING]),
     ...boards.flatMap(({ board, rules }, i) => {
       const { outside = 0, held } = found.boards[i] ?? {};
       return [...outsideProblem(board, outside, rules), ...rulesProblem(board, held, rules)];

@@ -1,20 +1,11 @@
-import type { ConfigProblem } from "../src/errors.ts";
+import { type ConfigProblem, GatepassError } from "../src/errors.ts";
+import { BOARD_VERSION, versionError, versionProblem } from "../src/scores/board-check.ts";
 import { assertOptions, integer, type Rules } from "../src/util/options.ts";
-import {
-  isDenied,
-  isMissing,
-  nameIn,
-  OTHER_ENCODING,
-  openPostgres,
-  type Postgres,
-  type PostgresClient,
-  type PostgresPlace,
-} from "./_postgres.ts";
+import { isDenied, nameIn, OTHER_ENCODING, openPostgres, type Postgres, type PostgresClient, type PostgresPlace } from "./_postgres.ts";
 import { boardSql, recountSql } from "./_postgres-board-sql.ts";
+import { lackingIn, relations, toMigrate } from "./_postgres-rights.ts";
 import { beginSql, storeSql } from "./_postgres-store-sql.ts";
-
-/** The version of the tables and functions. Increase it with every change to one of them. */
-const VERSION = 4;
+import { MIGRATE, type PostgresVersions, VERSION, versionsIn } from "./_postgres-versions.ts";
 
 /** Options of {@link migrate}. */
 export interface MigrateOptions extends PostgresPlace {
@@ -34,28 +25,33 @@ export interface MigrateOptions extends PostgresPlace {
  *
  * The role needs the right to create in the schema (and to create the schema, if there is none). Other roles that call
  * the store need `USAGE` on the schema, `EXECUTE` on the functions (every role has it by default), and `SELECT`,
- * `INSERT`, `UPDATE` and `DELETE` on the tables.
+ * `INSERT`, `UPDATE` and `DELETE` on the tables: `check()` tells the `GRANT`s that are missing.
  *
- * @returns the version of the tables and functions in the database
+ * @returns what was done while it ran, by this call or by another one; one sentence each, empty: nothing was to do
  * @throws {TypeError} an unknown option, no client @throws {RangeError} an invalid `schema`, `prefix` or `timeoutMs`
- * @throws {GatepassError} `ERR_STORE_UNAVAILABLE`; `ERR_CONFIG_INVALID`: the database is not encoded in UTF8 (GP154)
+ * @throws {GatepassError} `ERR_STORE_UNAVAILABLE`; `ERR_CONFIG_INVALID`: the database is not encoded in UTF8 (GP154), the role lacks a right (GP155), or
+ *   a newer release has made the board's data (GP173)
  *
  * @example
  * ```ts
  * import { migrate } from "gatepass/adapters/postgres";
  * // As `new pg.Pool({ connectionString })`: whatever has query(text, values).
- * const pool = { query: async (text: string) => ({ rows: text.startsWith("SELECT") ? [{ answer: "1" }] : [] }) };
- * console.assert((await migrate(pool, { schema: "app" })) === 1);
+ * const answer = JSON.stringify({ version: 4, board: 2 });
+ * const pool = { query: async (text: string) => ({ rows: text.startsWith("SELECT") ? [{ answer }] : [] }) };
+ * for (const done of await migrate(pool, { schema: "app" })) console.log(done);
  * ```
  */
-export async function migrate(client: PostgresClient, options: MigrateOptions = {}): Promise<number> {
+export async function migrate(client: PostgresClient, options: MigrateOptions = {}): Promise<string[]> {
   const rules: Rules<MigrateOptions> = { schema: "string", prefix: "string", timeoutMs: integer(1, 60_000), recount: "boolean" };
   assertOptions("migrate", options, rules);
   const { schema = "public", timeoutMs = 30_000, recount = false } = options;
   const database = openPostgres(client, { place: options, code: "ERR_STORE_UNAVAILABLE", timeoutMs });
   const name = (what: string): string => nameIn(options, what);
   const versions = name("migrations");
-  await database.read(`DO $migrate$
+  const run = async (): Promise<string[]> => {
+    const before = await versionsIn(database, options);
+    if (before !== undefined && before.board > BOARD_VERSION) throw versionError(versionProblem("PostgreSQL", before.board, MIGRATE));
+    await database.read(`DO $migrate$
 BEGIN
   IF getdatabaseencoding() <> 'UTF8' THEN
     RAISE EXCEPTION '%', getdatabaseencoding() USING ERRCODE = '${OTHER_ENCODING}';
@@ -66,18 +62,31 @@ BEGIN
     CREATE TABLE ${versions} (version int PRIMARY KEY, migrated timestamptz NOT NULL DEFAULT now());
   END IF;
   IF NOT EXISTS (SELECT FROM ${versions} WHERE version >= ${VERSION}) THEN
+    -- The version of the board's data.
+    ALTER TABLE ${versions} ADD COLUMN IF NOT EXISTS board int;
 ${beginSql(name)}
 ${storeSql(name)}
 ${boardSql(name)}
-    INSERT INTO ${versions} (version) VALUES (${VERSION});
+    INSERT INTO ${versions} (version, board) VALUES (${VERSION}, ${BOARD_VERSION});
   END IF;
 ${recount ? recountSql(name) : ""}
 END $migrate$`);
-  return Number(await versionIn(database, versions));
+    return [...did(before, await versionsIn(database, options)), ...(recount ? ["counted the board's rows again for the histogram of ranks"] : [])];
+  };
+  return run().catch(async (error: unknown) => {
+    if (!isDenied(error)) throw error;
+    const grant = await toMigrate(database, options);
+    throw new GatepassError("ERR_CONFIG_INVALID", `Cannot migrate: the role of PostgreSQL lacks a right (GP155). Run as an administrator: ${grant}`, {
+      cause: error,
+    });
+  });
 }
 
-function versionIn(database: Postgres, versions: string): Promise<string | undefined> {
-  return database.read(`SELECT max(version)::text AS answer FROM ${versions}`);
+function did(before: PostgresVersions | undefined, after: PostgresVersions | undefined): string[] {
+  if (before === undefined) return [`made the tables and functions of version ${after?.version}`];
+  if (before.version === after?.version) return [];
+  const functions = `brought the tables and functions from version ${before.version} to version ${after?.version}`;
+  return before.board === after?.board ? [functions] : [functions, `brought the board's data from version ${before.board} to version ${after?.board}`];
 }
 
 /** Problems of the database's settings, and of the role's rights on these tables and functions. */
@@ -88,29 +97,33 @@ export async function checkPostgres(
   functions: readonly string[],
 ): Promise<ConfigProblem[]> {
   const problems: ConfigProblem[] = [];
-  const version = await versionIn(database, nameIn(place, "migrations")).catch((error: unknown) => {
-    if (isMissing(error)) return undefined;
-    // Only this check reads the table of versions, so the role needs no right to it. The rights that it needs are
-    // checked below.
-    if (isDenied(error)) return VERSION;
-    throw error;
-  });
-  if (!(Number(version) >= VERSION)) {
+  const version = await versionsIn(database, place).then(
+    (versions) => versions?.version,
+    (error: unknown) => {
+      // Only this check reads the table of versions, so the role needs no right to it. The rights that it needs are
+      // checked below.
+      if (isDenied(error)) return VERSION;
+      throw error;
+    },
+  );
+  if (version === undefined || version < VERSION) {
     problems.push({
       code: "GP150",
       severity: "error",
       message:
-        version === undefined ? "PostgreSQL is not prepared: migrate() has not been run" : "PostgreSQL is prepared for an older release",
+        version === undefined
+          ? "PostgreSQL is not prepared: migrate() has not been run"
+          : `PostgreSQL has tables and functions of version ${version}, and this release needs version ${VERSION}`,
       fix: "Call migrate() of gatepass/adapters/postgres at deployment, with the same schema and prefix",
     });
   }
-  const lacking = await database.read(lackingSql(place, tables, functions));
-  if (lacking) {
+  const { lacks, grants } = await lackingIn(database, place, tables, functions);
+  if (lacks !== "") {
     problems.push({
       code: "GP155",
       severity: "error",
-      message: `The role of PostgreSQL lacks ${lacking}: calls fail`,
-      fix: "Grant it USAGE on the schema, EXECUTE on the functions, and SELECT, INSERT, UPDATE and DELETE on the tables",
+      message: `The role of PostgreSQL lacks ${lacks}: calls fail`,
+      fix: `Run as the owner of the tables: ${grants}`,
     });
   }
   const told = await database.read(`SELECT concat_ws(' ', CASE WHEN current_setting('fsync') = 'off' THEN 'fsync' END,
@@ -124,33 +137,6 @@ export async function checkPostgres(
     if (problem !== undefined) problems.push(problem);
   }
   return problems;
-}
-
-/** The end of a statement that finds these tables in the catalogs, which every role can read. */
-function relations(place: PostgresPlace, tables: readonly string[]): string {
-  const { schema, names } = textsIn(place, tables);
-  return `pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = ${schema} AND c.relname IN (${names})`;
-}
-
-/**
- * A statement that gives the rights that the role lacks, as text. Missing tables and functions are not its concern:
- * GP150 reports them.
- */
-function lackingSql(place: PostgresPlace, tables: readonly string[], functions: readonly string[]): string {
-  const { schema, names } = textsIn(place, functions);
-  return `SELECT concat_ws(', ',
-    (SELECT 'USAGE on the schema' FROM pg_namespace WHERE nspname = ${schema} AND NOT has_schema_privilege(oid, 'USAGE')),
-    (SELECT string_agg('EXECUTE on ' || p.proname, ', ' ORDER BY p.proname) FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
-      WHERE n.nspname = ${schema} AND p.proname IN (${names}) AND NOT has_function_privilege(p.oid, 'EXECUTE')),
-    (SELECT string_agg(right_ || ' on ' || c.relname, ', ' ORDER BY c.relname, right_)
-      FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS right_, ${relations(place, tables)} AND NOT has_table_privilege(c.oid, right_))) AS answer`;
-}
-
-/** Names as SQL string literals. {@link nameIn} only accepts identifiers, so none can contain a quote. */
-function textsIn(place: PostgresPlace, names: readonly string[]): { schema: string; names: string } {
-  const [first = ""] = nameIn(place, "").split(".");
-  const texts = names.map((name) => `'${(nameIn(place, name).split(".")[1] ?? "").slice(1, -1)}'`);
-  return { schema: `'${first.slice(1, -1)}'`, names: texts.join(", ") };
 }
 
 const PROBLEMS: Readonly<Record<string, ConfigProblem>> = {

@@ -42,7 +42,7 @@ describeWith("PostgreSQL", postgresFolder() !== undefined)("postgresStore, when 
       const failures = await Promise.all(made.flat().map((client) => failure(postgresStore(client, { timeoutMs: 500 }), "k")));
       for (const { code, took } of failures) expect([code, took < 1000]).toEqual(["ERR_STORE_UNAVAILABLE", true]);
       const right = new pg.Pool({ connectionString: locked.url });
-      expect(await migrate(right)).toBeGreaterThan(0);
+      expect(await migrate(right)).toHaveLength(1);
       expect((await postgresStore(right).spend([once("k")])).ok).toBe(true);
       await right.end();
     } finally {

@@ -26,7 +26,7 @@ const ROLES: Record<
   "no function": {
     grants: `${ALL} REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA app FROM who;`,
     store: /lacks EXECUTE on gate_begin, EXECUTE on gate_block, EXECUTE on gate_refund, EXECUTE on gate_spend, EXECUTE on gate_sweep: /,
-    board: /lacks EXECUTE on gate_begin, EXECUTE on gate_board_around, .*EXECUTE on gate_board_submit, /,
+    board: /lacks EXECUTE on gate_begin, EXECUTE on gate_boards_around, .*EXECUTE on gate_boards_top: /,
     works: [false, false],
   },
   "no spend": {
@@ -101,6 +101,32 @@ describeWith("PostgreSQL", postgresFolder() !== undefined)("a role of PostgreSQL
     } finally {
       await pool.end();
       await sql.end();
+    }
+  });
+
+  it("what check() names as its repair gives the role what it lacks, no more and no less", async () => {
+    const owner = new pg.Client({ connectionString: url });
+    await owner.connect();
+    await owner.query("CREATE ROLE bare LOGIN");
+    const pool = new pg.Pool({ connectionString: urlOf("bare"), max: 2 });
+    pool.on("error", () => undefined);
+    try {
+      for (const part of [postgresStore(pool, place), postgresBoard(pool, place)]) {
+        const [problem] = (await part.check()).filter(({ code }) => code === "GP155");
+        await owner.query(/: (GRANT .*)$/.exec(problem?.fix ?? "")?.[1] ?? "");
+        expect((await part.check()).filter(({ severity }) => severity === "error")).toEqual([]);
+      }
+      expect((await postgresStore(pool, place).spend([{ key: "bare", limit: 1, expiresAt: Date.now() + 60_000 }])).ok).toBe(true);
+      const board = postgresBoard(pool, place);
+      const entry = { board: "b", score: 1, at: 1, level: "claimed", flags: [], name: "n" } as const;
+      const rules = { periods: ["all"], order: "desc", operator: "best", group: "b" } as const;
+      const { id } = await board.submit({ ...entry, player: "p", submission: "s", unique: "ada" }, rules);
+      expect((await board.submit({ ...entry, player: "q", submission: "t" }, rules)).status).toBe("stored");
+      expect([await board.claim("q", "p", "b"), await board.rename("p", "Ada", { group: "b" }), await board.hide(id, true)]).toEqual([1, true, true]);
+      expect([await board.purge("p", "b"), await board.clear("b"), (await board.sweep()) > 0]).toEqual([1, 1, true]);
+    } finally {
+      await pool.end();
+      await owner.end();
     }
   });
 
