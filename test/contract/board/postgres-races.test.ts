@@ -4,6 +4,7 @@ import { migrate, type PostgresBoard, postgresBoard } from "../../../adapters/po
 import type { BoardRules, ScoreEntry } from "../../../src/scores/board.ts";
 import { describeWith, postgresFolder } from "../../helpers/backends.ts";
 import { type PostgresServer, startPostgres } from "../../helpers/postgres.ts";
+import { expectOrderOf } from "./crowd.ts";
 
 const RULES = { periods: ["all", "2026-W47"], order: "desc", operator: "best" } satisfies BoardRules;
 const POOLS = 4;
@@ -78,6 +79,35 @@ describeWith("PostgreSQL", postgresFolder() !== undefined)("postgresBoard, from 
     expect(results.filter(({ status }) => status === "repeated").length).toBe(30 * (POOLS - 1));
     expect((await nth(boards, 1).ofPlayer({ board: "main", period: "2026-W47", player: "adder" }))?.score).toBe(30);
     expect(await drift()).toEqual([]);
+  });
+
+  it("four processes: the best is kept, each submission counts once, the ranks add up", { timeout: 120_000 }, async () => {
+    await expectOrderOf(server.url, nth(boards, 1));
+    expect(await drift()).toEqual([]);
+  });
+
+  it("two players of one guest's account, renames and purges at once: each row is one player's, each name too", async () => {
+    await Promise.all(
+      Array.from({ length: 300 }, (_, i) => {
+        const board = nth(boards, i);
+        const [guest, user] = [`guest${i % 10}`, `user${i % 5}`];
+        const rules: BoardRules = { ...RULES, operator: i % 3 ? "best" : "sum", group: "" };
+        if (i % 6 === 0) return board.claim(guest, user, "");
+        if (i % 6 === 1) return board.rename(user, `Name ${i % 7}`, { group: "", unique: `name ${i % 7}` });
+        if (i % 30 === 2) return board.purge(user, "");
+        if (i % 30 === 3) return board.clear("other", "2026-W47");
+        if (i % 30 === 4) return board.sweep(10);
+        return board.submit(entry(i % 2 ? guest : user, i, { board: i % 3 ? "main" : "other", unique: `name ${i % 7}` }), rules);
+      }),
+    );
+    for (let gone = 1; gone > 0; ) gone = await nth(boards, 1).sweep(1_000);
+    expect(await drift()).toEqual([]);
+    for (const row of await nth(boards, 1).top({ board: "main", period: "all", limit: 100 })) {
+      expect((await nth(boards, 1).find(row.id))?.rank).toBe(row.rank);
+    }
+    const twice = "SELECT player, list FROM gatepass_board_rows GROUP BY 1, 2 HAVING count(*) > 1";
+    const unreachable = "SELECT id FROM gatepass_board_rows LEFT JOIN gatepass_board_lists l USING (list) WHERE l.board IS NULL OR l.board = ''";
+    expect([await server.run(twice), await server.run(unreachable)]).toEqual([[], []]);
   });
 
   it("the histogram does not drift, whatever is done at once", async () => {

@@ -119,7 +119,7 @@ describeWith("PostgreSQL", postgresFolder() !== undefined)("the data of postgres
     ]);
     expect([await migrate(pool), await codes()]).toEqual([[], []]);
     const rows = await expectRanks("main", "all", "desc");
-    expect(rows.map(({ player }) => player).slice(0, 4)).toEqual(["p40", "p39", "p38", "p37"]);
+    expect(rows.map(({ player }) => player).slice(0, 4)).toEqual(["p40", "p39", "p38", "p36"]);
     expect(rows).toHaveLength(38);
     expect(rows[1]).toEqual({
       id: "id-1-39",
@@ -139,7 +139,7 @@ describeWith("PostgreSQL", postgresFolder() !== undefined)("the data of postgres
     expect((await board.find("id-1-39"))?.log).toBe("log");
     expect(await expectRanks("main", "2026-W47", "desc")).toHaveLength(38);
     expect((await expectRanks("low", "all", "asc")).map(({ player }) => player).slice(0, 2)).toEqual(["p40", "p39"]);
-    expect(await board.count({ board: "main", period: "all", minLevel: "replayed", min: 5_000, max: 9_500 })).toBe(4);
+    expect(await board.count({ board: "main", period: "all", minLevel: "replayed", min: 5_000, max: 9_500 })).toBe(6);
     expect((await board.hidden({ group: "main", limit: 9 })).map(({ id }) => id)).toEqual(["id-1-9", "id-2-9"]);
     for (const group of ["main", "low", ""]) expect(await board.banned({ group, limit: 9 })).toEqual(["ghost", "p7"]);
     expect((await board.submit(entry("p5", 7_777, { submission: "s5" }), MAIN)).status).toBe("repeated");
@@ -163,10 +163,10 @@ describeWith("PostgreSQL", postgresFolder() !== undefined)("the data of postgres
 
   it("is migrated as a whole or not at all: an older release goes on where something stood in the way", async () => {
     await version1();
-    await pool.query("CREATE VIEW gatepass_board_names AS SELECT 1 AS name");
+    await pool.query("CREATE VIEW somebodys AS SELECT k FROM gatepass_board_rows");
     await expect(migrate(pool)).rejects.toMatchObject({ code: "ERR_STORE_UNAVAILABLE" });
     expect((await pool.query("SELECT gatepass_board_find('{}') AS answer, count(k) AS n FROM gatepass_board_rows")).rows).toEqual([{ answer: "{}", n: "120" }]);
-    await pool.query("DROP VIEW gatepass_board_names");
+    await pool.query("DROP VIEW somebodys");
     expect(await migrate(pool)).toHaveLength(2);
     expect(await expectRanks("main", "all", "desc")).toHaveLength(38);
   });

@@ -4,14 +4,17 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { promisify } from "node:util";
+import pg from "pg";
 import { createClient } from "redis";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { migrate, postgresBoard, postgresStore } from "../../../adapters/postgres.ts";
 import { redisBoard, redisStore } from "../../../adapters/redis.ts";
 import { sqliteBoard, sqliteStore } from "../../../adapters/sqlite.ts";
 import { memoryBoard, type ScoreBoard } from "../../../src/scores/index.ts";
 import { memoryStore, type Store } from "../../../src/store/index.ts";
 import { randomId } from "../../../src/util/random.ts";
-import { describeWith, hasRedis } from "../../helpers/backends.ts";
+import { describeWith, hasRedis, postgresFolder } from "../../helpers/backends.ts";
+import { type PostgresServer, startPostgres } from "../../helpers/postgres.ts";
 import { type RedisServer, startRedis } from "../../helpers/redis.ts";
 import { root } from "../../helpers/sources.ts";
 import { type Answers, sharedGate, tenTimes } from "./calls.ts";
@@ -77,6 +80,25 @@ describeWith("redis-server", hasRedis())("a call that is sent again and again, i
       await expectOnce(redisStore(client), redisBoard(client), operator, server.url);
     } finally {
       client.destroy();
+    }
+  });
+});
+
+describeWith("PostgreSQL", postgresFolder() !== undefined)("a call that is sent again and again, in three processes on one PostgreSQL", () => {
+  let server: PostgresServer;
+  beforeAll(async () => {
+    server = await startPostgres();
+  });
+  afterAll(() => server.close());
+
+  it.each(["sum", "best"] as const)("on a %s board", { timeout: 120_000 }, async (operator) => {
+    const url = await server.database(operator);
+    const pool = new pg.Pool({ connectionString: url, max: 6 });
+    try {
+      await migrate(pool);
+      await expectOnce(postgresStore(pool), postgresBoard(pool), operator, url);
+    } finally {
+      await pool.end();
     }
   });
 });

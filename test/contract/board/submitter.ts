@@ -1,12 +1,14 @@
-// One of several processes that write to one board: the file, or the `redis:` address; a number of its own.
+// One of several processes that write to one board: the file, or the `redis:` or `postgres:` address; a number of its own.
 import { DatabaseSync } from "node:sqlite";
+import pg from "pg";
 import { createClient } from "redis";
+import { postgresBoard } from "../../../adapters/postgres.ts";
 import { sqliteBoard } from "../../../adapters/_sqlite-board.ts";
 import { redisBoard } from "../../../adapters/redis.ts";
 import type { BoardRules, ScoreBoard, ScoreEntry } from "../../../src/scores/board.ts";
 
 const [, , where = "", own = "0"] = process.argv;
-const { board, end } = await (where.startsWith("redis:") ? openRedis(where) : openFile(where));
+const { board, end } = await (where.startsWith("redis:") ? openRedis(where) : where.startsWith("postgres:") ? openPostgres(where) : openFile(where));
 const best: BoardRules = { periods: ["all", "2026-W47"], order: "desc", operator: "best" };
 const entry = (i: number, more: Partial<ScoreEntry>): ScoreEntry => ({
   board: "main",
@@ -43,4 +45,9 @@ function openFile(path: string): { board: ScoreBoard; end(): void } {
 async function openRedis(url: string): Promise<{ board: ScoreBoard; end(): Promise<void> }> {
   const client = await createClient({ url }).connect();
   return { board: redisBoard(client, { timeoutMs: 20_000 }), end: () => client.close() };
+}
+
+function openPostgres(url: string): { board: ScoreBoard; end(): Promise<void> } {
+  const pool = new pg.Pool({ connectionString: url, max: 6 });
+  return { board: postgresBoard(pool, { timeoutMs: 20_000 }), end: () => pool.end() };
 }
