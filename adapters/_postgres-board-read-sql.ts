@@ -155,8 +155,8 @@ END $fn$;`;
 function checkSql({ rules, lists, rows, hist, read }: BoardNames): string {
   const shift = "(8 * (l.depths - 1))";
   return `
--- Rows outside the bounds of some boards, the rules that they are held with, the lists whose coarsest counts are not those of their rows, and whether the
--- trigger counts.
+-- Rows outside the bounds of some boards, the rules of each board's last submission, how many lists have coarsest counts
+-- that are not those of their rows, and whether the trigger counts.
 ${read("check")}
 DECLARE
   want CONSTANT jsonb := ask::jsonb;

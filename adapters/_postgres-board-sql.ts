@@ -36,9 +36,7 @@ export const BOARD_CALLS: readonly string[] = [
 ].map((name) => `boards_${name}`);
 
 /** What these functions call. That of the trigger is called by PostgreSQL, which asks for no right. */
-const INNER: readonly string[] = ["count", "beyond", "shown", "rank", "page", "place", "bars", "in_group"].map(
-  (name) => `boards_${name}`,
-);
+const INNER: readonly string[] = ["count", "beyond", "shown", "rank", "page", "place", "bars", "in_group"].map((name) => `boards_${name}`);
 
 export const BOARD_FUNCTIONS: readonly string[] = ["begin", ...BOARD_CALLS, ...INNER];
 
@@ -112,7 +110,8 @@ CREATE TABLE IF NOT EXISTS ${names} (grp text COLLATE "C", name text COLLATE "C"
 /** The histogram: bucket b of depth d counts the scores from b * 256^d up to, not including, (b + 1) * 256^d; `>>` rounds down, negative numbers too. */
 function countSql({ rules, lists, rows, hist, bans, fn }: BoardNames): string {
   return `
--- Counts a row (change 1), or no longer (-1), at each depth by itself: joined with the depths, the whole histogram would be read.
+-- Counts a row (change 1), or no longer (-1). A statement for each depth: one that joins the counts with the depths may be
+-- planned to read all counts.
 CREATE OR REPLACE FUNCTION ${fn("count")}(of_list int, of_score bigint, of_level int, change int) RETURNS void LANGUAGE plpgsql VOLATILE AS $fn$
 DECLARE
   last CONSTANT int := (SELECT depths - 1 FROM ${lists} WHERE list = of_list);

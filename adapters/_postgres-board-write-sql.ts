@@ -39,7 +39,7 @@ BEGIN
   END IF;
   IF NOT EXISTS (SELECT FROM ${rules} u WHERE u.board = of_board AND u.rules = want->>'rules') THEN
     IF EXISTS (SELECT FROM ${rules} u WHERE u.board = of_board AND u.grp <> of_group) THEN
-      -- The board moves to another group: the bans of that one hold. By the index of each banned player: others are not read.
+      -- The board moves to another group: the bans of that one hold. Only rows of banned players are read, by their index.
       banned := ARRAY(SELECT player FROM ${bans} WHERE grp IN (of_group, (SELECT grp FROM ${rules} WHERE board = of_board)));
       UPDATE ${rules} SET grp = of_group WHERE board = of_board;
       FOREACH of_banned IN ARRAY banned LOOP

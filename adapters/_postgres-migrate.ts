@@ -29,8 +29,9 @@ export interface MigrateOptions extends PostgresPlace {
  *
  * @returns what was done while it ran, by this call or by another one; one sentence each, empty: nothing was to do
  * @throws {TypeError} an unknown option, no client @throws {RangeError} an invalid `schema`, `prefix` or `timeoutMs`
- * @throws {GatepassError} `ERR_STORE_UNAVAILABLE`; `ERR_CONFIG_INVALID`: the database is not encoded in UTF8 (GP154), the role lacks a right (GP155), or
- *   a newer release has made the board's data (GP173)
+ * @throws {GatepassError} `ERR_STORE_UNAVAILABLE`, also when the role's `statement_timeout` ends it;
+ *   `ERR_CONFIG_INVALID`: the database is not encoded in UTF8 (GP154), the role lacks a right (GP155; the message has the
+ *   `GRANT`), or a newer release has made the board's data (GP173)
  *
  * @example
  * ```ts
@@ -71,14 +72,21 @@ ${boardSql(name)}
   END IF;
 ${recount ? recountSql(name) : ""}
 END $migrate$`);
-    return [...did(before, await versionsIn(database, options)), ...(recount ? ["counted the board's rows again for the histogram of ranks"] : [])];
+    return [
+      ...did(before, await versionsIn(database, options)),
+      ...(recount ? ["counted the board's rows again for the histogram of ranks"] : []),
+    ];
   };
   return run().catch(async (error: unknown) => {
     if (!isDenied(error)) throw error;
     const grant = await toMigrate(database, options);
-    throw new GatepassError("ERR_CONFIG_INVALID", `Cannot migrate: the role of PostgreSQL lacks a right (GP155). Run as an administrator: ${grant}`, {
-      cause: error,
-    });
+    throw new GatepassError(
+      "ERR_CONFIG_INVALID",
+      `Cannot migrate: the role of PostgreSQL lacks a right (GP155). Run as an administrator: ${grant}`,
+      {
+        cause: error,
+      },
+    );
   });
 }
 
@@ -86,7 +94,9 @@ function did(before: PostgresVersions | undefined, after: PostgresVersions | und
   if (before === undefined) return [`made the tables and functions of version ${after?.version}`];
   if (before.version === after?.version) return [];
   const functions = `brought the tables and functions from version ${before.version} to version ${after?.version}`;
-  return before.board === after?.board ? [functions] : [functions, `brought the board's data from version ${before.board} to version ${after?.board}`];
+  return before.board === after?.board
+    ? [functions]
+    : [functions, `brought the board's data from version ${before.board} to version ${after?.board}`];
 }
 
 /** Problems of the database's settings, and of the role's rights on these tables and functions. */

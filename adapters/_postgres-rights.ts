@@ -9,7 +9,10 @@ export interface Lacking {
   grants: string;
 }
 
-/** The rights that the role lacks to call these functions. Missing tables and functions are not its concern: GP150 reports them. */
+/**
+ * The rights that the role lacks to call these functions. Missing tables and functions are not its concern: GP150 reports
+ * them.
+ */
 export async function lackingIn(
   database: Postgres,
   place: PostgresPlace,
@@ -19,7 +22,8 @@ export async function lackingIn(
   const { schema, names } = textsIn(place, functions);
   const rights = `SELECT c.relname, string_agg(right_, ', ' ORDER BY right_) AS rights, string_agg(right_ || ' on ' || c.relname, ', ' ORDER BY right_) AS lacks
     FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS right_, ${relations(place, tables)} AND NOT has_table_privilege(c.oid, right_) GROUP BY 1`;
-  const answer = await database.read(`SELECT jsonb_build_object('lacks', concat_ws(', ', s.lacks, f.lacks, t.lacks), 'grants', concat_ws('; ', s.grants,
+  const answer =
+    await database.read(`SELECT jsonb_build_object('lacks', concat_ws(', ', s.lacks, f.lacks, t.lacks), 'grants', concat_ws('; ', s.grants,
       'GRANT EXECUTE ON FUNCTION ' || f.named || format(' TO %I', current_user), t.grants))::text AS answer
     FROM (SELECT max('USAGE on the schema') AS lacks, max(format('GRANT USAGE ON SCHEMA %I TO %I', nspname, current_user)) AS grants
         FROM pg_namespace WHERE nspname = ${schema} AND NOT has_schema_privilege(oid, 'USAGE')) AS s,

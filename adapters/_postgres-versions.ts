@@ -18,7 +18,7 @@ export interface PostgresVersions {
 
 /** The versions that `migrate` left; undefined: it has not been run. */
 export async function versionsIn(database: Postgres, place: PostgresPlace): Promise<PostgresVersions | undefined> {
-  // By way of JSON: the column `board` came with version 4. A release that does not know it leaves it NULL.
+  // Read from JSON, since the column `board` is missing before version 4. A release that does not know it leaves it NULL.
   const board = "coalesce((to_jsonb(m)->>'board')::int, CASE WHEN version < 3 THEN 1 ELSE 2 END)";
   const sql = `SELECT jsonb_build_object('version', version, 'board', ${board})::text AS answer FROM ${nameIn(place, "migrations")} m
     ORDER BY version DESC LIMIT 1`;

@@ -1,4 +1,5 @@
-// One of several processes that a request reaches, ten times at once: where the store and the board are (a file, or a `redis:` or `postgres:` address), and the call.
+// One of several processes that a request reaches, ten times at once: where the store and the board are (a file, or a
+// `redis:` or `postgres:` address), and the call.
 import { DatabaseSync } from "node:sqlite";
 import pg from "pg";
 import { createClient } from "redis";

@@ -1,4 +1,4 @@
-// What a call reads of a board of 200,000 rows, in pages: a time would be the machine's. A plan that reads a whole table shows at once.
+// How many pages of the database a call reads on a board of 200,000 rows. Pages, not times, which depend on the machine.
 import pg from "pg";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { migrate, type PostgresBoard, type PostgresClient, postgresBoard } from "../../../adapters/postgres.ts";
@@ -24,7 +24,7 @@ const entry = (player: string, score: number, more: Partial<ScoreEntry> = {}): S
   ...more,
 });
 
-/** A driver that looks at each call before it makes it: `pages` is how many pages of the database the last one touched. */
+/** A driver that explains each call before it makes it. `pages`: how many pages of the database the last call touched. */
 function looking(client: pg.Client): { client: PostgresClient; pages: number } {
   const looked = {
     pages: 0,
@@ -92,7 +92,9 @@ describeWith("PostgreSQL", postgresFolder() !== undefined)("postgresBoard on 200
     "back again": () => board.submit(entry(`back ${n}`, 1), RULES),
   });
 
-  it("no call reads the board: whether its plan is from when the board was empty, or from statistics of before", { timeout: 120_000 }, async () => {
+  it("no call reads the board: whether its plan is from when the board was empty, or from statistics of before", {
+    timeout: 120_000,
+  }, async () => {
     const early = await connect();
     await migrate(early);
     const planned = looking(early);

@@ -106,7 +106,8 @@ describeWith("PostgreSQL", postgresFolder() !== undefined)("postgresBoard, from 
       expect((await nth(boards, 1).find(row.id))?.rank).toBe(row.rank);
     }
     const twice = "SELECT player, list FROM gatepass_board_rows GROUP BY 1, 2 HAVING count(*) > 1";
-    const unreachable = "SELECT id FROM gatepass_board_rows LEFT JOIN gatepass_board_lists l USING (list) WHERE l.board IS NULL OR l.board = ''";
+    const unreachable =
+      "SELECT id FROM gatepass_board_rows LEFT JOIN gatepass_board_lists l USING (list) WHERE l.board IS NULL OR l.board = ''";
     expect([await server.run(twice), await server.run(unreachable)]).toEqual([[], []]);
   });
 

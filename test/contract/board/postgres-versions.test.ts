@@ -1,4 +1,4 @@
-// Data of other versions, and counts that disagree with the rows: what is refused, what brings it up to date, and what repairs it.
+// Data of other versions, and counts that disagree with the rows: what is refused, and what repairs it.
 import pg from "pg";
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
 import { migrate, type PostgresBoard, postgresBoard, postgresStore } from "../../../adapters/postgres.ts";
@@ -26,7 +26,7 @@ CREATE FUNCTION gatepass_board_show(entry gatepass_board_rows, shows int) RETURN
 CREATE FUNCTION gatepass_board_reconcile(of_board text, ascends boolean, lowest bigint, highest bigint) RETURNS void LANGUAGE sql AS '';`;
 const CALLS_1 = ["submit", "moderate", "top", "around", "find"];
 
-/** Two boards, of 40 rows each where more is better and where less is; ties, levels, logs, a hidden row, a banned player. */
+/** A board where more is better and one where less is; ties, levels, logs, a hidden row, a banned player. */
 const DATA_1 = `
 INSERT INTO gatepass_board_rules VALUES ('main', false, -1000000, 0), ('low', true, -1099511627776, 5);
 INSERT INTO gatepass_board_lists (list, board, period) VALUES (1, 'main', 'all'), (2, 'main', '2026-W47'), (7, 'low', 'all');
@@ -72,7 +72,8 @@ describeWith("PostgreSQL", postgresFolder() !== undefined)("the data of postgres
     (await board.check([{ board: "main", rules: MAIN }])).map(({ code }) => code).filter((code) => code !== "GP151");
   const version1 = async (): Promise<void> => {
     await pool.query(VERSION_1);
-    for (const name of CALLS_1) await pool.query(`CREATE FUNCTION gatepass_board_${name}(ask text) RETURNS text LANGUAGE sql AS 'SELECT ask'`);
+    for (const name of CALLS_1)
+      await pool.query(`CREATE FUNCTION gatepass_board_${name}(ask text) RETURNS text LANGUAGE sql AS 'SELECT ask'`);
     await pool.query(DATA_1);
   };
 
@@ -99,7 +100,8 @@ describeWith("PostgreSQL", postgresFolder() !== undefined)("the data of postgres
       board.sweep(),
     ];
     for (const result of await Promise.allSettled(calls)) {
-      const message = /^GP173: .* has version 1, and this release reads and writes version 2\. Run `migrate\(client\)` of "gatepass\/adapters\/postgres"/;
+      const message =
+        /^GP173: .* has version 1, and this release reads and writes version 2\. Run `migrate\(client\)` of "gatepass\/adapters\/postgres"/;
       expect(result).toMatchObject({
         status: "rejected",
         reason: { code: "ERR_CONFIG_INVALID", message: expect.stringMatching(message) },
@@ -154,7 +156,9 @@ describeWith("PostgreSQL", postgresFolder() !== undefined)("the data of postgres
     await version1();
     await migrate(pool);
     for (const name of CALLS_1) {
-      await expect(pool.query(`SELECT gatepass_board_${name}('{}')`)).rejects.toThrow(/version 2, and this release of gatepass knows version 1 \(GP173\)/);
+      await expect(pool.query(`SELECT gatepass_board_${name}('{}')`)).rejects.toThrow(
+        /version 2, and this release of gatepass knows version 1 \(GP173\)/,
+      );
     }
     await expect(pool.query("SELECT k FROM gatepass_board_rows")).rejects.toThrow(/"k" does not exist/);
     // The migration of that release finds a newer version, and does nothing.
@@ -165,7 +169,9 @@ describeWith("PostgreSQL", postgresFolder() !== undefined)("the data of postgres
     await version1();
     await pool.query("CREATE VIEW somebodys AS SELECT k FROM gatepass_board_rows");
     await expect(migrate(pool)).rejects.toMatchObject({ code: "ERR_STORE_UNAVAILABLE" });
-    expect((await pool.query("SELECT gatepass_board_find('{}') AS answer, count(k) AS n FROM gatepass_board_rows")).rows).toEqual([{ answer: "{}", n: "120" }]);
+    expect((await pool.query("SELECT gatepass_board_find('{}') AS answer, count(k) AS n FROM gatepass_board_rows")).rows).toEqual([
+      { answer: "{}", n: "120" },
+    ]);
     await pool.query("DROP VIEW somebodys");
     expect(await migrate(pool)).toHaveLength(2);
     expect(await expectRanks("main", "all", "desc")).toHaveLength(38);
@@ -177,7 +183,10 @@ describeWith("PostgreSQL", postgresFolder() !== undefined)("the data of postgres
     await pool.query(`INSERT INTO gatepass_migrations (version, board) VALUES (1000, 3);
       CREATE OR REPLACE FUNCTION gatepass_boards_submit(ask text) RETURNS text LANGUAGE plpgsql AS
       $$ BEGIN RAISE EXCEPTION 'version 3, and this release of gatepass knows version 2 (GP173)' USING ERRCODE = 'GPVER'; END $$`);
-    const refused = { code: "ERR_CONFIG_INVALID", message: expect.stringMatching(/GP173.*version 3, .*version 2|version 3, .*version 2 \(GP173\)/) };
+    const refused = {
+      code: "ERR_CONFIG_INVALID",
+      message: expect.stringMatching(/GP173.*version 3, .*version 2|version 3, .*version 2 \(GP173\)/),
+    };
     await expect(board.submit(entry("b", 2), MAIN)).rejects.toMatchObject(refused);
     await expect(migrate(pool)).rejects.toMatchObject(refused);
     await expect(migrate(pool, { recount: true })).rejects.toMatchObject(refused);
@@ -188,10 +197,14 @@ describeWith("PostgreSQL", postgresFolder() !== undefined)("the data of postgres
   it("counts rows that SQL changes by hand; what no trigger saw is GP174, and migrate counts again", async () => {
     await migrate(pool);
     for (let i = 0; i < 30; i++) await board.submit(entry(`p${i}`, i * 1_000), MAIN);
-    await pool.query("DELETE FROM gatepass_board_rows WHERE player IN ('p29', 'p3'); UPDATE gatepass_board_rows SET score = 999 WHERE player = 'p20'");
+    await pool.query(
+      "DELETE FROM gatepass_board_rows WHERE player IN ('p29', 'p3'); UPDATE gatepass_board_rows SET score = 999 WHERE player = 'p20'",
+    );
     expect([(await expectRanks("main", "all", "desc")).length, await codes()]).toEqual([28, []]);
     // As a subscriber of a logical replication does it, or an import.
-    await pool.query("BEGIN; SET LOCAL session_replication_role = replica; DELETE FROM gatepass_board_rows WHERE player IN ('p28', 'p4'); COMMIT");
+    await pool.query(
+      "BEGIN; SET LOCAL session_replication_role = replica; DELETE FROM gatepass_board_rows WHERE player IN ('p28', 'p4'); COMMIT",
+    );
     expect((await board.ofPlayer({ board: "main", period: "all", player: "p27" }))?.rank).toBe(2);
     expect(await codes()).toEqual(["GP174"]);
     expect(await migrate(pool, { recount: true })).toEqual(["counted the board's rows again for the histogram of ranks"]);
@@ -216,7 +229,9 @@ describeWith("PostgreSQL", postgresFolder() !== undefined)("the data of postgres
     expect([(await expectRanks("main", "all", "desc")).length, await codes()]).toEqual([40, []]);
   });
 
-  it("a full board takes another range, order and group under a statement_timeout of 3 s, and ranks are right at once", { timeout: 180_000 }, async () => {
+  it("a full board takes another range, order and group under a statement_timeout of 3 s, and ranks are right at once", {
+    timeout: 180_000,
+  }, async () => {
     await migrate(pool);
     await board.submit(entry("first", 1), MAIN);
     await pool.query(`ALTER TABLE gatepass_board_rows DISABLE TRIGGER counted;
@@ -226,7 +241,8 @@ describeWith("PostgreSQL", postgresFolder() !== undefined)("the data of postgres
     const hurried = new pg.Pool({ connectionString: server.url, max: 2, options: "-c statement_timeout=3000" });
     try {
       const quick = postgresBoard(hurried, { timeoutMs: 20_000 });
-      const rank = async (rules: BoardRules, score: number): Promise<number> => (await quick.submit(entry(`player ${score}`, score), rules)).rank;
+      const rank = async (rules: BoardRules, score: number): Promise<number> =>
+        (await quick.submit(entry(`player ${score}`, score), rules)).rank;
       const wide: BoardRules = { ...MAIN, max: 2 ** 40 };
       expect(await rank(wide, 2 ** 39)).toBe(1);
       expect(await rank({ ...wide, order: "asc" }, 601)).toBe(302);

@@ -84,21 +84,24 @@ describeWith("redis-server", hasRedis())("a call that is sent again and again, i
   });
 });
 
-describeWith("PostgreSQL", postgresFolder() !== undefined)("a call that is sent again and again, in three processes on one PostgreSQL", () => {
-  let server: PostgresServer;
-  beforeAll(async () => {
-    server = await startPostgres();
-  });
-  afterAll(() => server.close());
+describeWith("PostgreSQL", postgresFolder() !== undefined)(
+  "a call that is sent again and again, in three processes on one PostgreSQL",
+  () => {
+    let server: PostgresServer;
+    beforeAll(async () => {
+      server = await startPostgres();
+    });
+    afterAll(() => server.close());
 
-  it.each(["sum", "best"] as const)("on a %s board", { timeout: 120_000 }, async (operator) => {
-    const url = await server.database(operator);
-    const pool = new pg.Pool({ connectionString: url, max: 6 });
-    try {
-      await migrate(pool);
-      await expectOnce(postgresStore(pool), postgresBoard(pool), operator, url);
-    } finally {
-      await pool.end();
-    }
-  });
-});
+    it.each(["sum", "best"] as const)("on a %s board", { timeout: 120_000 }, async (operator) => {
+      const url = await server.database(operator);
+      const pool = new pg.Pool({ connectionString: url, max: 6 });
+      try {
+        await migrate(pool);
+        await expectOnce(postgresStore(pool), postgresBoard(pool), operator, url);
+      } finally {
+        await pool.end();
+      }
+    });
+  },
+);

@@ -1,14 +1,19 @@
-// One of several processes that write to one board: the file, or the `redis:` or `postgres:` address; a number of its own.
+// One of several processes that write to one board. Arguments: the file, or a `redis:` or `postgres:` address; a number of
+// its own.
 import { DatabaseSync } from "node:sqlite";
 import pg from "pg";
 import { createClient } from "redis";
-import { postgresBoard } from "../../../adapters/postgres.ts";
 import { sqliteBoard } from "../../../adapters/_sqlite-board.ts";
+import { postgresBoard } from "../../../adapters/postgres.ts";
 import { redisBoard } from "../../../adapters/redis.ts";
 import type { BoardRules, ScoreBoard, ScoreEntry } from "../../../src/scores/board.ts";
 
 const [, , where = "", own = "0"] = process.argv;
-const { board, end } = await (where.startsWith("redis:") ? openRedis(where) : where.startsWith("postgres:") ? openPostgres(where) : openFile(where));
+const { board, end } = await (where.startsWith("redis:")
+  ? openRedis(where)
+  : where.startsWith("postgres:")
+    ? openPostgres(where)
+    : openFile(where));
 const best: BoardRules = { periods: ["all", "2026-W47"], order: "desc", operator: "best" };
 const entry = (i: number, more: Partial<ScoreEntry>): ScoreEntry => ({
   board: "main",

@@ -156,7 +156,9 @@ describeWith("PostgreSQL", postgresFolder() !== undefined)("migrate and check", 
       'UPDATE kept."Gate_1_migrations" SET version = 0 WHERE version = 1000; DELETE FROM kept."Gate_1_migrations" WHERE version > 0',
     );
     expect(await codes(pool, place)).toEqual(["GP150"]);
-    expect(await migrate(pool, place)).toContainEqual(expect.stringMatching(/^brought the tables and functions from version 0 to version \d+$/));
+    expect(await migrate(pool, place)).toContainEqual(
+      expect.stringMatching(/^brought the tables and functions from version 0 to version \d+$/),
+    );
     expect((await store.spend([quota])).ok).toBe(false);
   });
 
@@ -256,7 +258,9 @@ describeWith("PostgreSQL", postgresFolder() !== undefined)("migrate and check", 
     const entry = { board: "b", player: "p", score: 1, at: 1, submission: "s", level: "claimed", flags: [], name: "n" } as const;
     await board.submit(entry, { periods: ["all"], order: "desc", operator: "best" });
     const told = await Promise.all(Array.from({ length: 8 }, () => migrate(pool, place)));
-    expect(new Set(told.flat())).toEqual(new Set([expect.stringMatching(/^brought the tables and functions from version 3 to version \d+$/)]));
+    expect(new Set(told.flat())).toEqual(
+      new Set([expect.stringMatching(/^brought the tables and functions from version 3 to version \d+$/)]),
+    );
     expect(await problems()).toEqual([]);
     expect(await board.top({ board: "b", period: "all", limit: 10 })).toHaveLength(1);
   });

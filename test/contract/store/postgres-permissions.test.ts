@@ -122,7 +122,11 @@ describeWith("PostgreSQL", postgresFolder() !== undefined)("a role of PostgreSQL
       const rules = { periods: ["all"], order: "desc", operator: "best", group: "b" } as const;
       const { id } = await board.submit({ ...entry, player: "p", submission: "s", unique: "ada" }, rules);
       expect((await board.submit({ ...entry, player: "q", submission: "t" }, rules)).status).toBe("stored");
-      expect([await board.claim("q", "p", "b"), await board.rename("p", "Ada", { group: "b" }), await board.hide(id, true)]).toEqual([1, true, true]);
+      expect([await board.claim("q", "p", "b"), await board.rename("p", "Ada", { group: "b" }), await board.hide(id, true)]).toEqual([
+        1,
+        true,
+        true,
+      ]);
       expect([await board.purge("p", "b"), await board.clear("b"), (await board.sweep()) > 0]).toEqual([1, 1, true]);
     } finally {
       await pool.end();
