@@ -2,9 +2,9 @@ import type { BoardPlace, BoardView, ScoreBoard, ScoreRow } from "../src/scores/
 import { assertGroup, assertLimit, assertPlayers, assertView, levelNumber } from "../src/scores/ranking.ts";
 import { usesKey } from "../src/store/keys.ts";
 import { assertInteger, assertString } from "../src/util/assertions.ts";
-import { jsonText, listOf, numberOf, readNear, readPage, readWhole, readWholes } from "./_redis-board-answer.ts";
+import { jsonText, listOf, numberOf, readNear, readPage, readWhole, readWholes, textOf } from "./_redis-board-answer.ts";
 
-/** One call of the script. `probe` is the key behind which data of another version would be seen, of a board, a player or a row. */
+/** One call of the script. `probe`: the keys of boards and players and the ids of rows, separated by spaces, where data of version 1 would be met. */
 export type Run = <T>(read: (answer: unknown) => T, action: string, probe: string, ...values: (string | number)[]) => Promise<T>;
 type Reading = "top" | "around" | "near" | "count" | "find" | "ofPlayer" | "ofPlayers" | "hidden" | "banned" | "rowsOf";
 
@@ -61,13 +61,22 @@ export function readingOf(run: Run): Pick<ScoreBoard, Reading> {
     async hidden({ group, limit, after = "" }) {
       assertGroup(group);
       assertLimit("limit", limit);
-      return run((answer) => readWholes(answer, limit), "hidden", "v", groupKey(group), limit, after);
+      const rows: ScoreRow[] = [];
+      for (let from = after, more = true; more && rows.length < limit; ) {
+        const left = limit - rows.length;
+        const [page, last]: unknown[] = await run(listOf, "hidden", "", groupKey(group), left, from);
+        rows.push(...readWholes(page, left));
+        from = textOf(last);
+        more = from !== "";
+      }
+      return rows;
     },
 
     async banned({ group, limit, after = "" }) {
       assertGroup(group);
       assertLimit("limit", limit);
-      return run((answer) => listOf(answer).map(jsonText), "banned", "v", groupKey(group), limit, after === "" ? "" : asJson(after));
+      const read = (answer: unknown): string[] => listOf(answer).map((one) => jsonText(`"${textOf(one)}"`));
+      return run(read, "banned", "", groupKey(group), limit, asJson(after).slice(1, -1));
     },
 
     async rowsOf(player, group) {
@@ -113,7 +122,7 @@ export function moderationOf(run: Run): Pick<ScoreBoard, "remove" | "hide" | "ba
       assertGroup(group);
       if (from === to) return 0;
       const keys = [playerKey(from), groupKey(group), playerKey(to)];
-      return run(numberOf, "claim", playerKey(from), ...keys, asJson(from), asJson(to));
+      return run(numberOf, "claim", `${playerKey(from)} ${playerKey(to)}`, ...keys, asJson(from), asJson(to));
     },
   };
 }

@@ -1,16 +1,25 @@
 /** The part of the board's script that is about players. */
 export const PLAYERS = `
+-- A row that is no more in any list, with what is known of it.
+local function dropHeld(id)
+  local held = call('GET', base .. 'e:' .. id)
+  local row = held and parse(id, held)
+  call('DEL', base .. 'e:' .. id, base .. 'g:' .. id)
+  if row and row.hidden then call('ZREM', base .. 'h:' .. row.board, id) end
+  return row
+end
+
 function actions.purge(key, group, player)
   local rows = rowsIn(key, group)
   for _, row in ipairs(rows) do drop(row) end
   keepName(group, player, '')
   -- What was cleared and not yet swept belongs to no group any more.
-  local fields = call('HGETALL', base .. key)
-  for i = 1, #fields, 2 do
-    local n, id = fields[i], fields[i + 1]
+  local ids = call('ZRANGE', base .. key, 0, -1, 'WITHSCORES')
+  for i = 1, #ids, 2 do
+    local id, n = ids[i], text(tonumber(ids[i + 1]))
     if not read(id) then
-      call('DEL', base .. 'r:' .. id, base .. 'g:' .. id)
-      call('HDEL', base .. key, n)
+      dropHeld(id)
+      call('ZREM', base .. key, id)
       call('SREM', base .. 'm:' .. n, id)
     end
   end
@@ -47,29 +56,30 @@ local function merge(row, other)
   if log then call('SET', base .. 'g:' .. other.id, log) else call('DEL', base .. 'g:' .. other.id) end
   if row.hidden and not other.hidden then
     other.hidden = true
-    call('ZADD', base .. 'h:' .. other.board, 0, other.id)
+    noteHidden(other)
   end
   write(other)
 end
 
 function actions.claim(from, group, to, fromPlayer, toPlayer)
+  enter(group)
+  know(from, fromPlayer)
+  know(to, toPlayer)
   local rows = rowsIn(from, group)
   for _, row in ipairs(rows) do
-    local other = read(call('HGET', base .. to, row.n))
+    local other = read(idIn(to, row.n))
     if other then merge(row, other)
     else
       conceal(row)
-      call('HDEL', base .. from, row.n)
-      call('HSET', base .. to, row.n, row.id)
+      call('ZREM', base .. from, row.id)
+      call('ZADD', base .. to, row.n, row.id)
       row.key, row.player = to, toPlayer
       write(row)
     end
   end
   if banned(fromPlayer, group) then
-    call('ZREM', base .. 'b:' .. group, fromPlayer)
-    call('HDEL', base .. 'k:' .. group, fromPlayer)
-    call('ZADD', base .. 'b:' .. group, 0, toPlayer)
-    call('HSET', base .. 'k:' .. group, toPlayer, to)
+    liftBan(fromPlayer, group)
+    setBan(to, toPlayer, group)
   end
   for _, row in ipairs(rowsIn(to, group)) do place(row) end
   local unique = call('HGET', base .. 'w:' .. group, fromPlayer)
@@ -86,23 +96,27 @@ end
 export const LISTS = `
 -- Nothing finds the list any more; its rows and submissions are deleted by "sweep".
 local function forget(list)
-  local n, board = call('HGET', base .. list, 'n'), call('HGET', base .. list, 'board')
-  call('DEL', base .. list)
+  local key = base .. 'z0' .. list
+  local n, board = call('HGET', key, 'n'), call('HGET', key, 'board')
+  call('DEL', key)
   call('ZREM', base .. 'f', list)
   call('HDEL', base .. 'L:' .. board, list)
   call('UNLINK', zset(0, n), zset(1, n), zset(2, n), zset(3, n))
   call('SADD', base .. 'x', n)
 end
 
-function actions.clear(board, period)
-  local gone, lists = 0, call('HGETALL', base .. 'L:' .. board)
-  for i = 1, #lists, 2 do
-    if not period or call('HGET', base .. lists[i], 'period') == period then
-      forget(lists[i])
+-- One step: how many lists, where the next one begins, and the last N of the first step: a list that is made meanwhile stays.
+function actions.clear(board, cursor, last, period)
+  if last == '' then last = call('GET', base .. 'n') or '0' end
+  local gone, found = 0, call('HSCAN', base .. 'L:' .. board, cursor, 'COUNT', 100)
+  for i = 1, #found[2], 2 do
+    local list, n = found[2][i], found[2][i + 1]
+    if tonumber(n) <= tonumber(last) and (not period or call('HGET', base .. 'z0' .. list, 'period') == period) then
+      forget(list)
       gone = gone + 1
     end
   end
-  return gone
+  return { gone, found[1], last }
 end
 
 -- One step: at most "max" rows or submissions are deleted. How many, and whether there may be more.
@@ -113,13 +127,8 @@ function actions.sweep(now, max)
   if not n then return { 0, #due } end
   local ids = call('SPOP', base .. 'm:' .. n, max)
   for _, id in ipairs(ids) do
-    local held = call('GET', base .. 'r:' .. id)
-    local row = held and parse(id, held)
-    call('DEL', base .. 'r:' .. id, base .. 'g:' .. id)
-    if row then
-      call('HDEL', base .. row.key, n)
-      if row.hidden then call('ZREM', base .. 'h:' .. row.board, id) end
-    end
+    local row = dropHeld(id)
+    if row then call('ZREM', base .. row.key, id) end
   end
   local gone = #ids
   if gone == 0 then gone = #call('SPOP', base .. 's:' .. n, max) end

@@ -22,7 +22,7 @@ end
 
 -- A view as it is asked for: 5 values behind the list.
 local function viewOf(list, order, min, max, level)
-  local n, board = call('HGET', base .. list, 'n'), call('HGET', base .. list, 'board')
+  local n, board = call('HGET', base .. 'z0' .. list, 'n'), call('HGET', base .. 'z0' .. list, 'board')
   if not n then return nil end
   return windowOf(n, level, order ~= '' and order or rulesOf[board].order, tonumber(min) or '', tonumber(max) or ''), n
 end
@@ -78,7 +78,7 @@ local function pageOf(w, start, stop)
   if #members == 0 then return {} end
   start = math.max(0, start)
   local answer, keys = { start, rankIn(w, call('ZSCORE', w.z, members[1])) }, {}
-  for i, one in ipairs(members) do keys[i] = base .. 'r:' .. string.sub(one, 17) end
+  for i, one in ipairs(members) do keys[i] = base .. 'e:' .. string.sub(one, 17) end
   for i, held in ipairs(call('MGET', unpack(keys))) do
     -- A row that Redis has evicted is left out; its place counts.
     answer[#answer + 1] = string.sub(members[i], 17)
@@ -136,7 +136,7 @@ function actions.ofPlayers(list, order, min, max, level, any, ...)
   local answer = {}
   if not w then return answer end
   for _, key in ipairs({...}) do
-    local row = read(call('HGET', base .. key, n))
+    local row = read(idIn(key, n))
     if row and (any == '1' or isShown(row) and row.level >= tonumber(level) and row.score >= (tonumber(min) or row.score)
       and row.score <= (tonumber(max) or row.score)) then answer[#answer + 1] = whole(row, w) end
   end
@@ -149,31 +149,39 @@ function actions.rowsOf(key, group)
   return answer
 end
 
+-- One step: rows, and the id behind which the next step begins, if there may be more. Ids of rows that are gone (their list was cleared) are removed.
 function actions.hidden(group, limit, after)
-  local ids, answer = {}, {}
-  for _, board in ipairs(call('SMEMBERS', base .. 'G:' .. group)) do
-    local from = after == '' and '-' or '(' .. after
-    for _, id in ipairs(call('ZRANGEBYLEX', base .. 'h:' .. board, from, '+', 'LIMIT', 0, limit)) do ids[#ids + 1] = id end
+  limit = tonumber(limit)
+  local found, batch, last = {}, math.max(limit, 100), nil
+  for _, board in ipairs(call('SMEMBERS', base .. 'H:' .. group)) do
+    local ids = call('ZRANGEBYLEX', base .. 'h:' .. board, after == '' and '-' or '(' .. after, '+', 'LIMIT', 0, batch)
+    for _, id in ipairs(ids) do found[#found + 1] = { id = id, board = board } end
+    -- Behind the end of a full batch, this board's rows are not known.
+    if #ids == batch and (not last or isLess(ids[batch], last)) then last = ids[batch] end
+    if #ids == 0 and call('EXISTS', base .. 'h:' .. board) == 0 then call('SREM', base .. 'H:' .. group, board) end
   end
-  table.sort(ids, isLess)
-  for _, id in ipairs(ids) do
-    local row = #answer < tonumber(limit) and read(id)
-    if row then answer[#answer + 1] = whole(row, ownWindow(row)) end
+  table.sort(found, function(a, b) return isLess(a.id, b.id) end)
+  local rows = {}
+  for _, one in ipairs(found) do
+    if #rows == limit or last and isLess(last, one.id) then break end
+    local row = read(one.id)
+    if row then rows[#rows + 1] = whole(row, ownWindow(row)) else call('ZREM', base .. 'h:' .. one.board, one.id) end
   end
-  return answer
+  return { rows, last or '' }
 end
 
 function actions.banned(group, limit, after)
+  enter(group)
   return call('ZRANGEBYLEX', base .. 'b:' .. group, after == '' and '-' or '(' .. after, '+', 'LIMIT', 0, limit)
 end
 
--- The rules of a board, and how many shown rows have a score outside its bounds.
-function actions.check(board, min, max)
-  local outside, lists = 0, call('HGETALL', base .. 'L:' .. board)
-  for i = 2, #lists, 2 do
-    local z = zset(0, lists[i])
+-- The rules of a board; one step: how many shown rows have a score outside its bounds, and where the next step begins.
+function actions.check(board, cursor, min, max)
+  local outside, found = 0, call('HSCAN', base .. 'L:' .. board, cursor, 'COUNT', 100)
+  for i = 2, #found[2], 2 do
+    local z = zset(0, found[2][i])
     outside = outside + below(z, tonumber(min)) + call('ZCARD', z) - upTo(z, tonumber(max))
   end
-  return { outside, rulesOf[board].json or false }
+  return { outside, found[1], rulesOf[board].json or false }
 end
 `;

@@ -5,8 +5,8 @@ import { WRITING } from "./_redis-board-writing.ts";
 
 /** Every command that the script runs, in a form that can be tried on a key (`@`). */
 export const BOARD_COMMANDS: readonly string[] = [
-  ...["SET @ x PX 1000", "GET @", "MGET @", "TYPE @", "DEL @", "UNLINK @", "INCR @", "DEL @"],
-  ...["HSET @ f 1", "HGET @ f", "HGETALL @", "HKEYS @", "HDEL @ f", "DEL @"],
+  ...["SET @ x PX 1000", "GET @", "MGET @", "TYPE @", "EXISTS @", "DEL @", "UNLINK @", "INCR @", "DEL @"],
+  ...["HSET @ f 1", "HGET @ f", "HGETALL @", "HSCAN @ 0", "HDEL @ f", "DEL @"],
   ...["SADD @ m", "SISMEMBER @ m", "SMEMBERS @", "SRANDMEMBER @", "SPOP @ 1", "SREM @ m", "DEL @"],
   ...["ZADD @ 1 m", "ZCARD @", "ZCOUNT @ -inf (2", "ZRANGE @ 0 0", "ZRANGEBYLEX @ - + LIMIT 0 1", "ZRANGEBYSCORE @ -inf 2 LIMIT 0 1"],
   ...["ZSCORE @ m", "ZREM @ m", "DEL @"],
@@ -25,19 +25,19 @@ export const BOARD_COMMANDS: readonly string[] = [
  * | `v` | string | the version of the data |
  * | `n` | string | the last N |
  * | `BOARD` | string | its rules: `order operator minLevel GROUP` and the rules as JSON |
- * | `G:GROUP` | set | the boards of a group |
  * | `L:BOARD` | hash | N by LIST |
- * | `LIST` | hash | `n`: N, `forget`: milliseconds since the epoch, if it ends, `board`, `period`: its key |
+ * | `z0LIST` | hash | `n`: N, `forget`: milliseconds since the epoch, if it ends, `board`, `period`: its key |
  * | `f` | sorted set | lists that end, by when |
  * | `y0:N` .. `y3:N` | sorted set | what is shown of that level or above: the score, then `at` in 16 digits and the id |
  * | `m:N` | set | the ids of all rows |
  * | `s:N` | set | submissions |
- * | `r:ID` | string | a row, in lines: `score at level hidden N LIST BOARD PLAYER`, place, player, name, submission, content |
+ * | `e:ID` | string | a row, in lines: `score at level hidden N LIST BOARD PLAYER`, place, player, name, submission, content |
  * | `g:ID` | string | its log |
- * | `PLAYER` | hash | the row's id by N |
+ * | `PLAYER` | sorted set | the ids of its rows, by N |
  * | `b:GROUP` | sorted set | the banned players, all with the score 0 |
  * | `k:GROUP` | hash | PLAYER of each banned player |
  * | `h:BOARD` | sorted set | the ids of hidden rows, all with the score 0 |
+ * | `H:GROUP` | set | the boards of a group that have hidden rows, or had some |
  * | `u:GROUP` | hash | players by their unique names |
  * | `w:GROUP` | hash | unique names by players |
  * | `x` | set | N of lists that were cleared or forgotten, and are not yet deleted |
@@ -45,7 +45,15 @@ export const BOARD_COMMANDS: readonly string[] = [
  * A sorted set's score is a double: all 53 bits of a score, and nothing else, fit in. Ties are told by the member, which Redis compares byte by byte.
  * The sets are kept by rising scores whatever the order is. A number becomes a text by `%.0f` alone: Lua's own `tostring` rounds to 14 digits.
  * A row counts only as long as its list still has its N.
- * A script of version 1 writes nothing to such data: it expects a hash where a board has a text, and fails.
+ *
+ * Version 1 had hashes at `BOARD` and `PLAYER`, sorted sets at `z0LIST`, and rows at `r:ID`. So its script fails at every board, list and player that is
+ * here, and finds no row; this one refuses what version 1 has written, wherever it meets it (`_redis-board-migrate.ts` brings it to this version):
+ *
+ * | key | type | holds |
+ * |---|---|---|
+ * | `Q` | hash | PLAYER of each player whom version 1 banned: on all boards, so in every group |
+ * | `q` | set | PLAYER of those whose id is not known, until they come |
+ * | `G` | set | each GROUP where the players of `Q` are banned |
  */
 const COMMON = `
 local base, action, call = KEYS[1], ARGV[1], redis.call
@@ -62,8 +70,21 @@ local rulesOf = setmetatable({}, { __index = function(known, board)
   return rules
 end })
 
+-- Without the quotes, before which some characters would sort.
+local function bare(player) return string.sub(player, 2, -2) end
+
 local function banned(player, group)
-  return group and call('ZSCORE', base .. 'b:' .. group, player) and true or false
+  return group and call('ZSCORE', base .. 'b:' .. group, bare(player)) and true or false
+end
+
+local function setBan(key, player, group)
+  call('ZADD', base .. 'b:' .. group, 0, bare(player))
+  call('HSET', base .. 'k:' .. group, bare(player), key)
+end
+
+local function liftBan(player, group)
+  call('ZREM', base .. 'b:' .. group, bare(player))
+  call('HDEL', base .. 'k:' .. group, bare(player))
 end
 
 local function parse(id, held)
@@ -75,12 +96,12 @@ end
 
 local numbers = {}
 local function isThere(row)
-  if numbers[row.list] == nil then numbers[row.list] = call('HGET', base .. row.list, 'n') end
+  if numbers[row.list] == nil then numbers[row.list] = call('HGET', base .. 'z0' .. row.list, 'n') end
   return numbers[row.list] == row.n
 end
 
 local function read(id)
-  local held = id and call('GET', base .. 'r:' .. id)
+  local held = id and call('GET', base .. 'e:' .. id)
   local row = held and parse(id, held)
   return row and isThere(row) and row or nil
 end
@@ -88,16 +109,13 @@ end
 local function write(row)
   local head = table.concat({ text(row.score), text(row.at), row.level, row.hidden and 1 or 0, row.n, row.list, row.board, row.key }, ' ')
   row.held = table.concat({ head, row.place, row.player, row.name, row.submission, row.content }, '\\n')
-  call('SET', base .. 'r:' .. row.id, row.held)
+  call('SET', base .. 'e:' .. row.id, row.held)
 end
 
 local function isShown(row) return not row.hidden and not banned(row.player, rulesOf[row.board].group) end
 
-local function idsOf(key)
-  local ids, fields = {}, call('HGETALL', base .. key)
-  for i = 2, #fields, 2 do ids[#ids + 1] = fields[i] end
-  return ids
-end
+local function idsOf(key) return call('ZRANGE', base .. key, 0, -1) end
+local function idIn(key, n) return call('ZRANGEBYSCORE', base .. key, n, n)[1] end
 
 -- The player's rows on the boards of a group.
 local function rowsIn(key, group)
@@ -109,6 +127,23 @@ local function rowsIn(key, group)
   return rows
 end
 
+-- Whom version 1 has banned is banned in every group, also in one that is new.
+local function enter(group)
+  if call('SISMEMBER', base .. 'G', group) == 1 then return end
+  call('SADD', base .. 'G', group)
+  local old = call('HGETALL', base .. 'Q')
+  for i = 1, #old, 2 do setBan(old[i + 1], old[i], group) end
+end
+
+-- Of some, version 1 had kept no id that could be read.
+local function know(key, player)
+  -- Not by SREM's answer: once a script has called a command that writes, Redis lets it go on without memory.
+  if call('SISMEMBER', base .. 'q', key) == 0 then return end
+  call('SREM', base .. 'q', key)
+  call('HSET', base .. 'Q', player, key)
+  for _, group in ipairs(call('SMEMBERS', base .. 'G')) do setBan(key, player, group) end
+end
+
 local actions = {}
 `;
 
@@ -116,16 +151,12 @@ local actions = {}
 const END = `
 local serial = table.remove(ARGV)
 local version = call('GET', base .. 'v')
--- Version 1 had no such key, but other fields in its hashes, and rows of one line.
-if not version then
-  local one = ARGV[2]
-  if call('TYPE', base .. one).ok == 'hash' then
-    for _, field in ipairs(call('HKEYS', base .. one)) do
-      if string.find(field, '%D') then version = '1' end
-    end
+-- What version 1 has written, which kept no version: boards and players are hashes there, rows have another name.
+if not version or version == '${BOARD_VERSION}' then
+  for one in string.gmatch(ARGV[2], '%S+') do
+    local isRow = not string.find(one, ':', 1, true)
+    if isRow and call('EXISTS', base .. 'r:' .. one) == 1 or not isRow and call('TYPE', base .. one).ok == 'hash' then version = '1' end
   end
-  local held = string.find(one, '^[%w_-]+$') and call('GET', base .. 'r:' .. one)
-  if held and not string.find(held, '\\n', 1, true) then version = '1' end
 end
 if version and version ~= '${BOARD_VERSION}' then return {serial, {'version', version}} end
 return {serial, actions[action](unpack(ARGV, 3))}

@@ -15,8 +15,8 @@ end
 
 local function drop(row)
   conceal(row)
-  call('DEL', base .. 'r:' .. row.id, base .. 'g:' .. row.id)
-  call('HDEL', base .. row.key, row.n)
+  call('DEL', base .. 'e:' .. row.id, base .. 'g:' .. row.id)
+  call('ZREM', base .. row.key, row.id)
   call('SREM', base .. 'm:' .. row.n, row.id)
   if row.hidden then call('ZREM', base .. 'h:' .. row.board, row.id) end
 end
@@ -28,10 +28,9 @@ local function setRules(board, group, held)
   call('SET', base .. 'v', '2')
   call('SET', base .. board, held)
   rulesOf[board] = nil
-  if before.group == group then return end
-  call('SADD', base .. 'G:' .. group, board)
-  if not before.group then return end
-  call('SREM', base .. 'G:' .. before.group, board)
+  if not before.group or before.group == group then return end
+  call('SREM', base .. 'H:' .. before.group, board)
+  call('SADD', base .. 'H:' .. group, board)
   for _, one in ipairs({ before.group, group }) do
     for _, player in ipairs(call('ZRANGE', base .. 'b:' .. one, 0, -1)) do
       for _, id in ipairs(idsOf(call('HGET', base .. 'k:' .. one, player) or '')) do
@@ -44,7 +43,7 @@ end
 
 -- The list's number: made where there is none, and kept as long as any submission asks; without an end it is for ever.
 local function numberOf(list, board, period, forget)
-  local key = base .. list
+  local key = base .. 'z0' .. list
   local n = call('HGET', key, 'n')
   if not n then
     n = text(call('INCR', base .. 'n'))
@@ -54,6 +53,7 @@ local function numberOf(list, board, period, forget)
     numbers[list] = n
     return n
   end
+  numbers[list] = n
   local held = call('HGET', key, 'forget')
   if held and (forget == '' or tonumber(forget) > tonumber(held)) then
     if forget == '' then call('HDEL', key, 'forget') call('ZREM', base .. 'f', list)
@@ -79,8 +79,10 @@ local function isTaken(group, player, unique)
 end
 
 function actions.submit(board, key, group, held, min, max, score, at, level, player, name, submission, content, unique, log, count)
-  local rules = cjson.decode(string.match(held, '{.*$'))
-  local order, operator, least = rules.order, rules.operator, tonumber(string.match(held, '^%S+ %S+ (%d)'))
+  local order, operator, least = string.match(held, '^(%S+) (%S+) (%d)')
+  least = tonumber(least)
+  enter(group)
+  know(key, player)
   if banned(player, group) then return { 'banned' } end
   if isTaken(group, player, unique) then return { 'taken' } end
   setRules(board, group, held)
@@ -97,7 +99,7 @@ function actions.submit(board, key, group, held, min, max, score, at, level, pla
   for i = 19, 18 + 5 * count, 5 do
     local list, status = ARGV[i], 'repeated'
     local n = numberOf(list, board, ARGV[i + 1], ARGV[i + 2])
-    local row = read(call('HGET', base .. key, n))
+    local row = read(idIn(key, n))
     if call('SADD', base .. 's:' .. n, submission) == 1 then
       local value, worth = nextOf(row)
       status = value and 'stored' or 'kept'
@@ -106,7 +108,7 @@ function actions.submit(board, key, group, held, min, max, score, at, level, pla
         if row then conceal(row)
         else
           row = { id = ARGV[i + 3], hidden = false, n = n, list = list, board = board, key = key, place = ARGV[i + 4], player = player }
-          call('HSET', base .. key, n, row.id)
+          call('ZADD', base .. key, n, row.id)
           call('SADD', base .. 'm:' .. n, row.id)
         end
         row.score, row.at, row.level, row.name, row.submission, row.content = value, at, worth, name, submission, content
@@ -125,6 +127,11 @@ function actions.submit(board, key, group, held, min, max, score, at, level, pla
   end
   if kept and unique ~= '' then keepName(group, player, unique) end
   return answer
+end
+
+local function noteHidden(row)
+  call('ZADD', base .. 'h:' .. row.board, 0, row.id)
+  call('SADD', base .. 'H:' .. (rulesOf[row.board].group or ''), row.board)
 end
 
 -- The rows that a moderator means by one of them: the player's of the same submission; of a board that adds up, those that it was added to.
@@ -152,20 +159,16 @@ function actions.hide(id, hidden)
   for _, row in ipairs(rows) do
     row.hidden = hidden == '1'
     write(row)
-    if row.hidden then call('ZADD', base .. 'h:' .. row.board, 0, row.id) else call('ZREM', base .. 'h:' .. row.board, row.id) end
+    if row.hidden then noteHidden(row) else call('ZREM', base .. 'h:' .. row.board, row.id) end
     place(row)
   end
   return #rows
 end
 
 function actions.ban(key, group, player, ban)
-  if ban == '1' then
-    call('ZADD', base .. 'b:' .. group, 0, player)
-    call('HSET', base .. 'k:' .. group, player, key)
-  else
-    call('ZREM', base .. 'b:' .. group, player)
-    call('HDEL', base .. 'k:' .. group, player)
-  end
+  enter(group)
+  know(key, player)
+  if ban == '1' then setBan(key, player, group) else liftBan(player, group) end
   for _, row in ipairs(rowsIn(key, group)) do place(row) end
   return 1
 end

@@ -14,7 +14,7 @@ import { assertInteger, assertString } from "../src/util/assertions.ts";
 import { assertOptions, integer, type Rules } from "../src/util/options.ts";
 import { randomId } from "../src/util/random.ts";
 import { createCall } from "./_call.ts";
-import { listOf, numberOf, readSubmit, readWhole } from "./_redis-board-answer.ts";
+import { listOf, numberOf, readSubmit, readWhole, textOf } from "./_redis-board-answer.ts";
 import { asJson, boardKey, groupKey, listKey, moderationOf, playerKey, type Run, readingOf } from "./_redis-board-calls.ts";
 import { BOARD_COMMANDS, BOARD_SCRIPT, MODERATION_SCRIPT } from "./_redis-board-script.ts";
 import { checkRedis } from "./_redis-check.ts";
@@ -106,7 +106,7 @@ export function redisBoard(client: RedisClient, options: RedisBoardOptions = {})
       throw full(error);
     });
   };
-  /** One call. `probe` is the key behind which data of another version would be seen, of a board, a player or a row. */
+  /** One call. `probe`: see {@link Run}. */
   const run = <T>(read: (answer: unknown) => T, action: string, probe: string, ...values: (string | number)[]): Promise<T> =>
     call(async () => {
       const serial = randomId(random);
@@ -124,14 +124,22 @@ export function redisBoard(client: RedisClient, options: RedisBoardOptions = {})
       assertEntry(entry, rules);
       const { player, submission } = entry;
       const key = playerKey(player);
-      return run((answer) => readSubmit(answer, submission), "submit", boardKey(entry.board), ...submitValues(entry, rules, key, random));
+      const probe = `${boardKey(entry.board)} ${key}`;
+      return run((answer) => readSubmit(answer, submission), "submit", probe, ...submitValues(entry, rules, key, random));
     },
 
     ...readingOf(run),
     ...moderationOf(run),
 
     async clear(board, period) {
-      return run(numberOf, "clear", boardKey(board), boardKey(board), ...(period === undefined ? [] : [asJson(period)]));
+      const key = boardKey(board);
+      let gone = 0;
+      for (let cursor = "", last = ""; cursor !== "0"; ) {
+        const told = await run(listOf, "clear", key, key, cursor || "0", last, ...(period === undefined ? [] : [asJson(period)]));
+        gone += numberOf(told[0]);
+        [cursor, last] = [textOf(told[1]), textOf(told[2])];
+      }
+      return gone;
     },
 
     async sweep(max = 1000, now = Date.now()) {
@@ -139,7 +147,7 @@ export function redisBoard(client: RedisClient, options: RedisBoardOptions = {})
       assertInteger("now", now, 0);
       let gone = 0;
       for (let more = true; more && gone < max; ) {
-        const step = await run((answer) => listOf(answer).map(numberOf), "sweep", "v", now, Math.min(STEP, max - gone));
+        const step = await run((answer) => listOf(answer).map(numberOf), "sweep", "", now, Math.min(STEP, max - gone));
         gone += step[0] ?? 0;
         more = step[1] !== 0;
       }
@@ -168,10 +176,16 @@ async function checkBoards(run: Run, boards: readonly BoardCheck[]): Promise<Con
   const problems: ConfigProblem[] = [];
   for (const { board, rules } of boards) {
     const { min, max } = scoreRange(rules);
-    const [outside, held] = await run(listOf, "check", boardKey(board), boardKey(board), min, max);
+    let outside = 0;
+    let held: unknown;
+    for (let cursor = ""; cursor !== "0"; ) {
+      const told = await run(listOf, "check", boardKey(board), boardKey(board), cursor || "0", min, max);
+      outside += numberOf(told[0]);
+      [cursor, held] = [textOf(told[1]), told[2]];
+    }
     const known: unknown = typeof held === "string" ? JSON.parse(held) : undefined;
     if (known !== undefined && !isHeldRules(known)) throw new TypeError("Cannot read the answer of Redis");
-    problems.push(...outsideProblem(board, numberOf(outside), rules), ...rulesProblem(board, known, rules));
+    problems.push(...outsideProblem(board, outside, rules), ...rulesProblem(board, known, rules));
   }
   return problems;
 }

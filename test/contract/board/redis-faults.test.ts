@@ -127,7 +127,82 @@ describeWith("redis-server", hasRedis())("redisBoard, what Redis could get wrong
     for (const text of texts) await board.ban(text, false, "");
     for (const text of texts) expect(await board.purge(text, "")).toBe(text.length < 64 ? 2 : 1);
     // What remains of a purged player is what it must not send again, in lists that are still there.
-    expect((await server.keys()).filter((key) => !/:(s:\d+|ub:.*|ul:.*|[LG]:.*|[vn])$/.test(key))).toEqual([]);
+    expect((await server.keys()).filter((key) => !/:(s:\d+|ub:.*|z0ul:.*|L:.*|[Gvn])$/.test(key))).toEqual([]);
+  });
+
+  it("no text of a group is taken for another, or keeps a submission out", async () => {
+    const groups = HOSTILE_TEXTS.filter((text) => text.length <= 64);
+    for (const [i, group] of groups.entries()) {
+      expect((await put("a", 1, { board: `b${i}` }, { group })).status).toBe("stored");
+      await board.ban(`p${i}`, true, group);
+      await board.hide((await put("shy", 1, { board: `b${i}` }, { group })).id, true);
+    }
+    for (const [i, group] of groups.entries()) {
+      expect(await board.banned({ group, limit: 10 })).toEqual([`p${i}`]);
+      expect((await board.hidden({ group, limit: 10 })).map((row) => row.board)).toEqual([`b${i}`]);
+      expect((await put(`p${i}`, 1, { board: `b${i}` }, { group })).status).toBe("banned");
+    }
+  });
+
+  it("banned players are listed in the order of their bytes, in pages", async () => {
+    const all = ["a", "a b", "a!", 'a"b', "ab", "b", "\ud800", "é", "z\\"];
+    for (const player of all) await board.ban(player, true, "");
+    const listed: string[] = [];
+    for (let after: string | undefined = ""; after !== undefined; after = listed.length < all.length ? listed.at(-1) : undefined) {
+      listed.push(...(await board.banned({ group: "", limit: 2, after })));
+    }
+    expect([...listed].sort()).toEqual([...all].sort());
+    const plain = (one: string): boolean => /^[ !a-z]+$/.test(one);
+    expect(listed.filter(plain)).toEqual(all.filter(plain));
+    for (const player of all) await board.ban(player, false, "");
+    expect(await board.banned({ group: "", limit: 10 })).toEqual([]);
+  });
+
+  it("hidden rows of a period that was cleared, and of players that were purged since, leave the others on their pages", async () => {
+    const periods = ["all", "old"];
+    for (let i = 0; i < 130; i++) await put(`p${i}`, i, {}, { periods });
+    const rows = [...(await board.top({ board: "main", period: "all", limit: 130 })), ...(await board.top({ board: "main", period: "old", limit: 130 }))];
+    for (const { id } of rows.slice(0, 130)) await board.hide(id, true);
+    expect(await board.clear("main", "old")).toBe(1);
+    for (let i = 0; i < 30; i++) expect(await board.purge(`p${i}`, "")).toBe(1);
+    for (const limit of [1, 7, 100, 1000]) {
+      const seen: string[] = [];
+      for (let more = true; more; ) {
+        const page = await board.hidden({ group: "", limit, after: seen.at(-1) ?? "" });
+        seen.push(...page.map(({ id }) => id));
+        more = page.length === limit;
+      }
+      expect([limit, seen.length, new Set(seen).size]).toEqual([limit, 100, 100]);
+    }
+    await board.sweep(10_000);
+    for (let i = 30; i < 130; i++) await board.purge(`p${i}`, "");
+    expect((await server.keys()).filter((key) => /:[ehgmy]\d?:|:up:/.test(key))).toEqual([]);
+  });
+
+  it("a board of thousands of lists is cleared and checked in steps, and what is submitted meanwhile stays", async () => {
+    const count = 1500;
+    await Promise.all(Array.from({ length: count }, (_, i) => put(`p${i}`, i, { tag: `t${i}` })));
+    const bounds = { board: "main", rules: { order: "desc", operator: "best", max: 499 } } as const;
+    const outside = (await board.check?.([bounds]))?.find(({ code }) => code === "GP171")?.message;
+    expect(outside).toMatch(/2000 rows/);
+    const monitor = await client.monitor();
+    const calls: string[] = [];
+    monitor.on("monitor", (_time: string, [command = "", , , , action = ""]: string[]) => {
+      if (/^evalsha$/i.test(command) && action === "clear") calls.push(action);
+    });
+    // The script is loaded: the first step is sent before what follows.
+    await board.clear("none");
+    calls.length = 0;
+    const cleared = board.clear("main");
+    const late = Array.from({ length: 50 }, (_, i) => put(`late${i}`, i, { tag: `late${i}` }));
+    await Promise.all(late);
+    expect(await cleared).toBeGreaterThanOrEqual(count + 1);
+    monitor.disconnect();
+    expect(calls.length).toBeGreaterThan(5);
+    expect(await board.count({ board: "main", period: "all", tag: "late49" })).toBe(1);
+    expect(await board.count({ board: "main", period: "all", tag: "t7" })).toBe(0);
+    while ((await board.sweep(500)) >= 500);
+    expect((await players()).every((one) => one.startsWith("late"))).toBe(true);
   });
 
   it("a log goes with the score that it is of", async () => {
@@ -140,7 +215,7 @@ describeWith("redis-server", hasRedis())("redisBoard, what Redis could get wrong
     await put("a", 3, { log: "" });
     expect(await board.find(id)).toMatchObject({ replay: true, log: "" });
     await board.remove(id);
-    expect((await server.keys()).filter((key) => /:[rgz]/.test(key))).toEqual([]);
+    expect((await server.keys()).filter((key) => /:[egmyh]\d?:/.test(key))).toEqual([]);
   });
 
   it("two prefixes share nothing", async () => {
@@ -226,7 +301,7 @@ describeWith("redis-server", hasRedis())("redisBoard, what Redis could get wrong
   it("rows that Redis has evicted are left out, and come back with the next score", async () => {
     const { id } = await put("a", 3);
     const { id: next } = await put("b", 2);
-    await client.del(`{gatepass-board}:r:${id}`);
+    await client.del(`{gatepass-board}:e:${id}`);
     // Its place still counts: the rank of the others is the same, whoever asks.
     expect([await players(), await board.find(id), await board.ofPlayer({ board: "main", period: "all", player: "a" })]).toEqual([
       ["b#2"],
