@@ -99,7 +99,8 @@ function actions.submit(board, key, group, held, min, max, score, at, level, pla
   for i = 19, 18 + 5 * count, 5 do
     local list, status = ARGV[i], 'repeated'
     local n = numberOf(list, board, ARGV[i + 1], ARGV[i + 2])
-    local row = read(idIn(key, n))
+    local known = idIn(key, n)
+    local row = read(known)
     if call('SADD', base .. 's:' .. n, submission) == 1 then
       local value, worth = nextOf(row)
       status = value and 'stored' or 'kept'
@@ -108,6 +109,8 @@ function actions.submit(board, key, group, held, min, max, score, at, level, pla
         if row then conceal(row)
         else
           row = { id = ARGV[i + 3], hidden = false, n = n, list = list, board = board, key = key, place = ARGV[i + 4], player = player }
+          -- A row that Redis has evicted.
+          if known then call('ZREM', base .. key, known) call('SREM', base .. 'm:' .. n, known) end
           call('ZADD', base .. key, n, row.id)
           call('SADD', base .. 'm:' .. n, row.id)
         end

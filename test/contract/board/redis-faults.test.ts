@@ -161,7 +161,10 @@ describeWith("redis-server", hasRedis())("redisBoard, what Redis could get wrong
   it("hidden rows of a period that was cleared, and of players that were purged since, leave the others on their pages", async () => {
     const periods = ["all", "old"];
     for (let i = 0; i < 130; i++) await put(`p${i}`, i, {}, { periods });
-    const rows = [...(await board.top({ board: "main", period: "all", limit: 130 })), ...(await board.top({ board: "main", period: "old", limit: 130 }))];
+    const rows = [
+      ...(await board.top({ board: "main", period: "all", limit: 130 })),
+      ...(await board.top({ board: "main", period: "old", limit: 130 })),
+    ];
     for (const { id } of rows.slice(0, 130)) await board.hide(id, true);
     expect(await board.clear("main", "old")).toBe(1);
     for (let i = 0; i < 30; i++) expect(await board.purge(`p${i}`, "")).toBe(1);
