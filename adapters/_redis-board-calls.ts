@@ -3,9 +3,8 @@ import { assertGroup, assertLimit, assertPlayers, assertView, levelNumber } from
 import { usesKey } from "../src/store/keys.ts";
 import { assertInteger, assertString } from "../src/util/assertions.ts";
 import { jsonText, listOf, numberOf, readNear, readPage, readWhole, readWholes, textOf } from "./_redis-board-answer.ts";
+import type { Run } from "./_redis-board-run.ts";
 
-/** One call of the script. `probe`: the keys of boards and players and the ids of rows, separated by spaces, where data of version 1 would be met. */
-export type Run = <T>(read: (answer: unknown) => T, action: string, probe: string, ...values: (string | number)[]) => Promise<T>;
 type Reading = "top" | "around" | "near" | "count" | "find" | "ofPlayer" | "ofPlayers" | "hidden" | "banned" | "rowsOf";
 
 export function readingOf(run: Run): Pick<ScoreBoard, Reading> {

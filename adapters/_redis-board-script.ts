@@ -55,7 +55,7 @@ export const BOARD_COMMANDS: readonly string[] = [
  * | `q` | set | PLAYER of those whose id is not known, until they come |
  * | `G` | set | each GROUP where the players of `Q` are banned |
  */
-const COMMON = `
+export const COMMON = `
 local base, action, call = KEYS[1], ARGV[1], redis.call
 
 local function text(number) return string.format('%.0f', number) end

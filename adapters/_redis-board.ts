@@ -1,25 +1,16 @@
-import { type ConfigProblem, GatepassError, isGatepassError } from "../src/errors.ts";
+import type { ConfigProblem } from "../src/errors.ts";
 import type { BoardCheck, BoardRules, ScoreBoard, ScoreEntry } from "../src/scores/board.ts";
-import {
-  BOARD_VERSION,
-  heldRules,
-  isHeldRules,
-  outsideProblem,
-  rulesProblem,
-  versionError,
-  versionProblem,
-} from "../src/scores/board-check.ts";
+import { heldRules, isHeldRules, outsideProblem, rulesProblem } from "../src/scores/board-check.ts";
 import { assertEntry, levelNumber, periodsIn, scoreRange } from "../src/scores/ranking.ts";
-import { assertInteger, assertString } from "../src/util/assertions.ts";
+import { assertInteger } from "../src/util/assertions.ts";
 import { assertOptions, integer, type Rules } from "../src/util/options.ts";
 import { randomId } from "../src/util/random.ts";
-import { createCall } from "./_call.ts";
 import { listOf, numberOf, readSubmit, readWhole, textOf } from "./_redis-board-answer.ts";
-import { asJson, boardKey, groupKey, listKey, moderationOf, playerKey, type Run, readingOf } from "./_redis-board-calls.ts";
+import { asJson, boardKey, groupKey, listKey, moderationOf, playerKey, readingOf } from "./_redis-board-calls.ts";
+import { boardRunner, openBoard, problemOf, type Run, type SendAction } from "./_redis-board-run.ts";
 import { BOARD_COMMANDS, BOARD_SCRIPT, MODERATION_SCRIPT } from "./_redis-board-script.ts";
 import { checkRedis } from "./_redis-check.ts";
-import { evaluateOver, type RedisClient, redisDriver } from "./_redis-client.ts";
-import { hasCode } from "./_redis-script.ts";
+import type { RedisClient } from "./_redis-client.ts";
 
 /** Options of {@link redisBoard}. */
 export interface RedisBoardOptions {
@@ -43,17 +34,6 @@ const MESSAGES: Record<string, string> = {
   GP140: "Redis is too old",
   GP141: "Redis may evict keys when its memory is full: scores, bans and known submissions would be lost",
   GP142: "Redis keeps nothing on disk: after a restart the board is empty",
-};
-
-/**
- * With a type mapping, node-redis gives Buffers instead of texts. They are not supported: each client would need a
- * decoding of its own.
- */
-const BUFFERS: ConfigProblem = {
-  code: "GP144",
-  severity: "error",
-  message: "The client gives Buffers in place of texts (a type mapping of node-redis): every call of the board fails",
-  fix: "Give redisBoard a client without a type mapping for texts, e.g. client.withTypeMapping({})",
 };
 
 /** What a moderator does, and what makes room: it works although Redis has no memory left. */
@@ -86,38 +66,20 @@ const STEP = 500;
 export function redisBoard(client: RedisClient, options: RedisBoardOptions = {}): RedisBoard {
   const rules: Rules<RedisBoardOptions> = { prefix: "string", timeoutMs: integer(1, 60_000), random: "function" };
   assertOptions("redisBoard", options, rules);
-  const { prefix = "gatepass-board", timeoutMs, random } = options;
-  assertString("prefix", prefix, 1, 48);
-  // A brace in the prefix would change the hash tag, and with it the slots of the keys.
-  if (!/^[\w.:-]+$/.test(prefix)) throw new RangeError('Invalid "prefix": expected A-Z a-z 0-9 . _ : -');
-  const call = createCall("ERR_BOARD_UNAVAILABLE", timeoutMs);
-  const driver = redisDriver(client);
-  const evaluate = evaluateOver(driver.send);
+  const { prefix, timeoutMs, random } = options;
+  const { call, driver, evaluate, name } = openBoard(client, prefix, timeoutMs);
   /** Undefined once Redis refused the flags of scripts. */
   let moderation: string | undefined = MODERATION_SCRIPT;
-  const send = async (action: string, keys: string[], args: string[]): Promise<unknown> => {
+  const send: SendAction = async (action, keys, args) => {
     try {
       if (moderation !== undefined && MODERATIONS.includes(action)) return await evaluate(moderation, keys, args);
     } catch (error) {
-      if (!(error instanceof Error && /compil|unexpected symbol/i.test(error.message))) throw full(error);
+      if (!(error instanceof Error && /compil|unexpected symbol/i.test(error.message))) throw error;
       moderation = undefined;
     }
-    return evaluate(BOARD_SCRIPT, keys, args).catch((error: unknown) => {
-      throw full(error);
-    });
+    return evaluate(BOARD_SCRIPT, keys, args);
   };
-  /** One call. `probe`: see {@link Run}. */
-  const run = <T>(read: (answer: unknown) => T, action: string, probe: string, ...values: (string | number)[]): Promise<T> =>
-    call(async () => {
-      const serial = randomId(random);
-      const answer = await send(action, [`{${prefix}}:`], [action, probe, ...values.map(String), serial]);
-      if (Array.isArray(answer) && answer[0] instanceof Uint8Array) throw new BuffersError();
-      // Drivers assign answers to calls by their order only. If the order slipped, this is the answer to another call.
-      if (!Array.isArray(answer) || answer[0] !== serial) throw new Error("The answer is none of this script's");
-      const told: unknown = answer[1];
-      if (Array.isArray(told) && told[0] === "version") throw versionError(otherVersion(prefix, numberOf(told[1])));
-      return read(told);
-    });
+  const run = boardRunner(send, call, { prefix: name, random });
 
   return {
     async submit(entry, rules) {
@@ -155,12 +117,11 @@ export function redisBoard(client: RedisClient, options: RedisBoardOptions = {})
     },
 
     async check(boards = []) {
-      const use = { key: `{${prefix}}:check:${randomId(random)}`, prefix: `{${prefix}}:`, commands: BOARD_COMMANDS };
+      const use = { key: `{${name}}:check:${randomId(random)}`, prefix: `{${name}}:`, commands: BOARD_COMMANDS };
       const problems = await call(() => checkRedis(driver, { ...use, consequence: "calls of the board fail" }, 0));
       const found = await checkBoards(run, boards).catch((error: unknown) => {
-        if (error instanceof BuffersError) return [BUFFERS];
-        const version = isGatepassError(error, "ERR_CONFIG_INVALID") && /has version (\d+)/.exec(error.message)?.[1];
-        if (version) return [otherVersion(prefix, Number(version))];
+        const problem = problemOf(error);
+        if (problem) return [problem];
         // What the role lacks has been told by the others.
         if (problems.some(({ severity }) => severity === "error")) return [];
         throw error;
@@ -172,7 +133,7 @@ export function redisBoard(client: RedisClient, options: RedisBoardOptions = {})
 
 async function checkBoards(run: Run, boards: readonly BoardCheck[]): Promise<ConfigProblem[]> {
   // Any call tells a client that gives Buffers, also where there are no boards.
-  await run(readWhole, "find", "none", "none");
+  await run(readWhole, "find", "", "none");
   const problems: ConfigProblem[] = [];
   for (const { board, rules } of boards) {
     const { min, max } = scoreRange(rules);
@@ -215,22 +176,4 @@ function submitValues(entry: ScoreEntry, rules: BoardRules, key: string, random?
     lists.length / 5,
     ...lists,
   ];
-}
-
-/** GP173. Redis has no tables that could be made anew in one step: the scores of another release stay where they are. */
-function otherVersion(prefix: string, version: number): ConfigProblem {
-  const problem = versionProblem(`Redis behind "${prefix}"`, version, "");
-  if (version > BOARD_VERSION) return problem;
-  return { ...problem, fix: "Give redisBoard another `prefix`, and keep the old one until its scores are no longer wanted" };
-}
-
-/** `ERR_BOARD_FULL` if Redis has no memory left, which the operator can fix; else the error itself. */
-function full(error: unknown): unknown {
-  return hasCode(error, "OOM") ? new GatepassError("ERR_BOARD_FULL", "Cannot write: Redis has no memory left", { cause: error }) : error;
-}
-
-class BuffersError extends GatepassError {
-  constructor() {
-    super("ERR_BOARD_UNAVAILABLE", `${BUFFERS.message}. ${BUFFERS.fix}`);
-  }
 }

@@ -22,6 +22,7 @@ import { redisKey, scriptedStore } from "./_redis-script.ts";
 import { slotOf } from "./_redis-slot.ts";
 
 export { type RedisBoard, type RedisBoardOptions, redisBoard } from "./_redis-board.ts";
+export { type MigrateOptions, migrate } from "./_redis-board-migrate.ts";
 export type { BunRedisClient, DenoRedisClient, IoRedisClient, NodeRedisClient, NodeRedisCluster, RedisClient } from "./_redis-client.ts";
 
 /** Options of {@link redisStore}. */
