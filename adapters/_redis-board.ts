@@ -44,7 +44,11 @@ const STEP = 500;
 /**
  * A board in Redis or Valkey, shared by all processes that use it, over any client that `redisStore` takes. Every call
  * is one script and one round trip. The time for ranks, lists and neighbours grows with the logarithm of the rows. All
- * data is in one slot (see `prefix`) and in memory.
+ * data is in one slot (see `prefix`) and in memory. `clear` and `check` go in steps of about 100 lists, `sweep` in steps
+ * of 500 rows, so that others do not wait; `hidden` asks again where many hidden rows were cleared.
+ *
+ * Data of another version is neither read nor written: a call that meets it rejects with `ERR_CONFIG_INVALID` (GP173).
+ * `migrate` brings data of version 1 to this one.
  *
  * Where Redis has no memory left, submissions reject with `ERR_BOARD_FULL`; a moderator can still remove, hide, ban,
  * purge, clear and sweep (from Redis 7 on).

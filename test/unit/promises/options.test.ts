@@ -105,6 +105,10 @@ const refused = async (method: ((options: object) => Promise<unknown>) | undefin
 const emulator = (create: (...given: never[]) => unknown): ReturnType<typeof createTurnstileEmulator> =>
   (create as unknown as typeof createTurnstileEmulator)();
 const redis = { send: async () => [] };
+/** Like a Redis without data, as far as `migrate` asks. */
+const emptyRedis = {
+  send: async (_command: string, args: readonly string[]) => [args.at(-1), args.includes("finish") ? 1 : ["0", 1, 0, 0, 0, 0, 0, 0]],
+};
 const kv = { get: async () => new Map(), put: async () => undefined, delete: async () => undefined };
 /** Like the binding of an empty database, as far as `migrate` asks: there are no tables, and whatever is made is made. */
 const d1 = {
@@ -737,6 +741,9 @@ const EXPORTS: Record<string, Record<string, string | ((exported: (...given: nev
     redisBoard: (make) => [
       { of: "redisBoard", use: (options) => call(make, redis, options), impossible: { prefix: "{a}", timeoutMs: MS, random: FUNCTION } },
     ],
+    migrate: (migrate) => [
+      { of: "migrate", use: (options) => call(migrate, emptyRedis, options), impossible: { prefix: "{a}", timeoutMs: MS } },
+    ],
   },
   "./adapters/sqlite": {
     sqliteStore: (make) => [
@@ -869,6 +876,7 @@ describe("what is no client, no gate and no environment", () => {
     ["./adapters/sqlite", "migrate"],
     ["./adapters/redis", "redisStore"],
     ["./adapters/redis", "redisBoard"],
+    ["./adapters/redis", "migrate"],
     ["./adapters/postgres", "postgresStore"],
     ["./adapters/postgres", "postgresBoard"],
     ["./adapters/postgres", "migrate"],
