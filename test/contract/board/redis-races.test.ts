@@ -37,13 +37,13 @@ async function contradictions(client: Redis, keys: readonly string[]): Promise<s
     }
   }
   for (const set of new Set([...names.filter((name) => /^y\d:/.test(name)), ...shown.keys()])) {
-    const held = await client.zrange(`${BASE}${set}`, 0, -1, "WITHSCORES");
+    const held = await client.zrange(`${BASE}${set}`, "0", "-1", "WITHSCORES");
     const pairs = held.flatMap((one, i) => (i % 2 === 0 ? [`${one} ${held[i + 1]}`] : []));
     if (pairs.sort().join() !== (shown.get(set) ?? []).sort().join())
       wrong.push(`${set}: ${pairs.length} instead of ${shown.get(set)?.length}`);
   }
   for (const key of names.filter((name) => name.startsWith("up:"))) {
-    const held = await client.zrange(BASE + key, 0, -1, "WITHSCORES");
+    const held = await client.zrange(BASE + key, "0", "-1", "WITHSCORES");
     const [ids, ns] = [held.filter((_, i) => i % 2 === 0), held.filter((_, i) => i % 2 === 1)];
     if (new Set(ns).size < ns.length) wrong.push(`${key}: two rows in one list`);
     for (const id of ids) if ((await client.exists(`${BASE}e:${id}`)) !== 1) wrong.push(`${key}: no row ${id}`);
@@ -54,7 +54,7 @@ async function contradictions(client: Redis, keys: readonly string[]): Promise<s
     if (JSON.stringify(Object.entries(turned).sort()) !== JSON.stringify(Object.entries(byName).sort())) wrong.push(`${group}: names`);
   }
   for (const group of kind("b:")) {
-    const [bans, keyed] = [await client.zrange(`${BASE}b:${group}`, 0, -1), await client.hkeys(`${BASE}k:${group}`)];
+    const [bans, keyed] = [await client.zrange(`${BASE}b:${group}`, "0", "-1"), await client.hkeys(`${BASE}k:${group}`)];
     if (bans.sort().join() !== keyed.sort().join()) wrong.push(`${group}: bans`);
   }
   return wrong;
