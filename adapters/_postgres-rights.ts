@@ -1,4 +1,3 @@
-import { isJsonObject } from "../src/util/json.ts";
 import { nameIn, type Postgres, type PostgresPlace, unreadable } from "./_postgres.ts";
 
 /** What a role lacks. */
@@ -22,8 +21,7 @@ export async function lackingIn(
   const { schema, names } = textsIn(place, functions);
   const rights = `SELECT c.relname, string_agg(right_, ', ' ORDER BY right_) AS rights, string_agg(right_ || ' on ' || c.relname, ', ' ORDER BY right_) AS lacks
     FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS right_, ${relations(place, tables)} AND NOT has_table_privilege(c.oid, right_) GROUP BY 1`;
-  const answer =
-    await database.read(`SELECT jsonb_build_object('lacks', concat_ws(', ', s.lacks, f.lacks, t.lacks), 'grants', concat_ws('; ', s.grants,
+  const sql = `SELECT jsonb_build_object('lacks', concat_ws(', ', s.lacks, f.lacks, t.lacks), 'grants', concat_ws('; ', s.grants,
       'GRANT EXECUTE ON FUNCTION ' || f.named || format(' TO %I', current_user), t.grants))::text AS answer
     FROM (SELECT max('USAGE on the schema') AS lacks, max(format('GRANT USAGE ON SCHEMA %I TO %I', nspname, current_user)) AS grants
         FROM pg_namespace WHERE nspname = ${schema} AND NOT has_schema_privilege(oid, 'USAGE')) AS s,
@@ -34,10 +32,11 @@ export async function lackingIn(
       (SELECT string_agg(lacks, ', ' ORDER BY lacks) AS lacks, string_agg(grants, '; ' ORDER BY grants) AS grants
         FROM (SELECT string_agg(lacks, ', ' ORDER BY relname) AS lacks,
           format('GRANT %s ON %s TO %I', rights, string_agg(format('%I.%I', ${schema}, relname), ', ' ORDER BY relname), current_user) AS grants
-          FROM (${rights}) AS r GROUP BY rights) AS g) AS t`);
-  const found: unknown = JSON.parse(answer ?? "null");
-  if (!isJsonObject(found) || typeof found["lacks"] !== "string" || typeof found["grants"] !== "string") throw unreadable();
-  return { lacks: found["lacks"], grants: found["grants"] };
+          FROM (${rights}) AS r GROUP BY rights) AS g) AS t`;
+  return database.look(sql, ({ lacks, grants } = {}) => {
+    if (typeof lacks !== "string" || typeof grants !== "string") throw unreadable();
+    return { lacks, grants };
+  });
 }
 
 /** The statement that lets the role migrate. What another role made can be changed by its members alone. */

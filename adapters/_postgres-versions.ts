@@ -1,7 +1,6 @@
 import type { ConfigProblem } from "../src/errors.ts";
 import { BOARD_VERSION, versionError, versionProblem } from "../src/scores/board-check.ts";
-import { isJsonObject } from "../src/util/json.ts";
-import { isDenied, isMissing, nameIn, type Postgres, type PostgresPlace, unreadable, wholeNumber } from "./_postgres.ts";
+import { isDenied, isMissing, nameIn, type Postgres, type PostgresPlace, wholeNumber } from "./_postgres.ts";
 
 /** The version of the tables and functions. Increase it with every change to one of them. */
 export const VERSION = 4;
@@ -22,14 +21,12 @@ export async function versionsIn(database: Postgres, place: PostgresPlace): Prom
   const board = "coalesce((to_jsonb(m)->>'board')::int, CASE WHEN version < 3 THEN 1 ELSE 2 END)";
   const sql = `SELECT jsonb_build_object('version', version, 'board', ${board})::text AS answer FROM ${nameIn(place, "migrations")} m
     ORDER BY version DESC LIMIT 1`;
-  const answer = await database.read(sql).catch((error: unknown) => {
-    if (isMissing(error)) return undefined;
-    throw error;
-  });
-  if (answer === undefined) return undefined;
-  const found: unknown = JSON.parse(answer);
-  if (!isJsonObject(found)) throw unreadable();
-  return { version: wholeNumber(found["version"]), board: wholeNumber(found["board"]) };
+  return database
+    .look(sql, (answer) => answer && { version: wholeNumber(answer["version"]), board: wholeNumber(answer["board"]) })
+    .catch((error: unknown) => {
+      if (isMissing(error)) return undefined;
+      throw error;
+    });
 }
 
 /** GP173, when the board's data is of another version. A role that may not read the versions is told by the calls. */

@@ -33,6 +33,8 @@ export interface Postgres {
   ask<T>(name: string, wanted: Record<string, unknown>, read: (answer: Record<string, unknown>) => T): Promise<T>;
   /** Runs one statement whose result is one text in the column `answer`. */
   read(sql: string): Promise<string | undefined>;
+  /** Runs one statement whose `answer` is a JSON object, undefined without a row; `read` makes something of it, as in `ask`. */
+  look<T>(sql: string, read: (answer: Record<string, unknown> | undefined) => T): Promise<T>;
   /** Makes all later calls reject. It does not close the client. */
   close(): void;
 }
@@ -149,11 +151,18 @@ export function openPostgres(client: PostgresClient, { place, code, timeoutMs = 
     return error;
   }
 
+  // Wrapped in a list: a missing text is an answer too, but `retry` repeats on undefined.
+  const statement = async (sql: string): Promise<string | undefined> =>
+    (await retry(performance.now() + patience, async () => [answerIn(await send(sql, []))]))[0];
   const open = <T>(work: () => Promise<T>): Promise<T> => call(() => (closed ? Promise.reject(new Error("It is closed")) : work()));
   return {
     ask: (name, wanted, read) => open(async () => read(await attempt(name, wanted))),
-    // Wrapped in a list: a missing text is an answer too, but `retry` repeats on undefined.
-    read: (sql) => open(async () => (await retry(performance.now() + patience, async () => [answerIn(await send(sql, []))]))[0]),
+    read: (sql) => open(() => statement(sql)),
+    look: (sql, read) =>
+      open(async () => {
+        const answer = await statement(sql);
+        return read(answer === undefined ? undefined : objectIn(answer));
+      }),
     close() {
       closed = true;
     },
@@ -218,7 +227,11 @@ export function unreadable(): TypeError {
 }
 
 function parse(result: unknown): Record<string, unknown> {
-  const answer: unknown = JSON.parse(answerIn(result) ?? "null");
+  return objectIn(answerIn(result) ?? "null");
+}
+
+function objectIn(text: string): Record<string, unknown> {
+  const answer: unknown = JSON.parse(text);
   if (!isJsonObject(answer)) throw unreadable();
   return answer;
 }

@@ -117,7 +117,7 @@ const d1 = {
 };
 const denoKv = { getMany: async () => [], atomic: () => ({}) };
 const namespace = { idFromName: (name: string) => name, get: () => ({ fetch: async () => Response.json({}) }) };
-const postgres = { query: async () => ({ rows: [{ answer: "1" }] }) };
+const postgres = { query: async () => ({ rows: [{ answer: JSON.stringify({ version: 4, board: 2 }) }] }) };
 const rest = { url: "https://example.upstash.io", token: "the-rest-token" };
 const binding = { limit: async () => ({ success: true }) };
 
