@@ -50,6 +50,29 @@ export function readWholes(answer: unknown, most: number): ScoreRow[] {
   return rows;
 }
 
+/** One step of hidden rows, and the id behind which the next step begins; it must be behind this one's, or the steps would not end. */
+export function readHidden(answer: unknown, most: number, from: string): { rows: ScoreRow[]; next: string } {
+  const [rows, last, ...more] = listOf(answer);
+  const next = textOf(last);
+  if (more.length > 0 || (next !== "" && next <= from)) throw garbage();
+  return { rows: readWholes(rows, most), next };
+}
+
+/** One step over the lists of a board. */
+export interface Step {
+  count: number;
+  /** The cursor of the next step; "0": there is none. */
+  next: string;
+  told: unknown;
+}
+
+export function readStep(answer: unknown, cursor: string): Step {
+  const [count, next, told, ...more] = listOf(answer);
+  // A step that ends where it began would begin again for ever.
+  if (more.length > 0 || (next === cursor && next !== "0")) throw garbage();
+  return { count: numberOf(count), next: textOf(next), told };
+}
+
 function readRow(id: string, value: unknown): HeldRow {
   const [head = "", place = "", player = "", name = "", submission = "", content = "", ...more] = textOf(value).split("\n");
   const [score, at, level] = head.split(" ");
@@ -103,6 +126,6 @@ function fail(): never {
   throw garbage();
 }
 
-function garbage(): TypeError {
+export function garbage(): TypeError {
   return new TypeError("Cannot read the answer of Redis");
 }

@@ -2,7 +2,7 @@ import type { BoardPlace, BoardView, ScoreBoard, ScoreRow } from "../src/scores/
 import { assertGroup, assertLimit, assertPlayers, assertView, levelNumber } from "../src/scores/ranking.ts";
 import { usesKey } from "../src/store/keys.ts";
 import { assertInteger, assertString } from "../src/util/assertions.ts";
-import { jsonText, listOf, numberOf, readNear, readPage, readWhole, readWholes, textOf } from "./_redis-board-answer.ts";
+import { jsonText, listOf, numberOf, readHidden, readNear, readPage, readWhole, readWholes, textOf } from "./_redis-board-answer.ts";
 import type { Run } from "./_redis-board-run.ts";
 
 type Reading = "top" | "around" | "near" | "count" | "find" | "ofPlayer" | "ofPlayers" | "hidden" | "banned" | "rowsOf";
@@ -63,9 +63,10 @@ export function readingOf(run: Run): Pick<ScoreBoard, Reading> {
       const rows: ScoreRow[] = [];
       for (let from = after, more = true; more && rows.length < limit; ) {
         const left = limit - rows.length;
-        const [page, last]: unknown[] = await run(listOf, "hidden", "", groupKey(group), left, from);
-        rows.push(...readWholes(page, left));
-        from = textOf(last);
+        const read = (answer: unknown): ReturnType<typeof readHidden> => readHidden(answer, left, from);
+        const page = await run(read, "hidden", "", groupKey(group), left, from);
+        rows.push(...page.rows);
+        from = page.next;
         more = from !== "";
       }
       return rows;

@@ -17,7 +17,7 @@ import { WRITING } from "./_redis-board-writing.ts";
  * From the first change until `finish` the version is 0: no release reads or writes meanwhile. Steps of several processes may follow each other in any order.
  */
 export const MIGRATION_SCRIPT: string = `${COMMON}${WRITING}
-local left, told = 0, { boards = 0, lists = 0, rows = 0, bans = 0, unknown = 0, unread = 0 }
+local left, told = 0, { boards = 0, lists = 0, rows = 0, bans = 0, unknown = 0, unread = 0, fields = 0 }
 
 local function count(what)
   told[what] = told[what] + 1
@@ -140,7 +140,7 @@ local function takeOne(one)
     if left <= 0 then return end
     if isBoard then takeList(fields[i], one) else takeRow(fields[i + 1]) end
     call('HDEL', key, fields[i])
-    left = left - 1
+    count('fields')
   end
   if call('EXISTS', key) == 0 then call('SREM', base .. '1', one) end
 end
@@ -180,7 +180,7 @@ function actions.step(cursor, most)
     end
   end
   local ended = left > 0 and found[1] == '0'
-  return { left > 0 and found[1] or cursor, ended and 1 or 0, told.boards, told.lists, told.rows, told.bans, told.unknown, told.unread }
+  return { left > 0 and found[1] or cursor, ended and 1 or 0, told.boards, told.lists, told.rows, told.bans, told.unknown, told.unread, told.fields }
 end
 
 -- Once a process has seen all keys and none was to change: whether there is nothing that another one has begun.

@@ -2,7 +2,7 @@ import { GatepassError } from "../src/errors.ts";
 import { assertOptions, integer, type Rules } from "../src/util/options.ts";
 import { randomId } from "../src/util/random.ts";
 import type { RedisBoardOptions } from "./_redis-board.ts";
-import { listOf, numberOf, textOf } from "./_redis-board-answer.ts";
+import { garbage, listOf, numberOf, textOf } from "./_redis-board-answer.ts";
 import { MIGRATION_SCRIPT } from "./_redis-board-migrate-script.ts";
 import { boardRunner, openBoard } from "./_redis-board-run.ts";
 import { BOARD_COMMANDS } from "./_redis-board-script.ts";
@@ -43,7 +43,7 @@ const STEP = 300;
  * ```ts
  * import { migrate } from "gatepass/adapters/redis";
  * // Any client of redis, ioredis, Bun or Deno; here one that has nothing to tell.
- * const client = { send: async (_command: string, args: readonly string[]) => [args.at(-1), args.includes("finish") ? 1 : ["0", 1, 0, 0, 0, 0, 0, 0]] };
+ * const client = { send: async (_command: string, args: readonly string[]) => [args.at(-1), args.includes("finish") ? 1 : ["0", 1, 0, 0, 0, 0, 0, 0, 0]] };
  * for (const done of await migrate(client)) console.log(done);
  * ```
  */
@@ -55,18 +55,26 @@ export async function migrate(client: RedisClient, options: MigrateOptions = {})
   const [problem] = await call(() => checkPermissions(runnerOver(driver.send), { ...use, consequence: "the board cannot be migrated" }));
   if (problem) throw new GatepassError("ERR_CONFIG_INVALID", `${problem.code}: ${problem.message}. ${problem.fix}`);
   const run = boardRunner((_action, keys, args) => evaluate(MIGRATION_SCRIPT, keys, args), call, { prefix: name });
-  const sums = [0, 0, 0, 0, 0, 0];
+  const sums = [0, 0, 0, 0, 0, 0, 0];
   for (;;) {
     // Until all keys were seen and none was to change: what is written meanwhile may be behind the cursor.
     const before = sums.reduce((sum, one) => sum + one);
     for (let cursor = "0", ended = false; !ended; ) {
-      const [next, end, ...counts] = await run(listOf, "step", "", cursor, STEP);
-      [cursor, ended] = [textOf(next), numberOf(end) === 1];
-      for (const [i, one] of counts.entries()) sums[i] = (sums[i] ?? 0) + numberOf(one);
+      const step = await run((answer) => readMigration(answer, cursor), "step", "", cursor, STEP);
+      [cursor, ended] = [step.next, step.ended];
+      for (const [i, one] of step.counts.entries()) sums[i] = (sums[i] ?? 0) + one;
     }
     const changed = sums.reduce((sum, one) => sum + one) > before;
     if (!changed && (await run(numberOf, "finish", "")) === 1) return toldOf(sums);
   }
+}
+
+function readMigration(answer: unknown, cursor: string): { next: string; ended: boolean; counts: number[] } {
+  const [next, end, ...counts] = listOf(answer);
+  const step = { next: textOf(next), ended: numberOf(end) === 1, counts: counts.map(numberOf) };
+  // A step that changes nothing goes on, or the steps would not end.
+  if (step.counts.length !== 7 || (step.next === cursor && !step.ended && step.counts.every((one) => one === 0))) throw garbage();
+  return step;
 }
 
 function toldOf([boards = 0, lists = 0, rows = 0, bans = 0, unknown = 0, unread = 0]: readonly number[]): string[] {

@@ -119,20 +119,23 @@ function actions.clear(board, cursor, last, period)
   return { gone, found[1], last }
 end
 
--- One step: at most "max" rows or submissions are deleted. How many, and whether there may be more.
+-- One step: at most "max" rows or submissions are deleted, of at most 100 lists. How many, and whether there may be more.
 function actions.sweep(now, max)
   local due = call('ZRANGEBYSCORE', base .. 'f', '-inf', now, 'LIMIT', 0, 100)
   for _, list in ipairs(due) do forget(list) end
-  local n = call('SRANDMEMBER', base .. 'x')
-  if not n then return { 0, #due } end
-  local ids = call('SPOP', base .. 'm:' .. n, max)
-  for _, id in ipairs(ids) do
-    local row = dropHeld(id)
-    if row then call('ZREM', base .. row.key, id) end
+  local left = tonumber(max)
+  for _ = 1, 100 do
+    local n = left > 0 and call('SRANDMEMBER', base .. 'x')
+    if not n then break end
+    local ids = call('SPOP', base .. 'm:' .. n, left)
+    for _, id in ipairs(ids) do
+      local row = dropHeld(id)
+      if row then call('ZREM', base .. row.key, id) end
+    end
+    left = left - #ids
+    if left > 0 then left = left - #call('SPOP', base .. 's:' .. n, left) end
+    if left > 0 then call('SREM', base .. 'x', n) end
   end
-  local gone = #ids
-  if gone == 0 then gone = #call('SPOP', base .. 's:' .. n, max) end
-  if gone == 0 then call('SREM', base .. 'x', n) end
-  return { gone, 1 }
+  return { max - left, (#due == 100 or call('EXISTS', base .. 'x') == 1) and 1 or 0 }
 end
 `;

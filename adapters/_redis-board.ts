@@ -1,11 +1,11 @@
 import type { ConfigProblem } from "../src/errors.ts";
 import type { BoardCheck, BoardRules, ScoreBoard, ScoreEntry } from "../src/scores/board.ts";
-import { heldRules, isHeldRules, outsideProblem, rulesProblem } from "../src/scores/board-check.ts";
+import { type HeldRules, heldRules, isHeldRules, outsideProblem, rulesProblem } from "../src/scores/board-check.ts";
 import { assertEntry, levelNumber, periodsIn, scoreRange } from "../src/scores/ranking.ts";
 import { assertInteger } from "../src/util/assertions.ts";
 import { assertOptions, integer, type Rules } from "../src/util/options.ts";
 import { randomId } from "../src/util/random.ts";
-import { listOf, numberOf, readSubmit, readWhole, textOf } from "./_redis-board-answer.ts";
+import { garbage, listOf, numberOf, readStep, readSubmit, readWhole, type Step } from "./_redis-board-answer.ts";
 import { asJson, boardKey, groupKey, listKey, moderationOf, playerKey, readingOf } from "./_redis-board-calls.ts";
 import { boardRunner, openBoard, problemOf, type Run, type SendAction } from "./_redis-board-run.ts";
 import { BOARD_COMMANDS, BOARD_SCRIPT, MODERATION_SCRIPT } from "./_redis-board-script.ts";
@@ -101,9 +101,10 @@ export function redisBoard(client: RedisClient, options: RedisBoardOptions = {})
       const key = boardKey(board);
       let gone = 0;
       for (let cursor = "", last = ""; cursor !== "0"; ) {
-        const told = await run(listOf, "clear", key, key, cursor || "0", last, ...(period === undefined ? [] : [asJson(period)]));
-        gone += numberOf(told[0]);
-        [cursor, last] = [textOf(told[1]), textOf(told[2])];
+        const values = [key, cursor || "0", last, ...(period === undefined ? [] : [asJson(period)])];
+        const step = await run((answer) => readStep(answer, cursor), "clear", key, ...values);
+        gone += step.count;
+        [cursor, last] = [step.next, String(step.told)];
       }
       return gone;
     },
@@ -142,17 +143,26 @@ async function checkBoards(run: Run, boards: readonly BoardCheck[]): Promise<Con
   for (const { board, rules } of boards) {
     const { min, max } = scoreRange(rules);
     let outside = 0;
-    let held: unknown;
+    let held: HeldRules | undefined;
     for (let cursor = ""; cursor !== "0"; ) {
-      const told = await run(listOf, "check", boardKey(board), boardKey(board), cursor || "0", min, max);
-      outside += numberOf(told[0]);
-      [cursor, held] = [textOf(told[1]), told[2]];
+      const read = (answer: unknown): { step: Step; rules: HeldRules | undefined } => {
+        const step = readStep(answer, cursor);
+        return { step, rules: rulesIn(step.told) };
+      };
+      const { step, rules: found } = await run(read, "check", boardKey(board), boardKey(board), cursor || "0", min, max);
+      outside += step.count;
+      [cursor, held] = [step.next, found];
     }
-    const known: unknown = typeof held === "string" ? JSON.parse(held) : undefined;
-    if (known !== undefined && !isHeldRules(known)) throw new TypeError("Cannot read the answer of Redis");
-    problems.push(...outsideProblem(board, outside, rules), ...rulesProblem(board, known, rules));
+    problems.push(...outsideProblem(board, outside, rules), ...rulesProblem(board, held, rules));
   }
   return problems;
+}
+
+function rulesIn(told: unknown): HeldRules | undefined {
+  if (typeof told !== "string") return undefined;
+  const rules: unknown = JSON.parse(told);
+  if (!isHeldRules(rules)) throw garbage();
+  return rules;
 }
 
 /** What the script's action `submit` is called with. */

@@ -1,6 +1,6 @@
 import { Redis } from "ioredis";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
-import { redisBoard } from "../../../adapters/redis.ts";
+import { migrate, redisBoard } from "../../../adapters/redis.ts";
 import { isGatepassError } from "../../../src/errors.ts";
 import type { BoardRules, ScoreBoard, ScoreEntry, SubmitResult } from "../../../src/scores/board.ts";
 import { HOSTILE_TEXTS } from "../../../src/testing/store-tools.ts";
@@ -343,6 +343,11 @@ describeWith("redis-server", hasRedis())("redisBoard, what Redis could get wrong
       ["won", "x"],
       ["stored", "x", "garbage", 1],
       ["stored", "x", "1 2 3 [", 1],
+      // Steps that would never end.
+      [0, "7", "1"],
+      [[], "id"],
+      [0, "0", "{}"],
+      ["0", 0, 0, 0, 0, 0, 0, 0, 0],
       [[]],
     ]) {
       const broken = redisBoard({ send: async (_, args) => [args.at(-1), answer] });
@@ -351,6 +356,13 @@ describeWith("redis-server", hasRedis())("redisBoard, what Redis could get wrong
       if (!Array.isArray(answer) || answer.length > 0) await unavailable(broken.find("x"));
       if (!Array.isArray(answer) || answer.length > 1) await unavailable(broken.around("x", 1));
       if (typeof answer !== "number") await unavailable(broken.purge("x", ""));
+      await unavailable(broken.clear("main"));
+      await unavailable(broken.hidden({ group: "", limit: 3 }));
+      const half = redisBoard({
+        send: async (command, args) => (args.includes("check") ? [args.at(-1), answer] : client.call(command, ...args)),
+      });
+      await unavailable(half.check([{ board: "main", rules: RULES }]));
+      await unavailable(migrate({ send: async (_, args) => (args.includes("step") ? [args.at(-1), answer] : []) }));
     }
   });
 

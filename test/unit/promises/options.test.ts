@@ -107,7 +107,7 @@ const emulator = (create: (...given: never[]) => unknown): ReturnType<typeof cre
 const redis = { send: async () => [] };
 /** Like a Redis without data, as far as `migrate` asks. */
 const emptyRedis = {
-  send: async (_command: string, args: readonly string[]) => [args.at(-1), args.includes("finish") ? 1 : ["0", 1, 0, 0, 0, 0, 0, 0]],
+  send: async (_command: string, args: readonly string[]) => [args.at(-1), args.includes("finish") ? 1 : ["0", 1, 0, 0, 0, 0, 0, 0, 0]],
 };
 const kv = { get: async () => new Map(), put: async () => undefined, delete: async () => undefined };
 /** Like the binding of an empty database, as far as `migrate` asks: there are no tables, and whatever is made is made. */
