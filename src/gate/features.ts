@@ -1,4 +1,4 @@
-import { validateRules } from "../limits/index.ts";
+import { isByAddress, validateRules } from "../limits/index.ts";
 import type { LimitRule } from "../limits/types.ts";
 import { MAX_QUOTAS } from "../store/validate.ts";
 import { assertOptions } from "../util/options.ts";
@@ -56,8 +56,8 @@ export function assemble({ given, resolved, actions }: Settings, kernel: Kernel,
   }
   // Leave two quotas for a session's use and a one-use id.
   for (const [name, rules] of limits) validateRules(name, rules, MAX_QUOTAS - 2);
-  // This limit also counts unchecked tokens where a program names no limit. Without a rule an attacker could make us
-  // ask Cloudflare without end.
-  if (limits.get("session")?.length === 0) throw new TypeError('Invalid "limits.session": expected at least one rule');
+  // This limit also counts unchecked tokens where a program names no limit. Without a rule by address an attacker could
+  // make us ask Cloudflare without end.
+  if (!limits.get("session")?.some(isByAddress)) throw new TypeError('Invalid "limits.session": expected a rule by "ip"');
   return { features: [...features.values()], limits, jobs, match: createRouter(routes, resolved.basePath) };
 }

@@ -50,7 +50,9 @@ function grants(): string[] {
 }
 
 function expectRead(): string[] {
-  return ["GP146 exists get hget hgetall hscan mget sismember smembers srandmember type zcard zcount zrange zrangebylex zrangebyscore zscore"];
+  return [
+    "GP146 exists get hget hgetall hscan mget sismember smembers srandmember type zcard zcount zrange zrangebylex zrangebyscore zscore",
+  ];
 }
 
 /** Code, and the commands or keys that a problem names. */

@@ -10,8 +10,27 @@ import { emulated, SECRET } from "./kit.ts";
 const post = (headers: Record<string, string> = {}): Request => new Request(`${ORIGIN}/x`, { method: "POST", headers });
 
 describe("the limit `session`", () => {
-  it("cannot be without rules: unchecked tokens would then be asked about without end", () => {
-    expect(() => testGate({ limits: { session: [] } })).toThrow(/"limits\.session": expected at least one rule/);
+  it.each([
+    [[]],
+    [[{ name: "by-session", limit: 5, window: 60, by: "session" as const }]],
+    [
+      [
+        { name: "by-player", limit: 5, window: 60, by: "player" as const },
+        { name: "by-device", limit: 5, window: 60, by: "device" as const },
+      ],
+    ],
+  ])("needs a rule by address, or unchecked tokens would be asked about without end: %j", (session) => {
+    expect(() => testGate({ limits: { session } })).toThrow(/"limits\.session": expected a rule by "ip"/);
+  });
+
+  it("takes rules of one's own beside that", async () => {
+    const session = [
+      { name: "by-address", limit: 2, window: 60, by: "ip" as const },
+      { name: "by-device", limit: 5, window: 60, by: "device" as const },
+    ];
+    const at = testGate({ limits: { session } });
+    const all = await Promise.all(Array.from({ length: 20 }, (_, i) => at.send("POST", "/session", { turnstileToken: `made-up ${i}` })));
+    expect([all.filter(({ status }) => status === 403).length, at.emulator.control.counts().siteverify]).toEqual([2, 2]);
   });
 });
 

@@ -47,7 +47,7 @@ testStore(
 
 testBoard(
   async () => {
-    const tables = ["rules", "lists", "rows", "hist", "seen", "bans"].map((table) => `gatepass_board_${table}`);
+    const tables = ["rules", "lists", "rows", "hist", "seen", "bans", "names"].map((table) => `gatepass_board_${table}`);
     await control.unsafe(`TRUNCATE ${tables.join(", ")}`);
     return { board: postgresBoard(client, { timeoutMs: 20_000 }), reopen: () => postgresBoard(other, { timeoutMs: 20_000 }) };
   },
