@@ -58,6 +58,7 @@ export function assemble({ given, resolved, actions }: Settings, kernel: Kernel,
   for (const [name, rules] of limits) validateRules(name, rules, MAX_QUOTAS - 2);
   // This limit also counts unchecked tokens where a program names no limit. Without a rule by address an attacker could
   // make us ask Cloudflare without end.
-  if (!limits.get("session")?.some(isByAddress)) throw new TypeError('Invalid "limits.session": expected a rule by "ip"');
+  if (!limits.get("session")?.some((rule) => typeof rule.by === "function" || isByAddress(rule)))
+    throw new TypeError('Invalid "limits.session": expected a rule by "ip"');
   return { features: [...features.values()], limits, jobs, match: createRouter(routes, resolved.basePath) };
 }
