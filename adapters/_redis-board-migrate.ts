@@ -13,7 +13,7 @@ import { checkPermissions } from "./_redis-permissions.ts";
 export type MigrateOptions = Pick<RedisBoardOptions, "prefix" | "timeoutMs">;
 
 /** Every command of the migration, in a form that can be tried on a key (`@`). */
-const MIGRATION_COMMANDS = [
+export const MIGRATION_COMMANDS: readonly string[] = [
   ...BOARD_COMMANDS,
   "SCAN 0 COUNT 1",
   "HSET @ f 1",

@@ -5,8 +5,7 @@ import { WRITING } from "./_redis-board-writing.ts";
 
 /** Every command that the script runs, in a form that can be tried on a key (`@`). */
 export const BOARD_COMMANDS: readonly string[] = [
-  ...["SET @ x PX 1000", "DEL @"],
-  ...["GET @", "MGET @", "TYPE @", "EXISTS @", "UNLINK @", "INCR @", "DEL @"],
+  ...["SET @ x PX 1000", "DEL @", "GET @", "MGET @", "TYPE @", "EXISTS @", "UNLINK @", "INCR @", "DEL @"],
   ...["HSET @ f 1", "HGET @ f", "HGETALL @", "HSCAN @ 0", "HDEL @ f", "DEL @"],
   ...["SADD @ m", "SISMEMBER @ m", "SMEMBERS @", "SRANDMEMBER @", "SPOP @ 1", "SREM @ m", "DEL @"],
   ...["ZADD @ 1 m", "ZCARD @", "ZCOUNT @ -inf (2", "ZRANGE @ 0 0", "ZRANGEBYLEX @ - + LIMIT 0 1", "ZRANGEBYSCORE @ -inf 2 LIMIT 0 1"],

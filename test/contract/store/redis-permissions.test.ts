@@ -3,6 +3,8 @@ import { Cluster, Redis } from "ioredis";
 import { createClient } from "redis";
 import { afterAll, beforeAll, expect, describe as group, it } from "vitest";
 import { BLOCK, REFUND, SPEND } from "../../../adapters/_lua.ts";
+import { MIGRATION_COMMANDS } from "../../../adapters/_redis-board-migrate.ts";
+import { MIGRATION_SCRIPT } from "../../../adapters/_redis-board-migrate-script.ts";
 import { BOARD_COMMANDS, BOARD_SCRIPT } from "../../../adapters/_redis-board-script.ts";
 import { STORE_COMMANDS } from "../../../adapters/_redis-permissions.ts";
 import { redisBoard, redisStore } from "../../../adapters/redis.ts";
@@ -234,6 +236,8 @@ it("every command of the scripts is tried, and no other one", () => {
   const tried = (lines: readonly string[]): string[] => [...new Set(lines.map((line) => line.split(" ")[0] ?? ""))].sort();
   expect(tried(STORE_COMMANDS)).toEqual(used(SPEND, REFUND, BLOCK));
   expect(tried(BOARD_COMMANDS)).toEqual(used(BOARD_SCRIPT));
+  const migrating = tried(MIGRATION_COMMANDS);
+  expect(used(MIGRATION_SCRIPT).filter((name) => !migrating.includes(name))).toEqual([]);
   // What is written is deleted before the next command wants another kind of value, and at last.
-  for (const lines of [STORE_COMMANDS, BOARD_COMMANDS]) expect(lines.slice(0, 2)).toEqual(["SET @ x PX 1000", "DEL @"]);
+  for (const lines of [STORE_COMMANDS, BOARD_COMMANDS, MIGRATION_COMMANDS]) expect(lines.slice(0, 2)).toEqual(["SET @ x PX 1000", "DEL @"]);
 });
