@@ -109,6 +109,7 @@ CREATE TABLE IF NOT EXISTS ${names} (grp text COLLATE "C", name text COLLATE "C"
 
 /** The histogram: bucket b of depth d counts the scores from b * 256^d up to, not including, (b + 1) * 256^d; `>>` rounds down, negative numbers too. */
 function countSql({ rules, lists, rows, hist, bans, fn }: BoardNames): string {
+  const weight = "CASE least_level WHEN 0 THEN n0 + n1 + n2 + n3 WHEN 1 THEN n1 + n2 + n3 WHEN 2 THEN n2 + n3 ELSE n3 END";
   return `
 -- Counts a row (change 1), or no longer (-1). A statement for each depth: one that joins the counts with the depths may be
 -- planned to read all counts.
@@ -141,22 +142,36 @@ BEGIN
 END $fn$;
 ${triggerSql(rows, fn("counted"))}
 
--- How many shown rows of this level or a stronger one have a higher score (or a lower one): at each depth the buckets beyond the score's own that share
--- its parent, at the coarsest all. At most 256 rows are read for every 8 bits of the board's range.
+-- How many shown rows of this level or a stronger one have a higher score (or a lower one): at each depth the buckets beyond
+-- the score's own that share its parent, at the coarsest all. Where these are more than half of the parent's, the parent less
+-- the others. At most 128 rows are read for every 8 bits of the board's range, at the coarsest depth 256.
 CREATE OR REPLACE FUNCTION ${fn("beyond")}(of_list int, of_score bigint, least_level int, higher boolean) RETURNS bigint LANGUAGE plpgsql STABLE AS $fn$
 DECLARE
   last CONSTANT int := (SELECT depths - 1 FROM ${lists} WHERE list = of_list);
   own bigint;
+  others boolean;
+  first_one bigint;
+  last_one bigint;
+  part bigint;
   found bigint := 0;
 BEGIN
   FOR d IN 0..coalesce(last, -1) LOOP
     own := of_score >> (8 * d);
-    found := found + (SELECT coalesce(sum(CASE least_level WHEN 0 THEN n0 + n1 + n2 + n3 WHEN 1 THEN n1 + n2 + n3 WHEN 2 THEN n2 + n3 ELSE n3 END), 0)
-      FROM ${hist} WHERE list = of_list AND depth = d::smallint
-      AND bucket >= CASE WHEN higher THEN own + 1 WHEN d = last THEN -9223372036854775808 ELSE (own >> 8) << 8 END
-      AND bucket <= CASE WHEN NOT higher THEN own - 1 WHEN d = last THEN 9223372036854775807 ELSE own | 255 END);
+    others := d < last AND ((own & 255) < 128) = higher;
+    IF higher <> others THEN
+      first_one := own + (NOT others)::int;
+      last_one := CASE WHEN d = last THEN 9223372036854775807 ELSE own | 255 END;
+    ELSE
+      first_one := CASE WHEN d = last THEN -9223372036854775808 ELSE (own >> 8) << 8 END;
+      last_one := own - (NOT others)::int;
+    END IF;
+    SELECT coalesce(sum(${weight}), 0) INTO part FROM ${hist} WHERE list = of_list AND depth = d::smallint AND bucket >= first_one AND bucket <= last_one;
+    IF others THEN
+      part := coalesce((SELECT ${weight} FROM ${hist} WHERE list = of_list AND depth = (d + 1)::smallint AND bucket = own >> 8), 0) - part;
+    END IF;
+    found := found + part;
   END LOOP;
-  RETURN found;
+  RETURN greatest(0, found);
 END $fn$;
 
 -- How many rows of a list a view shows; its bounds are NULL where it has none.
