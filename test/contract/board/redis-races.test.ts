@@ -49,7 +49,7 @@ async function contradictions(client: Redis, keys: readonly string[]): Promise<s
     for (const id of ids) if ((await client.exists(`${BASE}e:${id}`)) !== 1) wrong.push(`${key}: no row ${id}`);
   }
   for (const board of kind("h:")) {
-    for (const id of await client.zrange(`${BASE}h:${board}`, 0, -1)) {
+    for (const id of await client.zrange(`${BASE}h:${board}`, "0", "-1")) {
       if ((await client.exists(`${BASE}e:${id}`)) !== 1) wrong.push(`h:${board}: no row ${id}`);
     }
   }
